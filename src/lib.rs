@@ -1,0 +1,4 @@
+//! The map of the rooms, in the order in which a request walks through them.
+
+pub mod limits;
+pub mod service;

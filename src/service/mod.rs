@@ -1,0 +1,3 @@
+//! Every decision of the daemon.
+
+pub mod maths;
