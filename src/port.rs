@@ -1,0 +1,243 @@
+//! The door between the decisions (`service`) and the machine (`system`): plain data, no logic.
+//!
+//! Promises: what crosses it is owned and complete. Events say what happened, actions say what to
+//! do, and nobody has to ask back.
+//! Leaves out: what a message means, and how anything is done.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// The time of one turn of the loop, read once and handed to every decision of that turn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Monotonic time since the daemon started. Deadlines and limits are measured in it.
+    pub uptime: Duration,
+    /// Time since 1970-01-01 UTC. Tokens and the log are read and written in it.
+    pub unix: Duration,
+}
+
+/// Names one command from its acceptance to its reply. Never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct JobId(pub u64);
+
+/// Where a message came from, and so where its replies go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// The frames before the body, routing id first, sent back as they came.
+    pub envelope: Vec<Vec<u8>>,
+    /// The address of the connection; none for `ipc`.
+    pub address: Option<IpAddr>,
+}
+
+/// One of the two output streams of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    /// Descriptor 1.
+    Stdout,
+    /// Descriptor 2.
+    Stderr,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Event {
+    /// A message of a lawful layout.
+    Message {
+        /// Who sent it.
+        peer: Peer,
+        /// Its last frame, of `MESSAGE_BYTES_MAX` bytes at most.
+        body: Vec<u8>,
+    },
+    /// A message of any other layout. Its frames are gone.
+    Misframed {
+        /// Who sent it.
+        peer: Peer,
+        /// What is wrong with it.
+        fault: Misframing,
+    },
+    /// A running command wrote something.
+    Output {
+        /// Which command.
+        job: JobId,
+        /// Where it wrote to.
+        stream: Stream,
+        /// What it wrote; never empty.
+        bytes: Vec<u8>,
+    },
+    /// A command is over: the last event of its job, and there is exactly one.
+    Ended {
+        /// Which command.
+        job: JobId,
+        /// How.
+        ending: Ending,
+    },
+    /// A reply could not be sent, and comes back.
+    Unsent {
+        /// Whom it was for.
+        peer: Peer,
+        /// The reply.
+        body: Vec<u8>,
+        /// Whether it may be sent later.
+        reason: Unsent,
+    },
+    /// The daemon was asked to stop: drain, then end.
+    Shutdown,
+}
+
+/// Why a message has no body that could be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misframing {
+    /// More than one frame after the envelope.
+    SeveralBodies,
+    /// The last frame is empty.
+    EmptyBody,
+    /// More than `MESSAGE_FRAMES_MAX` frames.
+    TooManyFrames,
+    /// More than `MESSAGE_BYTES_MAX` bytes.
+    TooManyBytes,
+}
+
+/// Why a reply was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// The peer does not read, and its queue is full.
+    WouldBlock,
+    /// The peer has left.
+    Gone,
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It returned this exit code, 0 to 255.
+    Exited(i32),
+    /// This signal ended it.
+    Signaled(i32),
+    /// It never ran.
+    NotStarted {
+        /// The step of the launch that failed.
+        step: String,
+        /// What the machine said.
+        reason: String,
+    },
+}
+
+/// What to do.
+#[derive(Debug)]
+pub enum Action {
+    /// Send a reply. Failing, it comes back as `Event::Unsent`.
+    Send {
+        /// To whom.
+        peer: Peer,
+        /// What.
+        body: Vec<u8>,
+    },
+    /// Start a command. Its job ends with exactly one `Event::Ended`, whatever happens.
+    Start {
+        /// Its name from now on.
+        job: JobId,
+        /// All that is to be known of it.
+        invocation: Invocation,
+    },
+    /// Ask a command and what it started to end: SIGTERM.
+    Terminate(JobId),
+    /// End a command and what it started: SIGKILL.
+    Kill(JobId),
+    /// Stop reading a command's output until `Resume`: its reader does not keep up.
+    Pause(JobId),
+    /// Read a command's output again.
+    Resume(JobId),
+    /// Write a line to the log.
+    Log(Record),
+}
+
+/// A command that was permitted, ready to be started. Made by `service::commands` alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Invocation {
+    /// Absolute path of the program.
+    pub program: String,
+    /// Its arguments, without the program.
+    pub arguments: Vec<String>,
+    /// Its whole environment.
+    pub environment: Vec<(String, String)>,
+    /// Its working directory.
+    pub directory: String,
+    /// What it reads from standard input.
+    pub stdin: Vec<u8>,
+    /// Name or number of the user that it runs as; the daemon's when absent.
+    pub user: Option<String>,
+    /// Name or number of the group that it runs as; the user's when absent.
+    pub group: Option<String>,
+    /// Pairs (directory, path): with all symbolic links followed, the path must lie beneath.
+    pub beneath: Vec<(String, String)>,
+    /// The kernel's limits on it.
+    pub resources: Resources,
+}
+
+/// Limits that the kernel holds a command to; an absent one is the daemon's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resources {
+    /// Bytes of address space (RLIMIT_AS).
+    pub memory_bytes_max: Option<u64>,
+    /// Seconds of processor time (RLIMIT_CPU).
+    pub cpu_seconds_max: Option<u64>,
+    /// Open descriptors (RLIMIT_NOFILE).
+    pub open_files_max: Option<u64>,
+    /// Processes of its user (RLIMIT_NPROC).
+    pub processes_max: Option<u64>,
+    /// Bytes of a file that it writes (RLIMIT_FSIZE).
+    pub file_bytes_max: Option<u64>,
+}
+
+/// How much a line of the log matters; a log keeps its own level and the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Something is lost.
+    Error,
+    /// The owner should look at it.
+    Warn,
+    /// What an auditor wants to know.
+    Info,
+    /// Every request.
+    Debug,
+}
+
+/// One line of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// How much it matters.
+    pub level: Level,
+    /// What happened, in one word.
+    pub event: &'static str,
+    /// The particulars, in order.
+    pub fields: Vec<(&'static str, Field)>,
+}
+
+/// One value in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Any text; the log escapes it.
+    Text(String),
+    /// A count, a size, a number of milliseconds.
+    Number(i128),
+    /// An argument list.
+    List(Vec<String>),
+}
+
+impl From<&str> for Field {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
+}
+
+impl From<String> for Field {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<u64> for Field {
+    fn from(number: u64) -> Self {
+        Self::Number(number.into())
+    }
+}

@@ -1,0 +1,323 @@
+//! Strict reading of JSON (RFC 8259): the one reader for requests, replies, tokens and the
+//! commands file.
+//!
+//! Promises: an object with two members of one name is refused, names compared after unescaping;
+//! so are trailing bytes and what is nested too deep. Every fault says what is wrong and at which
+//! byte, and repeats no value of the text: a misplaced token never reaches an error or a log.
+//! Leaves out: numbers. They stay text until somebody knows how exact they must be.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::limits;
+
+/// What is wrong with a text, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Offset in bytes from the start of the text.
+    pub position: usize,
+    /// The path of the member, when one is to blame, and what is wrong with it.
+    pub message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{} (at byte {})", self.message, self.position)
+    }
+}
+
+/// One value in a text that is known to be well-formed: what kind it is, and where it stands.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'a> {
+    raw: &'a str,
+    position: usize,
+}
+
+/// The members of an object, in the order of the text, each name once.
+#[derive(Debug)]
+pub struct Object<'a> {
+    members: Vec<(String, Json<'a>)>,
+}
+
+impl<'a> Json<'a> {
+    /// Reads a whole text as one value.
+    ///
+    /// # Errors
+    /// Invalid UTF-8, a fault of syntax, or anything but blanks after the value.
+    pub fn parse(text: &'a [u8]) -> Result<Self, Fault> {
+        let text = std::str::from_utf8(text).map_err(|error| Fault {
+            position: error.valid_up_to(),
+            message: "not valid UTF-8".to_owned(),
+        })?;
+        let whole = Json { raw: text, position: 0 };
+        let value: &RawValue = serde_json::from_str(text).map_err(|e| whole.syntax(&e))?;
+        Ok(whole.part(value))
+    }
+
+    /// The text of the value, as it stands.
+    pub fn text(self) -> &'a str {
+        self.raw
+    }
+
+    /// A fault of this value.
+    pub fn fault(self, message: impl Into<String>) -> Fault {
+        Fault { position: self.position, message: message.into() }
+    }
+
+    /// What kind of value this is, with its article.
+    pub fn kind(self) -> &'static str {
+        match self.raw.as_bytes().first() {
+            Some(b'"') => "a string",
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        }
+    }
+
+    /// The value as a string, unescaped; borrowed when it has no escapes.
+    ///
+    /// # Errors
+    /// Another kind of value, or an escape that is no character.
+    pub fn string(self) -> Result<Cow<'a, str>, Fault> {
+        self.expect("a string")?;
+        let inside = self.raw.get(1..self.raw.len().saturating_sub(1)).unwrap_or_default();
+        if !inside.contains('\\') {
+            return Ok(Cow::Borrowed(inside));
+        }
+        serde_json::from_str(self.raw).map(Cow::Owned).map_err(|error| self.syntax(&error))
+    }
+
+    /// The value as `true` or `false`.
+    ///
+    /// # Errors
+    /// Another kind of value.
+    pub fn boolean(self) -> Result<bool, Fault> {
+        self.expect("a boolean")?;
+        Ok(self.raw == "true")
+    }
+
+    /// The value as an integer: digits, with a sign if `T` has one, and neither point nor exponent.
+    ///
+    /// # Errors
+    /// Another kind of value, or one that `T` does not hold.
+    pub fn integer<T: std::str::FromStr>(self) -> Result<T, Fault> {
+        self.expect("a number")?;
+        self.raw.parse().map_err(|_| self.fault("expected an integer in range"))
+    }
+
+    /// The value as a number, rounded to a double.
+    ///
+    /// # Errors
+    /// Another kind of value, or one beyond the largest double.
+    pub fn real(self) -> Result<f64, Fault> {
+        self.expect("a number")?;
+        match self.raw.parse::<f64>() {
+            Ok(real) if real.is_finite() => Ok(real),
+            _ => Err(self.fault("number out of range")),
+        }
+    }
+
+    /// The value as an array.
+    ///
+    /// # Errors
+    /// Another kind of value.
+    pub fn array(self) -> Result<Vec<Json<'a>>, Fault> {
+        self.expect("an array")?;
+        let elements = serde_json::Deserializer::from_str(self.raw)
+            .deserialize_seq(Elements)
+            .map_err(|error| self.syntax(&error))?;
+        Ok(elements.into_iter().map(|element| self.part(element)).collect())
+    }
+
+    /// The value as an object.
+    ///
+    /// # Errors
+    /// Another kind of value, or a name that stands twice in it.
+    pub fn object(self) -> Result<Object<'a>, Fault> {
+        self.expect("an object")?;
+        let members = serde_json::Deserializer::from_str(self.raw)
+            .deserialize_map(Members)
+            .map_err(|error| self.syntax(&error))?;
+        let members: Vec<_> =
+            members.into_iter().map(|(name, value)| (name, self.part(value))).collect();
+        let mut names: Vec<_> = members.iter().collect();
+        names.sort_by(|(a, at_a), (b, at_b)| (a, at_a.position).cmp(&(b, at_b.position)));
+        for pair in names.windows(2) {
+            if let [(first, _), (second, value)] = pair
+                && first == second
+            {
+                return Err(value.fault(format!("the member {} is there twice", echo(second))));
+            }
+        }
+        Ok(Object { members })
+    }
+
+    /// Checks the whole value, ignored parts included: no duplicate names, no excess of depth.
+    ///
+    /// # Errors
+    /// The first such fault.
+    pub fn check(self) -> Result<(), Fault> {
+        self.check_within(limits::JSON_DEPTH_MAX)
+    }
+
+    fn check_within(self, depth: usize) -> Result<(), Fault> {
+        let inner: Vec<Json<'a>> = match self.kind() {
+            "an array" => self.array()?,
+            "an object" => self.object()?.members.into_iter().map(|(_, value)| value).collect(),
+            "a string" => return self.string().map(drop),
+            _ => return Ok(()),
+        };
+        let Some(depth) = depth.checked_sub(1) else {
+            return Err(self.fault(format!("nested deeper than {}", limits::JSON_DEPTH_MAX)));
+        };
+        inner.into_iter().try_for_each(|value| value.check_within(depth))
+    }
+
+    fn expect(self, kind: &str) -> Result<(), Fault> {
+        if self.kind() == kind {
+            return Ok(());
+        }
+        Err(self.fault(format!("expected {kind}, found {}", self.kind())))
+    }
+
+    /// A part of this value, which the parser cut out of this value's own text.
+    fn part(self, inner: &'a RawValue) -> Json<'a> {
+        let raw = inner.get();
+        let offset = (raw.as_ptr() as usize).saturating_sub(self.raw.as_ptr() as usize);
+        Json { raw, position: self.position.saturating_add(offset) }
+    }
+
+    /// A fault of syntax. The parser counts lines and columns from 1; the text is never repeated.
+    fn syntax(self, error: &serde_json::Error) -> Fault {
+        let before = self.raw.split_inclusive('\n').take(error.line().saturating_sub(1));
+        let line: usize = before.map(str::len).sum();
+        let offset = line.saturating_add(error.column().saturating_sub(1)).min(self.raw.len());
+        let message = error.to_string();
+        let what = message.split(" at line ").next().unwrap_or_default();
+        Fault { position: self.position.saturating_add(offset), message: format!("JSON: {what}") }
+    }
+}
+
+impl<'a> Object<'a> {
+    /// The member of this name.
+    pub fn get(&self, name: &str) -> Option<Json<'a>> {
+        self.members.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
+    }
+
+    /// All members, in the order of the text.
+    pub fn members(&self) -> impl Iterator<Item = (&str, Json<'a>)> {
+        self.members.iter().map(|(name, value)| (name.as_str(), *value))
+    }
+
+    /// Refuses any member that is not among `known`.
+    ///
+    /// # Errors
+    /// The first unknown member, with the known ones to choose from.
+    pub fn only(&self, known: &[&str]) -> Result<(), Fault> {
+        match self.members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+            None => Ok(()),
+            Some((name, value)) => Err(value.fault(format!(
+                "unknown field {}; known here: {}",
+                echo(name),
+                known.join(", ")
+            ))),
+        }
+    }
+}
+
+/// A peer's text as an error message may repeat it: quoted, escaped, `ECHO_BYTES_MAX` at most.
+pub fn echo(text: &str) -> String {
+    let mut kept = String::from("\"");
+    for character in text.chars() {
+        if kept.len() > limits::ECHO_BYTES_MAX {
+            kept.push('…');
+            break;
+        }
+        if character.is_ascii() {
+            kept.extend(character.escape_default());
+        } else {
+            kept.extend(character.escape_unicode());
+        }
+    }
+    kept.push('"');
+    kept
+}
+
+struct Elements;
+
+impl<'a> Visitor<'a> for Elements {
+    type Value = Vec<&'a RawValue>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::new();
+        while let Some(element) = array.next_element()? {
+            elements.push(element);
+        }
+        Ok(elements)
+    }
+}
+
+struct Members;
+
+impl<'a> Visitor<'a> for Members {
+    type Value = Vec<(String, &'a RawValue)>;
+
+    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<Self::Value, A::Error> {
+        let mut members = Vec::new();
+        while let Some(member) = object.next_entry()? {
+            members.push(member);
+        }
+        Ok(members)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faults_name_the_byte_and_never_the_value() {
+        let deep = format!("{}1{}", "[".repeat(40), "]".repeat(40));
+        let cases: &[(&[u8], usize, &str)] = &[
+            (b"", 0, "JSON: EOF while parsing a value"),
+            (b"\xff", 0, "not valid UTF-8"),
+            (b"{} x", 3, "JSON: trailing characters"),
+            (b"{\"a\":1,\"\\u0061\":2}", 16, "the member \"a\" is there twice"),
+            (b"[{\"a\":1},\n {\"b\":1,\"b\":2}]", 22, "the member \"b\" is there twice"),
+            (b"[\"\\ud800\"]", 8, "JSON: unexpected end of hex escape"),
+            (deep.as_bytes(), 16, "nested deeper than 16"),
+        ];
+        for (text, position, message) in cases {
+            let fault = Json::parse(text).and_then(Json::check).expect_err("refused");
+            assert_eq!((fault.position, fault.message.as_str()), (*position, *message));
+        }
+        let fault = Json::parse(br#"{"token":5}"#).unwrap().object().unwrap();
+        let fault = fault.get("token").unwrap().string().unwrap_err();
+        assert_eq!(fault.to_string(), "expected a string, found a number (at byte 9)");
+    }
+
+    #[test]
+    fn brackets_without_end_are_refused_quickly() {
+        let brackets = "[".repeat(200_000);
+        assert!(Json::parse(brackets.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn echo_is_short_and_holds_no_control_characters() {
+        assert_eq!(echo("a\nb\u{1b}é"), r#""a\nb\u{1b}\u{e9}""#);
+        assert!(echo(&"x".repeat(1000)).len() < 2 * limits::ECHO_BYTES_MAX);
+    }
+}

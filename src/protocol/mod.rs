@@ -1,0 +1,39 @@
+//! Bytes ⇄ values, for both programs: requests, replies, tokens, and the JSON they are made of.
+//!
+//! Promises: what decodes is within the limits and means one thing; what is refused is refused
+//! with a reason. Leaves out: time, state and logging. Whether a token holds *now* is decided in
+//! `service::caller`.
+
+pub mod json;
+pub mod reply;
+pub mod request;
+pub mod token;
+
+use serde::ser::{Error, Serialize, SerializeMap, Serializer};
+use serde_json::value::RawValue;
+
+/// Writes a value of ours as JSON.
+pub fn encode(value: &impl Serialize) -> Vec<u8> {
+    // Strings, numbers and maps with names for keys cannot fail to be written to memory; a number
+    // in a request of the client's own making that is none leaves a body that is refused as such.
+    serde_json::to_vec(value).unwrap_or_default()
+}
+
+/// Members of an object, written in this order.
+#[derive(Debug)]
+pub struct Members<'a, V>(pub &'a [(&'a str, V)]);
+
+impl<V: Serialize> Serialize for Members<'_, V> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(Some(self.0.len()))?;
+        for (name, value) in self.0 {
+            out.serialize_entry(name, value)?;
+        }
+        out.end()
+    }
+}
+
+/// Text that is JSON already, to be written as it stands.
+fn raw<E: Error>(text: &str) -> Result<Box<RawValue>, E> {
+    RawValue::from_string(text.to_owned()).map_err(E::custom)
+}

@@ -1,0 +1,363 @@
+//! A reply, encoded into its body and decoded from one.
+//!
+//! Promises: every reply has a `status`; an error has a code of the table below, each of which is
+//! a promise to callers. Output that is not UTF-8 comes as base64, and comes back byte for byte.
+//! Leaves out: which reply a request gets.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::port::Stream;
+use crate::protocol::json::{Fault, Json, Object};
+use crate::protocol::request::Id;
+
+/// One reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The `id` of its request.
+    pub id: Option<Id>,
+    /// What became of the request.
+    pub answer: Answer,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done; this is the text of its `result`, in JSON.
+    Result(String),
+    /// A command ran to its end.
+    Ran(Ran),
+    /// A part of a running command's output. More replies follow.
+    Output {
+        /// Where the command wrote it to.
+        stream: Stream,
+        /// What it wrote.
+        bytes: Vec<u8>,
+    },
+    /// It was not done, or was ended.
+    Error(Error),
+}
+
+/// How a command ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code, or the name of the signal that ended it.
+    pub end: Result<i32, String>,
+    /// What it wrote to standard output, up to the cap.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error, up to the cap.
+    pub stderr: Vec<u8>,
+    /// From its start to its end.
+    pub duration: Duration,
+    /// When output was cut: the true sizes of the two streams in bytes.
+    pub truncated: Option<(u64, u64)>,
+}
+
+/// An error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What kind, for programs.
+    pub code: Code,
+    /// What, where and what to do, for people.
+    pub message: String,
+    /// For `bad_expression`: offset in bytes.
+    pub position: Option<usize>,
+    /// For `rate_limited` and `busy`: when to ask again.
+    pub retry_after: Option<Duration>,
+    /// For commands: whether any of it ran.
+    pub executed: Option<bool>,
+    /// For a command that was ended: what it had done by then.
+    pub ran: Option<Ran>,
+}
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// The kinds of errors.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name on the wire.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// Not a request.
+    Malformed = "malformed",
+    /// Over a limit of size.
+    TooLarge = "too_large",
+    /// No token, or one that does not hold now.
+    Unauthorized = "unauthorized",
+    /// The token holds, and does not reach this operation.
+    Forbidden = "forbidden",
+    /// No such command.
+    UnknownCommand = "unknown_command",
+    /// A parameter breaks its rule.
+    BadParameter = "bad_parameter",
+    /// An expression without a value.
+    BadExpression = "bad_expression",
+    /// Too many requests of this caller.
+    RateLimited = "rate_limited",
+    /// Too many commands.
+    Busy = "busy",
+    /// Ended at its time limit.
+    TimedOut = "timed_out",
+    /// Ended on demand.
+    Cancelled = "cancelled",
+    /// Nothing to cancel.
+    NotFound = "not_found",
+    /// The program could not be started.
+    NotStarted = "not_started",
+    /// The daemon drains.
+    ShuttingDown = "shutting_down",
+    /// A fault of the daemon.
+    Internal = "internal",
+}
+
+impl Reply {
+    /// Writes the body.
+    pub fn encode(&self) -> Vec<u8> {
+        super::encode(self)
+    }
+
+    /// Reads a body. Members that are not known are passed over: newer daemons may say more.
+    ///
+    /// # Errors
+    /// What is no reply.
+    pub fn decode(body: &[u8]) -> Result<Self, Fault> {
+        let object = Json::parse(body)?.object()?;
+        let id = match object.get("id") {
+            Some(json) if json.kind() == "a string" => Some(Id::Text(json.string()?.into_owned())),
+            Some(json) => Some(Id::Number(json.integer()?)),
+            None => None,
+        };
+        let status = need(&object, "status")?;
+        let answer = match status.string()?.as_ref() {
+            "ok" => match need(&object, "result")? {
+                json if json.kind() == "an object" => match ran(&json.object()?)? {
+                    Some(ran) => Answer::Ran(ran),
+                    None => Answer::Result(json.text().to_owned()),
+                },
+                json => Answer::Result(json.text().to_owned()),
+            },
+            "output" => Answer::Output {
+                stream: match need(&object, "stream")?.string()?.as_ref() {
+                    "stdout" => Stream::Stdout,
+                    "stderr" => Stream::Stderr,
+                    _ => return Err(need(&object, "stream")?.fault("stream: unknown")),
+                },
+                bytes: bytes(&object, "data")?,
+            },
+            "error" => Answer::Error(error(&object)?),
+            _ => return Err(status.fault("status: neither ok, output nor error")),
+        };
+        Ok(Reply { id, answer })
+    }
+}
+
+fn need<'a>(object: &Object<'a>, name: &str) -> Result<Json<'a>, Fault> {
+    object
+        .get(name)
+        .ok_or_else(|| Fault { position: 0, message: format!("no {name} in the reply") })
+}
+
+fn error(object: &Object<'_>) -> Result<Error, Fault> {
+    let error = need(object, "error")?.object()?;
+    let name = need(&error, "code")?.string()?;
+    let code = Code::ALL.iter().copied().find(|code| code.name() == name);
+    let retry_after = error.get("retry_after_ms").map(Json::integer).transpose()?;
+    Ok(Error {
+        code: code.unwrap_or(Code::Internal),
+        message: need(&error, "message")?.string()?.into_owned(),
+        position: error.get("position").map(Json::integer).transpose()?,
+        retry_after: retry_after.map(Duration::from_millis),
+        executed: error.get("executed").map(Json::boolean).transpose()?,
+        ran: match object.get("result") {
+            Some(json) => ran(&json.object()?)?,
+            None => None,
+        },
+    })
+}
+
+/// Reads how a command ran; none when the object tells of something else.
+fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
+    let end = match (object.get("exit_code"), object.get("signal")) {
+        (Some(code), _) => Ok(code.integer()?),
+        (_, Some(signal)) => Err(signal.string()?.into_owned()),
+        _ => return Ok(None),
+    };
+    let truncated = match object.get("truncated") {
+        Some(json) => {
+            let totals = json.object()?;
+            let total = |name| need(&totals, name).and_then(|json| json.integer());
+            Some((total("stdout_bytes")?, total("stderr_bytes")?))
+        }
+        None => None,
+    };
+    Ok(Some(Ran {
+        end,
+        stdout: bytes(object, "stdout")?,
+        stderr: bytes(object, "stderr")?,
+        duration: Duration::from_millis(need(object, "duration_ms")?.integer()?),
+        truncated,
+    }))
+}
+
+fn bytes(object: &Object<'_>, name: &str) -> Result<Vec<u8>, Fault> {
+    match object.get(&format!("{name}_base64")) {
+        Some(json) => STANDARD
+            .decode(json.string()?.as_bytes())
+            .map_err(|_| json.fault(format!("{name}_base64: not base64"))),
+        None => Ok(need(object, name)?.string()?.into_owned().into_bytes()),
+    }
+}
+
+impl Serialize for Reply {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(None)?;
+        if let Some(id) = &self.id {
+            out.serialize_entry("id", id)?;
+        }
+        match &self.answer {
+            Answer::Result(text) => {
+                out.serialize_entry("status", "ok")?;
+                out.serialize_entry("result", &super::raw(text)?)?;
+            }
+            Answer::Ran(ran) => {
+                out.serialize_entry("status", "ok")?;
+                out.serialize_entry("result", ran)?;
+            }
+            Answer::Output { stream, bytes } => {
+                out.serialize_entry("status", "output")?;
+                let stream = match stream {
+                    Stream::Stdout => "stdout",
+                    Stream::Stderr => "stderr",
+                };
+                out.serialize_entry("stream", stream)?;
+                write_bytes(&mut out, ["data", "data_base64"], bytes)?;
+            }
+            Answer::Error(error) => {
+                out.serialize_entry("status", "error")?;
+                out.serialize_entry("error", error)?;
+                if let Some(ran) = &error.ran {
+                    out.serialize_entry("result", ran)?;
+                }
+            }
+        }
+        out.end()
+    }
+}
+
+impl Serialize for Ran {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(None)?;
+        match &self.end {
+            Ok(code) => out.serialize_entry("exit_code", code)?,
+            Err(signal) => out.serialize_entry("signal", signal)?,
+        }
+        write_bytes(&mut out, ["stdout", "stdout_base64"], &self.stdout)?;
+        write_bytes(&mut out, ["stderr", "stderr_base64"], &self.stderr)?;
+        out.serialize_entry("duration_ms", &self.duration.as_millis())?;
+        if let Some((stdout, stderr)) = self.truncated {
+            let totals = [("stdout_bytes", stdout), ("stderr_bytes", stderr)];
+            out.serialize_entry("truncated", &super::Members(&totals))?;
+        }
+        out.end()
+    }
+}
+
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(None)?;
+        out.serialize_entry("code", self.code.name())?;
+        out.serialize_entry("message", &self.message)?;
+        if let Some(position) = self.position {
+            out.serialize_entry("position", &position)?;
+        }
+        if let Some(retry_after) = self.retry_after {
+            // Rounded up: to wait this long always suffices.
+            out.serialize_entry("retry_after_ms", &retry_after.as_nanos().div_ceil(1_000_000))?;
+        }
+        if let Some(executed) = self.executed {
+            out.serialize_entry("executed", &executed)?;
+        }
+        out.end()
+    }
+}
+
+fn write_bytes<M: SerializeMap>(
+    out: &mut M,
+    [text, base64]: [&'static str; 2],
+    bytes: &[u8],
+) -> Result<(), M::Error> {
+    match std::str::from_utf8(bytes) {
+        Ok(utf8) => out.serialize_entry(text, utf8),
+        Err(_) => out.serialize_entry(base64, &STANDARD.encode(bytes)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(end: Result<i32, String>, stdout: &[u8]) -> Ran {
+        let duration = Duration::from_millis(12);
+        Ran { end, stdout: stdout.to_vec(), stderr: vec![], duration, truncated: None }
+    }
+
+    #[test]
+    fn every_reply_is_written_as_promised_and_read_back() {
+        let id = Some(Id::Number(7));
+        let plain = Error {
+            code: Code::RateLimited,
+            message: "a \"b\"\n".into(),
+            position: None,
+            retry_after: Some(Duration::from_micros(849_001)),
+            executed: None,
+            ran: None,
+        };
+        let read = Error { retry_after: Some(Duration::from_millis(850)), ..plain.clone() };
+        let ended = Error {
+            code: Code::TimedOut,
+            retry_after: None,
+            executed: Some(true),
+            ran: Some(Ran { truncated: Some((9, 0)), ..ran(Err("SIGTERM".into()), b"x") }),
+            ..plain.clone()
+        };
+        let same = |answer: Answer| (answer.clone(), answer);
+        let cases = [
+            (same(Answer::Result("10".into())), r#"{"id":7,"status":"ok","result":10}"#),
+            (
+                same(Answer::Ran(ran(Ok(0), b"\xff"))),
+                r#"{"id":7,"status":"ok","result":{"exit_code":0,"stdout_base64":"/w==","stderr":"","duration_ms":12}}"#,
+            ),
+            (
+                same(Answer::Output { stream: Stream::Stderr, bytes: b"a\n".to_vec() }),
+                r#"{"id":7,"status":"output","stream":"stderr","data":"a\n"}"#,
+            ),
+            (
+                (Answer::Error(plain), Answer::Error(read)),
+                r#"{"id":7,"status":"error","error":{"code":"rate_limited","message":"a \"b\"\n","retry_after_ms":850}}"#,
+            ),
+            (
+                same(Answer::Error(ended)),
+                r#"{"id":7,"status":"error","error":{"code":"timed_out","message":"a \"b\"\n","executed":true},"result":{"signal":"SIGTERM","stdout":"x","stderr":"","duration_ms":12,"truncated":{"stdout_bytes":9,"stderr_bytes":0}}}"#,
+            ),
+        ];
+        for ((answer, back), text) in cases {
+            let body = Reply { id: id.clone(), answer }.encode();
+            assert_eq!(std::str::from_utf8(&body), Ok(text));
+            assert_eq!(Reply::decode(&body), Ok(Reply { id: id.clone(), answer: back }));
+        }
+    }
+}
