@@ -4,3 +4,4 @@ pub mod limits;
 pub mod port;
 pub mod protocol;
 pub mod service;
+pub mod system;

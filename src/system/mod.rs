@@ -1,0 +1,7 @@
+//! Every touch of the machine: the socket, child processes, signals, the clock, files, the log.
+//!
+//! Promises: nothing blocks but the one wait of the loop, and no failure of one peer or one child
+//! is a failure of the daemon. Leaves out: decisions, and the meaning of a message.
+
+pub mod files;
+pub mod signals;
