@@ -1,0 +1,248 @@
+//! Who is asking, and what they may ask for.
+//!
+//! Promises: a `Caller` is made by `identify` alone, from a token that one of the keys signed and
+//! that holds now (RFC 7519 section 4.1, RFC 8725). Every refusal has one exact reason, for the
+//! log; outside they are all the same.
+//! Leaves out: how a token is read, which is `protocol::token`.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::limits;
+use crate::port::Moment;
+use crate::protocol::token::{Keys, Unopened};
+
+/// What the owner asks of a token beyond its signature.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenRules {
+    /// The issuer that it must name.
+    pub issuer: Option<String>,
+    /// The audience that it must name.
+    pub audience: Option<String>,
+    /// By how much the clocks may differ.
+    pub leeway: Duration,
+    /// The scope of tokens that name none.
+    pub default_scope: String,
+}
+
+/// Names of tokens (`jti`) that hold no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Revoked(BTreeSet<String>);
+
+/// Whom limits and counts belong to: issuer and subject.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    issuer: Option<String>,
+    name: String,
+}
+
+/// Somebody whose token holds now.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    subject: Subject,
+    token_id: Option<String>,
+    scope: String,
+}
+
+/// What a token may reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope<'a> {
+    /// Maths.
+    Compute,
+    /// The command of this name.
+    Os(&'a str),
+    /// The counters.
+    Status,
+}
+
+impl std::fmt::Display for Scope<'_> {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Compute => out.write_str("compute"),
+            Self::Os(name) => write!(out, "os:{name}"),
+            Self::Status => out.write_str("status"),
+        }
+    }
+}
+
+impl Revoked {
+    /// Reads a list, one `jti` a line; empty lines mean nothing.
+    ///
+    /// # Errors
+    /// More lines than `REVOKED_TOKENS_MAX`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let lines: BTreeSet<String> =
+            text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+        if lines.len() > limits::REVOKED_TOKENS_MAX {
+            return Err(format!("more than {} lines", limits::REVOKED_TOKENS_MAX));
+        }
+        Ok(Self(lines))
+    }
+}
+
+impl std::fmt::Display for Subject {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.issuer {
+            Some(issuer) => write!(out, "{issuer}/{}", self.name),
+            None => out.write_str(&self.name),
+        }
+    }
+}
+
+impl Caller {
+    /// Somebody with this scope, to explain what would be permitted. Reaches no running service.
+    pub fn imagined(scope: &str) -> Self {
+        let subject = Subject { issuer: None, name: "nobody".to_owned() };
+        Self { subject, token_id: None, scope: scope.to_owned() }
+    }
+
+    /// Whom limits and counts belong to.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The `jti` of the token.
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.as_deref()
+    }
+
+    /// Whether the token reaches this: its words are separated by blanks (RFC 8693, 4.2).
+    pub fn may(&self, scope: Scope<'_>) -> bool {
+        self.scope.split(' ').any(|word| match (scope, word.strip_prefix("os:")) {
+            (Scope::Os(name), Some(allowed)) => allowed == "*" || allowed == name,
+            (Scope::Compute, None) => word == "compute",
+            (Scope::Status, None) => word == "status",
+            _ => false,
+        })
+    }
+}
+
+/// Tells who is asking.
+///
+/// # Errors
+/// The token does not hold now; why.
+pub fn identify(
+    keys: &Keys,
+    revoked: &Revoked,
+    rules: &TokenRules,
+    token: &str,
+    now: &Moment,
+) -> Result<Caller, Unopened> {
+    if token.is_empty() {
+        return Err(Unopened("no token"));
+    }
+    let claims = keys.open(token)?;
+    let (now, leeway) = (now.unix.as_secs_f64(), rules.leeway.as_secs_f64());
+    if now >= claims.expires + leeway {
+        return Err(Unopened("expired"));
+    }
+    if claims.not_before.is_some_and(|not_before| now < not_before - leeway) {
+        return Err(Unopened("not valid yet"));
+    }
+    if claims.issued.is_some_and(|issued| issued > now + leeway) {
+        return Err(Unopened("issued in the future"));
+    }
+    if rules.issuer.is_some() && claims.issuer != rules.issuer {
+        return Err(Unopened("another issuer"));
+    }
+    match (&claims.audience, &rules.audience) {
+        (None, None) => {}
+        (Some(names), Some(wanted)) if names.contains(wanted) => {}
+        // RFC 7519, 4.1.3: whoever does not find itself in it must refuse.
+        _ => return Err(Unopened("another audience")),
+    }
+    if claims.id.as_ref().is_some_and(|id| revoked.0.contains(id)) {
+        return Err(Unopened("revoked"));
+    }
+    Ok(Caller {
+        subject: Subject { issuer: claims.issuer, name: claims.subject },
+        token_id: claims.id,
+        scope: claims.scope.unwrap_or_else(|| rules.default_scope.clone()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::token::Claims;
+
+    fn at(unix: f64) -> Moment {
+        Moment { uptime: Duration::ZERO, unix: Duration::from_secs_f64(unix) }
+    }
+
+    fn names(list: &[&str]) -> Option<Vec<String>> {
+        Some(list.iter().map(|name| (*name).to_owned()).collect())
+    }
+
+    #[test]
+    fn a_token_holds_from_nbf_to_exp_for_us_and_until_revoked() {
+        let keys = Keys::of_bytes(&[(None, b"key")]);
+        let revoked = Revoked::parse("bad\n\n").unwrap();
+        let leeway = Duration::from_secs(30);
+        let open = TokenRules { leeway, ..TokenRules::default() };
+        let text = |text: &str| Some(text.to_owned());
+        let closed = TokenRules { issuer: text("us"), audience: text("here"), ..open.clone() };
+        let base = Claims { subject: "a".into(), expires: 1000.0, ..Claims::default() };
+        let ours = Claims { issuer: text("us"), audience: names(&["x", "here"]), ..base.clone() };
+        let cases = [
+            (base.clone(), &open, 1029.9, Ok(())),
+            (base.clone(), &open, 1030.0, Err("expired")),
+            (Claims { not_before: Some(900.0), ..base.clone() }, &open, 870.0, Ok(())),
+            (
+                Claims { not_before: Some(900.0), ..base.clone() },
+                &open,
+                869.9,
+                Err("not valid yet"),
+            ),
+            (Claims { issued: Some(900.0), ..base.clone() }, &open, 870.0, Ok(())),
+            (
+                Claims { issued: Some(900.0), ..base.clone() },
+                &open,
+                869.0,
+                Err("issued in the future"),
+            ),
+            (Claims { id: text("bad"), ..base.clone() }, &open, 1.0, Err("revoked")),
+            (Claims { id: text("good"), ..base.clone() }, &open, 1.0, Ok(())),
+            (
+                Claims { audience: names(&["x"]), ..base.clone() },
+                &open,
+                1.0,
+                Err("another audience"),
+            ),
+            (Claims { issuer: text("x"), ..base.clone() }, &open, 1.0, Ok(())),
+            (ours.clone(), &closed, 1.0, Ok(())),
+            (base, &closed, 1.0, Err("another issuer")),
+            (Claims { issuer: text("US"), ..ours.clone() }, &closed, 1.0, Err("another issuer")),
+            (Claims { audience: None, ..ours.clone() }, &closed, 1.0, Err("another audience")),
+            (Claims { audience: names(&[]), ..ours }, &closed, 1.0, Err("another audience")),
+        ];
+        for (claims, rules, now, wanted) in cases {
+            let token = keys.sign(&claims);
+            let found = identify(&keys, &revoked, rules, &token, &at(now));
+            assert_eq!(found.map(drop).map_err(|why| why.0), wanted, "{claims:?} at {now}");
+        }
+        let none = identify(&keys, &revoked, &open, "", &at(1.0));
+        assert_eq!(none.map(drop), Err(Unopened("no token")));
+    }
+
+    #[test]
+    fn a_scope_reaches_what_it_names_and_nothing_else() {
+        let cases = [
+            ("", [false, false, false]),
+            ("compute", [true, false, false]),
+            ("os:uptime", [false, true, false]),
+            ("os:*", [false, true, false]),
+            ("os:up", [false, false, false]),
+            ("os:up*", [false, false, false]),
+            ("* os", [false, false, false]),
+            ("os:compute os:status", [false, false, false]),
+            ("compute\tstatus", [false, false, false]),
+            ("status  compute os:uptime", [true, true, true]),
+        ];
+        for (scope, wanted) in cases {
+            let caller = Caller::imagined(scope);
+            let found = [Scope::Compute, Scope::Os("uptime"), Scope::Status].map(|s| caller.may(s));
+            assert_eq!(found, wanted, "{scope:?}");
+        }
+    }
+}

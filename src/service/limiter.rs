@@ -1,0 +1,142 @@
+//! Token buckets, one a caller: so much at once, and so much a minute after that.
+//!
+//! Each bucket is one integer, the time at which it would be full again (the generic cell rate
+//! algorithm, ITU-T I.371 annex A, in its virtual-scheduling form). An absent bucket is full.
+//! Promises: a refusal costs nothing; waiting for the time it names always suffices; a caller that
+//! asks every 900 ms of a bucket that drips once a second is not starved, since nothing is
+//! rounded; the table is bounded, nobody's debt is forgotten, and a full table sends new callers
+//! to one bucket that they share.
+//! Leaves out: who a caller is.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// How much a bucket holds, and how fast it fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Takes a minute; 0 means without limit.
+    pub per_minute: u32,
+    /// Takes at once, from a full bucket; at least 1.
+    pub burst: u32,
+}
+
+/// Buckets of one rate, by name.
+#[derive(Debug)]
+pub struct Buckets<K> {
+    rate: Rate,
+    entries_max: usize,
+    /// Nanoseconds of uptime at which each bucket is full again.
+    full_at: BTreeMap<K, u64>,
+    /// The bucket of all that find no room in the table.
+    shared_full_at: u64,
+    /// When the table was last cleared of full buckets: at most once for each drop, so that a
+    /// full table costs a new caller a look and not a walk.
+    swept_at: u64,
+}
+
+impl Rate {
+    /// Nanoseconds between two drops.
+    fn interval(self) -> u64 {
+        60_000_000_000 / u64::from(self.per_minute.max(1))
+    }
+}
+
+impl<K: Ord> Buckets<K> {
+    /// Full buckets, `entries_max` of them at most.
+    pub fn new(rate: Rate, entries_max: usize) -> Self {
+        Self { rate, entries_max, full_at: BTreeMap::new(), shared_full_at: 0, swept_at: 0 }
+    }
+
+    /// Takes one from a caller's bucket.
+    ///
+    /// # Errors
+    /// The bucket is empty; how long to wait until it is not.
+    pub fn take(&mut self, name: K, now: Duration) -> Result<(), Duration> {
+        if self.rate.per_minute == 0 {
+            return Ok(());
+        }
+        let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
+        let rate = self.rate;
+        if let Some(full_at) = self.full_at.get_mut(&name) {
+            return draw(rate, full_at, now);
+        }
+        if self.full_at.len() >= self.entries_max {
+            if now >= self.swept_at.saturating_add(rate.interval()) {
+                self.swept_at = now;
+                self.full_at.retain(|_, full_at| *full_at > now);
+            }
+            if self.full_at.len() >= self.entries_max {
+                return draw(rate, &mut self.shared_full_at, now);
+            }
+        }
+        let mut full_at = 0;
+        let taken = draw(rate, &mut full_at, now);
+        self.full_at.insert(name, full_at);
+        taken
+    }
+}
+
+fn draw(rate: Rate, full_at: &mut u64, now: u64) -> Result<(), Duration> {
+    let after = (*full_at).max(now).saturating_add(rate.interval());
+    let empty_at = now.saturating_add(rate.interval().saturating_mul(rate.burst.into()));
+    if after > empty_at {
+        return Err(Duration::from_nanos(after - empty_at));
+    }
+    *full_at = after;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(milliseconds: u64) -> Duration {
+        Duration::from_millis(milliseconds)
+    }
+
+    #[test]
+    fn a_burst_then_one_a_drop_and_the_wait_suffices() {
+        let mut buckets = Buckets::new(Rate { per_minute: 60, burst: 3 }, 10);
+        for _ in 0..3 {
+            assert_eq!(buckets.take("a", ms(0)), Ok(()));
+        }
+        assert_eq!(buckets.take("a", ms(0)), Err(ms(1000)));
+        assert_eq!(buckets.take("a", ms(400)), Err(ms(600)), "a refusal costs nothing");
+        assert_eq!(buckets.take("b", ms(400)), Ok(()), "another's bucket is another's");
+        assert_eq!(buckets.take("a", ms(1000)), Ok(()));
+        assert_eq!(buckets.take("a", ms(1000)), Err(ms(1000)));
+    }
+
+    #[test]
+    fn old_wound_asking_every_900_ms_starves_nobody() {
+        let mut buckets = Buckets::new(Rate { per_minute: 60, burst: 1 }, 10);
+        let served = (0..100).filter(|i| buckets.take("a", ms(i * 900)).is_ok()).count();
+        assert!(served >= 50, "{served}: one of two must be served");
+    }
+
+    #[test]
+    fn a_full_table_keeps_debts_and_shares_one_bucket() {
+        let mut buckets = Buckets::new(Rate { per_minute: 60, burst: 1 }, 2);
+        assert_eq!(buckets.take(1, ms(0)), Ok(()));
+        assert_eq!(buckets.take(2, ms(0)), Ok(()));
+        assert_eq!(buckets.take(3, ms(0)), Ok(()), "the shared bucket");
+        assert!(buckets.take(4, ms(0)).is_err(), "the shared bucket is empty");
+        assert!(buckets.take(1, ms(0)).is_err(), "nobody's debt is evicted");
+        assert_eq!(buckets.take(5, ms(1000)), Ok(()), "paid debts make room");
+        assert!(buckets.full_at.len() <= 2);
+    }
+
+    #[test]
+    fn no_time_and_no_rate_overflows() {
+        for burst in [1, u32::MAX] {
+            for per_minute in [1, u32::MAX] {
+                let mut buckets = Buckets::new(Rate { per_minute, burst }, 1);
+                for now in [Duration::ZERO, Duration::MAX] {
+                    let _ = buckets.take((), now);
+                }
+            }
+        }
+        let mut open = Buckets::new(Rate { per_minute: 0, burst: 1 }, 1);
+        assert!((0..1000).all(|_| open.take((), Duration::ZERO).is_ok()));
+    }
+}

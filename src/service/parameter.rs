@@ -1,0 +1,295 @@
+//! Parameters of commands: their types, and the rule that each value is held to.
+//!
+//! Promises: the whole value matches or is refused, and a refusal names the parameter, the rule
+//! and a good value. A value that begins with `-` is refused unless the owner expects it: it would
+//! be an option of the program. What is accepted is passed on byte for byte.
+//! Leaves out: symbolic links, which `system::launch` follows when the command starts.
+
+use std::net::IpAddr;
+
+use crate::limits;
+
+/// A parameter as the owner declared it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Parameter {
+    /// Its name, for placeholders and messages.
+    pub name: String,
+    /// What its values are.
+    pub kind: Kind,
+    /// The value when none is given.
+    pub default: Option<String>,
+    /// Whether a value may begin with `-`.
+    pub dash: bool,
+    /// How many values it takes, for the last parameter; 1 otherwise.
+    pub repeat: usize,
+    /// Whether it is kept out of the log.
+    pub secret: bool,
+}
+
+/// What the values of a parameter are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Kind {
+    /// Decimal digits, with a minus sign when `min` is negative.
+    Integer {
+        /// The least value.
+        min: i64,
+        /// The greatest value.
+        max: i64,
+    },
+    /// Decimal digits with at most one point, with a minus sign when `min` is negative.
+    Number {
+        /// The least value.
+        min: f64,
+        /// The greatest value.
+        max: f64,
+    },
+    /// One of these.
+    Choice(Vec<String>),
+    /// Letters, digits, `_`, `.` and `-`; not dots alone.
+    Word {
+        /// Its greatest length in bytes.
+        bytes_max: usize,
+    },
+    /// A host name (RFC 1123, 2.1) or an IPv4 address.
+    Hostname,
+    /// An IPv4 or IPv6 address.
+    Ip,
+    /// A path beneath this directory.
+    Path {
+        /// Absolute, without a slash at its end.
+        under: String,
+    },
+    /// Anything but control characters.
+    Text {
+        /// Its greatest length in bytes.
+        bytes_max: usize,
+    },
+}
+
+impl Kind {
+    /// The name of the type in the commands file.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Integer { .. } => "integer",
+            Self::Number { .. } => "number",
+            Self::Choice(_) => "choice",
+            Self::Word { .. } => "word",
+            Self::Hostname => "hostname",
+            Self::Ip => "ip",
+            Self::Path { .. } => "path",
+            Self::Text { .. } => "text",
+        }
+    }
+
+    /// The rule, for people.
+    fn rule(&self) -> String {
+        match self {
+            Self::Integer { min, max } => format!("an integer from {min} to {max}, such as {min}"),
+            Self::Number { min, max } => format!("a number from {min} to {max}, such as {min}"),
+            Self::Choice(of) => format!("one of {}", of.join(", ")),
+            Self::Word { bytes_max } => {
+                format!("1 to {bytes_max} letters, digits, _ . or -, such as eth0")
+            }
+            Self::Hostname => "a host name, such as www.example.org".to_owned(),
+            Self::Ip => "an IP address, such as 192.0.2.1 or 2001:db8::1".to_owned(),
+            Self::Path { under } => {
+                format!("a path beneath {under}, without .., such as {under}/file")
+            }
+            Self::Text { bytes_max } => {
+                format!("at most {bytes_max} bytes without control characters, such as hello")
+            }
+        }
+    }
+
+    fn matches(&self, value: &str) -> bool {
+        match self {
+            Self::Integer { min, max } => {
+                decimal(value, false)
+                    && value.parse().is_ok_and(|number: i64| (*min..=*max).contains(&number))
+            }
+            Self::Number { min, max } => {
+                decimal(value, true)
+                    && value.parse().is_ok_and(|number: f64| (*min..=*max).contains(&number))
+            }
+            Self::Choice(of) => of.iter().any(|choice| choice == value),
+            Self::Word { bytes_max } => {
+                value.len() <= *bytes_max
+                    && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+                    && value.bytes().any(|byte| byte != b'.')
+            }
+            Self::Hostname => hostname(value),
+            Self::Ip => value.parse::<IpAddr>().is_ok(),
+            Self::Path { under } => beneath(under, value).is_some(),
+            Self::Text { bytes_max } => {
+                value.len() <= *bytes_max && !value.contains(char::is_control)
+            }
+        }
+    }
+
+    /// Whether values with a minus sign were declared.
+    fn negative(&self) -> bool {
+        match self {
+            Self::Integer { min, .. } => *min < 0,
+            Self::Number { min, .. } => *min < 0.0,
+            Self::Choice(of) => of.iter().any(|choice| choice.starts_with('-')),
+            _ => false,
+        }
+    }
+}
+
+impl Parameter {
+    /// Checks a value and gives what stands for it in an argument.
+    ///
+    /// # Errors
+    /// The rule that the value breaks. The value is not repeated: it may be a secret.
+    pub fn accept(&self, value: &str) -> Result<String, String> {
+        let refused = |rule: &str| Err(format!("parameter {}: must be {rule}", self.name));
+        if value.starts_with('-') && !self.dash && !self.kind.negative() {
+            return refused("a value that does not begin with -");
+        }
+        if value.len() > limits::PARAMETER_BYTES_MAX || value.contains('\0') {
+            return refused("without NUL and not so long");
+        }
+        if !self.kind.matches(value) {
+            return refused(&self.kind.rule());
+        }
+        Ok(match &self.kind {
+            Kind::Path { under } => beneath(under, value).unwrap_or_default(),
+            _ => value.to_owned(),
+        })
+    }
+}
+
+/// Digits, a sign before them, and a fraction if `fraction` allows it: no blanks, no exponent, no
+/// `+`, no other alphabet's digits, no names such as `inf`.
+fn decimal(value: &str, fraction: bool) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let value = value.strip_prefix('-').unwrap_or(value);
+    match value.split_once('.') {
+        Some((whole, part)) => fraction && digits(whole) && digits(part),
+        None => digits(value),
+    }
+}
+
+/// RFC 1123, 2.1 and RFC 1035, 2.3.4.
+fn hostname(value: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    value.len() <= 253 && value.split('.').all(label)
+}
+
+/// The absolute path that a value means: beneath `under`, with neither `.` nor `..` nor empty
+/// components, so that it reads the same to people, to the program and to the kernel.
+fn beneath(under: &str, value: &str) -> Option<String> {
+    let inside = match value.strip_prefix('/') {
+        Some(_) => value.strip_prefix(under)?.strip_prefix('/')?,
+        None => value,
+    };
+    let fine = |part: &str| !part.is_empty() && part != "." && part != "..";
+    let lawful = inside.split('/').all(fine) && !inside.contains(char::is_control);
+    lawful.then(|| format!("{}/{inside}", under.trim_end_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(kind: Kind) -> Parameter {
+        let name = "p".to_owned();
+        Parameter { name, kind, default: None, dash: false, repeat: 1, secret: false }
+    }
+
+    #[test]
+    fn each_type_takes_what_it_says_and_nothing_else() {
+        let long = "x".repeat(5000);
+        let cases: &[(Kind, &[&str], &[&str])] = &[
+            (
+                Kind::Integer { min: 1, max: 10 },
+                &["1", "10", "007"],
+                &["", "0", "11", "-1", "+1", "1.0", "1e0", " 1", "1\n", "0x1", "٣", "1;id"],
+            ),
+            (Kind::Integer { min: -5, max: 5 }, &["-5", "5"], &["-6", "--5", "-"]),
+            (
+                Kind::Number { min: -1.5, max: 2.0 },
+                &["-1.5", "2", "0.25"],
+                &["2.1", "inf", "nan", "1e0", ".5", "1.", "1.2.3", "-"],
+            ),
+            (Kind::Choice(vec!["on".into(), "off".into()]), &["on"], &["", "o", "on ", "ON"]),
+            (
+                Kind::Word { bytes_max: 4 },
+                &["eth0", "a.b", "_"],
+                &["", ".", "..", "abcde", "a b", "a/b", "é", "$x", "-a", "a\0"],
+            ),
+            (
+                Kind::Hostname,
+                &["a", "www.example.org", "10.0.0.1", "xn--bcher-kva.example"],
+                &["", ".", "a.", ".a", "a..b", "-a", "a-.b", "a_b", "a b", "bücher", &long],
+            ),
+            (
+                Kind::Ip,
+                &["10.0.0.1", "::1", "2001:db8::1"],
+                &["", "10.0.0", "10.0.0.256", "010.0.0.1", "::1%eth0", "[::1]", "localhost"],
+            ),
+            (
+                Kind::Text { bytes_max: 20 },
+                &["", "a; rm -rf / $(id)", "é ü"],
+                &["a\nb", "a\tb", "a\u{7f}", "a\u{85}", "-x", &long],
+            ),
+        ];
+        for (kind, good, bad) in cases {
+            let parameter = of(kind.clone());
+            for value in *good {
+                assert_eq!(parameter.accept(value).as_deref(), Ok(*value), "{kind:?}");
+            }
+            for value in *bad {
+                let message = parameter.accept(value).expect_err(value);
+                assert!(message.starts_with("parameter p: must be "), "{message}");
+                assert!(value.len() < 6 || !message.contains(value), "{message}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_path_stays_beneath_its_directory() {
+        let parameter = of(Kind::Path { under: "/var/log".into() });
+        let good = [("a", "/var/log/a"), ("a/b.c", "/var/log/a/b.c"), ("/var/log/x", "/var/log/x")];
+        for (value, path) in good {
+            assert_eq!(parameter.accept(value).as_deref(), Ok(path));
+        }
+        let bad = [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/../../x",
+            "a/..",
+            "/etc/passwd",
+            "/var/log",
+            "/var/log/",
+            "/var/logs/x",
+            "/var/log/../x",
+            "//var/log/x",
+            "a//b",
+            "a/",
+            "a\nb",
+            "-a",
+            "~/x\0",
+        ];
+        for value in bad {
+            assert!(parameter.accept(value).is_err(), "{value:?}");
+        }
+        let root = of(Kind::Path { under: "/".into() });
+        assert!(root.accept("etc/passwd").is_ok());
+    }
+
+    #[test]
+    fn a_dash_is_taken_only_where_the_owner_expects_it() {
+        let text = of(Kind::Text { bytes_max: 10 });
+        assert!(text.accept("--config").is_err());
+        assert!(Parameter { dash: true, ..text }.accept("--config").is_ok());
+    }
+}
