@@ -43,6 +43,8 @@ pub const KEY_BYTES_MIN: usize = 32;
 pub const KEY_BYTES_MAX: usize = 1024;
 /// Keys that hold at the same time: enough to rotate, few enough to try each.
 pub const KEYS_MAX: usize = 4;
+/// Bytes of the list of revoked tokens: a hundred thousand names of 80 bytes.
+pub const REVOKED_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Lines of the list of revoked tokens.
 pub const REVOKED_TOKENS_MAX: usize = 100_000;
 /// Seconds since 1970 of the last second of the year 9999, the last that RFC 3339 can write.
@@ -87,6 +89,11 @@ pub const PIPE_BYTES_PER_TURN: usize = 64 * 1024;
 /// Bytes drained from one pipe after its command has ended: the largest that Linux lets an
 /// ordinary process make a pipe, so all that the command left there.
 pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of replies that wait for one peer that does not read: some chunks of a stream. One reply
+/// waits whatever its size.
+pub const OUTBOX_BYTES_PER_PEER_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of replies that wait for all such peers together.
+pub const OUTBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of the launcher's report of a failure.
 pub const LAUNCH_REPORT_BYTES_MAX: usize = 1024;
 /// Seconds that a command may run, at most: a day.

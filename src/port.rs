@@ -111,8 +111,10 @@ pub enum Unsent {
 pub enum Ending {
     /// It returned this exit code, 0 to 255.
     Exited(i32),
-    /// This signal ended it.
-    Signaled(i32),
+    /// A signal of this name ended it, such as `SIGKILL`.
+    Signaled(String),
+    /// It never ran: this path leads out of the directory that it must lie beneath.
+    Outside(String),
     /// It never ran.
     NotStarted {
         /// The step of the launch that failed.
@@ -152,7 +154,7 @@ pub enum Action {
 }
 
 /// A command that was permitted, ready to be started. Made by `service::commands` alone.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Invocation {
     /// Absolute path of the program.
     pub program: String,

@@ -1,8 +1,441 @@
-//! Every decision of the daemon.
+//! Every decision of the daemon: from bytes that came to actions that follow.
+//!
+//! Promises: pure. Time comes in as an argument, processes are actions and events, chance does not
+//! occur; the same events at the same moments give the same actions. Each message is answered
+//! exactly once, besides the `output` messages of a stream. Each step consumes what the last one
+//! made: bytes → `Request` → `Caller` → decision → `Action`.
+//! Leaves out: the machine. Nothing here reads a clock, a file or the environment, opens a socket,
+//! starts a process or a thread, or prints.
 
 pub mod caller;
+pub mod commands;
+mod commands_file;
+pub mod counters;
 pub mod failures;
+pub mod jobs;
 pub mod limiter;
 pub mod maths;
+pub mod outbox;
+pub mod output;
 pub mod parameter;
+pub mod refusal;
+pub mod rules;
 pub mod settings;
+
+use std::time::Duration;
+
+use crate::limits;
+use crate::port::{Action, Ending, Event, Field, JobId, Level, Misframing, Moment, Peer, Unsent};
+use crate::port::{Record, Stream};
+use crate::protocol::reply::{Answer, Reply};
+use crate::protocol::request::{Ask, Id, Os, Request, Undecoded};
+use crate::protocol::{Members, encode};
+use caller::{Caller, Scope};
+use counters::Counters;
+use failures::{Failures, Network};
+use jobs::{Closed, Jobs, Order, Origin};
+use limiter::Buckets;
+use maths::Value;
+use outbox::Outbox;
+use refusal::Refusal;
+use rules::Rules;
+use settings::Settings;
+
+/// The daemon, less its machine.
+#[derive(Debug)]
+pub struct Service {
+    settings: Settings,
+    rules: Rules,
+    limiter: Buckets<caller::Subject>,
+    failures: Failures,
+    jobs: Jobs,
+    outbox: Outbox,
+    counters: Counters,
+    /// Since it was asked to stop: when running commands are ended.
+    draining: Option<Drain>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Drain {
+    /// When running commands are asked to end; none when they have been.
+    until: Option<Duration>,
+}
+
+impl Service {
+    /// A daemon that has served nobody yet.
+    pub fn new(settings: Settings, rules: Rules) -> Self {
+        Self {
+            limiter: Buckets::new(settings.rate, limits::SUBJECTS_MAX),
+            failures: Failures::new(),
+            jobs: Jobs::new(settings.commands),
+            outbox: Outbox::default(),
+            counters: Counters::default(),
+            draining: None,
+            settings,
+            rules,
+        }
+    }
+
+    /// Puts new rules in the place of the old ones. What was permitted before goes on.
+    pub fn replace(&mut self, rules: Rules) {
+        self.rules = rules;
+    }
+
+    /// Whether all is answered and the daemon may end.
+    pub fn is_drained(&self) -> bool {
+        self.draining.is_some() && self.jobs.counts() == (0, 0)
+    }
+
+    /// Decides what follows from an event.
+    pub fn handle(&mut self, now: &Moment, event: Event, out: &mut Vec<Action>) {
+        match event {
+            Event::Message { peer, body } => self.message(now, peer, &body, out),
+            Event::Misframed { peer, fault } => self.misframed(now, peer, fault, out),
+            Event::Output { job, stream, bytes } => self.output(job, stream, &bytes, out),
+            Event::Ended { job, ending } => self.ended(now, job, ending, out),
+            Event::Unsent { peer, body, reason } => self.unsent(now, peer, body, reason, out),
+            Event::Shutdown => self.shut_down(now, out),
+        }
+    }
+
+    /// When `tick` has something to do; never, if nothing is going on.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        let deadlines = [
+            self.jobs.next_deadline(),
+            self.outbox.next_deadline(),
+            self.failures.next_deadline(),
+            self.draining.and_then(|drain| drain.until),
+        ];
+        deadlines.into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub fn tick(&mut self, now: &Moment, out: &mut Vec<Action>) {
+        self.jobs.tick(now.uptime, out);
+        for routing_id in self.outbox.tick(now.uptime, out) {
+            out.extend(self.jobs.streams_to(Some(&routing_id)).map(Action::Resume));
+        }
+        for (network, count) in self.failures.summaries(now.uptime) {
+            let network = network.map_or("elsewhere".to_owned(), |network| network.to_string());
+            let fields = vec![("address", network.into()), ("count", count.into())];
+            self.log(Level::Warn, "refused_without_line", fields, out);
+        }
+        if let Some(Drain { until: until @ Some(_) }) = &mut self.draining
+            && until.is_some_and(|until| now.uptime >= until)
+        {
+            *until = None;
+            self.jobs.stop_running(now.uptime, |_| true, out);
+        }
+    }
+
+    fn message(&mut self, now: &Moment, peer: Peer, body: &[u8], out: &mut Vec<Action>) {
+        self.counters.bytes_received += body.len() as u64;
+        let request = match Request::decode(body) {
+            Ok(request) => request,
+            Err(Undecoded { id, os, fault, too_large }) => {
+                let origin = Origin { peer, id, kind: if os { "os" } else { "unread" } };
+                let refusal = match too_large {
+                    true => Refusal::TooLarge(fault),
+                    false => Refusal::Malformed(fault),
+                };
+                return self.refuse(now, origin, None, refusal, out);
+            }
+        };
+        let origin = Origin { peer, id: request.id, kind: request.ask.kind() };
+        let Rules { keys, revoked, .. } = &self.rules;
+        let rules = &self.settings.tokens;
+        let caller = match caller::identify(keys, revoked, rules, &request.token, now) {
+            Ok(caller) => caller,
+            Err(why) => {
+                self.counters.token(why.0);
+                return self.refuse(now, origin, None, Refusal::Unauthorized(why), out);
+            }
+        };
+        match self.decide(now, &caller, &origin, request.ask, out) {
+            Ok(Some(answer)) => self.reply(origin, answer, out),
+            Ok(None) => {} // A job has been opened, and will answer.
+            Err(refusal) => self.refuse(now, origin, Some(&caller), refusal, out),
+        }
+    }
+
+    /// Does what a caller asks for, or opens a job that will.
+    fn decide(
+        &mut self,
+        now: &Moment,
+        caller: &Caller,
+        origin: &Origin,
+        ask: Ask,
+        out: &mut Vec<Action>,
+    ) -> Result<Option<Answer>, Refusal> {
+        // To stop a command is never refused for its cost: it costs less than the command.
+        if let Ask::Cancel { target } = &ask {
+            return self.cancel(now, caller, target, out).map(Some);
+        }
+        let taken = self.limiter.take(caller.subject().clone(), now.uptime);
+        taken.map_err(Refusal::RateLimited)?;
+        if self.draining.is_some() {
+            return Err(Refusal::ShuttingDown);
+        }
+        match ask {
+            Ask::Compute { expression, variables } => {
+                if !caller.may(Scope::Compute) {
+                    return Err(Refusal::Forbidden(Scope::Compute.to_string()));
+                }
+                compute(&expression, &variables).map(Some)
+            }
+            Ask::Os(os) => self.open(now, caller, origin.clone(), os, out).map(|()| None),
+            Ask::List => Ok(Some(self.list(caller))),
+            Ask::Status => self.status(now, caller).map(Some),
+            Ask::Ping => Ok(Some(ping(now))),
+            Ask::Cancel { .. } => Err(Refusal::NotFound),
+        }
+    }
+
+    fn open(
+        &mut self,
+        now: &Moment,
+        caller: &Caller,
+        origin: Origin,
+        os: Os,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        let permit = self.rules.commands.permit(caller, &self.settings.commands, &os)?;
+        let mut audit = audit(&origin, Some(caller));
+        audit.push(("command", os.name.clone().into()));
+        audit.push(("argv", Field::List(permit.shown.clone())));
+        if let Some(user) = &permit.invocation.user {
+            audit.push(("user", user.clone().into()));
+        }
+        let order = Order {
+            origin,
+            subject: caller.subject().clone(),
+            command: os.name,
+            permit,
+            stream: os.stream,
+            audit: audit.clone(),
+        };
+        self.jobs.open(now.uptime, order, out)?;
+        self.log(Level::Info, "command_accepted", audit, out);
+        Ok(())
+    }
+
+    fn cancel(
+        &mut self,
+        now: &Moment,
+        caller: &Caller,
+        target: &Id,
+        out: &mut Vec<Action>,
+    ) -> Result<Answer, Refusal> {
+        let closed = self.jobs.cancel(now.uptime, caller.subject(), target, out);
+        self.close_all(closed.ok_or(Refusal::NotFound)?, out);
+        Ok(result(&Members(&[("cancelled", true)])))
+    }
+
+    fn list(&self, caller: &Caller) -> Answer {
+        let commands = encode(&self.rules.commands.list(caller));
+        let compute = caller.may(Scope::Compute);
+        Answer::Result(format!(
+            r#"{{"compute":{compute},"commands":{}}}"#,
+            String::from_utf8_lossy(&commands)
+        ))
+    }
+
+    fn status(&self, now: &Moment, caller: &Caller) -> Result<Answer, Refusal> {
+        if !caller.may(Scope::Status) {
+            return Err(Refusal::Forbidden(Scope::Status.to_string()));
+        }
+        let (running, waiting) = self.jobs.counts();
+        let commands = [("running", running), ("waiting", waiting)];
+        Ok(Answer::Result(format!(
+            r#"{{"version":"{}","uptime_ms":{},"draining":{},"commands":{},"totals":{}}}"#,
+            env!("CARGO_PKG_VERSION"),
+            now.uptime.as_millis(),
+            self.draining.is_some(),
+            String::from_utf8_lossy(&encode(&Members(&commands))),
+            String::from_utf8_lossy(&encode(&self.counters)),
+        )))
+    }
+
+    fn misframed(&mut self, now: &Moment, peer: Peer, fault: Misframing, out: &mut Vec<Action>) {
+        let origin = Origin { peer, id: None, kind: "unread" };
+        self.refuse(now, origin, None, Refusal::Misframed(fault), out);
+    }
+
+    fn output(&mut self, job: JobId, stream: Stream, bytes: &[u8], out: &mut Vec<Action>) {
+        self.counters.bytes_written += bytes.len() as u64;
+        if let Some((origin, bytes)) = self.jobs.write(job, stream, bytes) {
+            let reply = Reply { id: origin.id.clone(), answer: Answer::Output { stream, bytes } };
+            let peer = origin.peer.clone();
+            self.send(peer, &reply, out);
+        }
+    }
+
+    fn ended(&mut self, now: &Moment, job: JobId, ending: Ending, out: &mut Vec<Action>) {
+        let closed = self.jobs.close(now.uptime, job, ending, out);
+        self.close_all(closed.into_iter().collect(), out);
+    }
+
+    /// Tells the callers, and the log, how their commands ended.
+    fn close_all(&mut self, closed: Vec<Closed>, out: &mut Vec<Action>) {
+        for Closed { order, outcome, duration, written: [stdout, stderr] } in closed {
+            self.counters.duration(duration);
+            let mut fields = order.audit;
+            let ran = match &outcome {
+                Ok(ran) | Err(Refusal::TimedOut(ran) | Refusal::Cancelled(Some(ran))) => Some(ran),
+                Err(_) => None,
+            };
+            let name = outcome.as_ref().map_or_else(|refusal| refusal.code().name(), |_| "ok");
+            fields.push(("outcome", name.into()));
+            if let Err(refusal) = &outcome {
+                fields.push(("reason", refusal.reason().into()));
+            }
+            match ran.map(|ran| &ran.end) {
+                Some(Ok(code)) => fields.push(("exit_code", Field::Number((*code).into()))),
+                Some(Err(signal)) => fields.push(("signal", signal.clone().into())),
+                None => {}
+            }
+            let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+            fields.push(("duration_ms", duration.into()));
+            fields.push(("stdout_bytes", stdout.into()));
+            fields.push(("stderr_bytes", stderr.into()));
+            self.log(Level::Info, "command_ended", fields, out);
+            let answer = match outcome {
+                Ok(ran) => Answer::Ran(ran),
+                Err(refusal) => Answer::Error(refusal.into_error(true)),
+            };
+            self.reply(order.origin, answer, out);
+        }
+    }
+
+    fn unsent(
+        &mut self,
+        now: &Moment,
+        peer: Peer,
+        body: Vec<u8>,
+        reason: Unsent,
+        out: &mut Vec<Action>,
+    ) {
+        let lost = match reason {
+            Unsent::Gone => {
+                self.outbox.forget(&peer);
+                let closed = self.jobs.abandon(now.uptime, &peer, out);
+                self.close_all(closed, out);
+                true
+            }
+            Unsent::WouldBlock => {
+                out.extend(self.jobs.streams_to(peer.envelope.first()).map(Action::Pause));
+                self.outbox.put_back(now.uptime, peer, body).is_err()
+            }
+        };
+        self.counters.replies_lost += u64::from(lost);
+    }
+
+    fn shut_down(&mut self, now: &Moment, out: &mut Vec<Action>) {
+        if self.draining.is_none() {
+            let until = now.uptime.saturating_add(self.settings.shutdown_grace);
+            self.draining = Some(Drain { until: Some(until) });
+            let (running, waiting) = self.jobs.counts();
+            let count = |n: usize| Field::Number(n as i128);
+            let fields = vec![("running", count(running)), ("waiting", count(waiting))];
+            self.log(Level::Info, "draining", fields, out);
+            let closed = self.jobs.cancel_waiting(now.uptime, |_| true);
+            self.close_all(closed, out);
+        }
+    }
+
+    /// The one way out for everything that is not done.
+    fn refuse(
+        &mut self,
+        now: &Moment,
+        origin: Origin,
+        caller: Option<&Caller>,
+        refusal: Refusal,
+        out: &mut Vec<Action>,
+    ) {
+        // Whoever is known and within limits has every refusal written down; the others, who could
+        // go on for ever, have so many lines a minute.
+        let bounded = caller.is_none() || matches!(refusal, Refusal::RateLimited(_));
+        let network = Network::of(origin.peer.address);
+        if !bounded || self.failures.gets_a_line(network, now.uptime) {
+            let mut fields = audit(&origin, caller);
+            fields.push(("request", origin.kind.into()));
+            fields.push(("code", refusal.code().name().into()));
+            fields.push(("reason", refusal.reason().into()));
+            self.log(Level::Warn, "refused", fields, out);
+        }
+        let answer = Answer::Error(refusal.into_error(origin.kind == "os"));
+        self.reply(origin, answer, out);
+    }
+
+    /// The one way out for the last reply to a request.
+    fn reply(&mut self, origin: Origin, answer: Answer, out: &mut Vec<Action>) {
+        let outcome = match &answer {
+            Answer::Error(error) => error.code.name(),
+            _ => "ok",
+        };
+        self.counters.request(origin.kind, outcome);
+        self.send(origin.peer, &Reply { id: origin.id, answer }, out);
+    }
+
+    fn send(&mut self, peer: Peer, reply: &Reply, out: &mut Vec<Action>) {
+        let body = reply.encode();
+        self.counters.bytes_sent += body.len() as u64;
+        self.counters.replies_lost += u64::from(self.outbox.send(peer, body, out).is_err());
+    }
+
+    fn log(
+        &self,
+        level: Level,
+        event: &'static str,
+        fields: Vec<(&'static str, Field)>,
+        out: &mut Vec<Action>,
+    ) {
+        if level <= self.settings.log.level {
+            out.push(Action::Log(Record { level, event, fields }));
+        }
+    }
+}
+
+/// Who asked for what: what every line about a request begins with.
+fn audit(origin: &Origin, caller: Option<&Caller>) -> Vec<(&'static str, Field)> {
+    let mut fields = Vec::new();
+    if let Some(caller) = caller {
+        fields.push(("subject", caller.subject().to_string().into()));
+        fields.extend(caller.token_id().map(|id| ("jti", id.into())));
+    }
+    fields.push((
+        "address",
+        match origin.peer.address {
+            Some(address) => address.to_string().into(),
+            None => "local".into(),
+        },
+    ));
+    match &origin.id {
+        Some(Id::Text(text)) => fields.push(("id", text.clone().into())),
+        Some(Id::Number(number)) => fields.push(("id", Field::Number(*number))),
+        None => {}
+    }
+    fields
+}
+
+fn compute(expression: &str, variables: &[(String, String)]) -> Result<Answer, Refusal> {
+    let mut values: Vec<(&str, Value)> = Vec::with_capacity(variables.len());
+    for (name, text) in variables {
+        maths::check_variable_name(name).map_err(|why| Refusal::BadVariable(why.to_string()))?;
+        let value = maths::parse_number(text).ok_or_else(|| {
+            Refusal::BadVariable(format!("variable {name}: its number is out of range"))
+        })?;
+        values.push((name, value));
+    }
+    let value = maths::evaluate(expression, &values).map_err(Refusal::BadExpression)?;
+    Ok(Answer::Result(value.to_string()))
+}
+
+fn ping(now: &Moment) -> Answer {
+    let uptime = now.uptime.as_millis();
+    Answer::Result(format!(r#"{{"version":"{}","uptime_ms":{uptime}}}"#, env!("CARGO_PKG_VERSION")))
+}
+
+fn result(value: &impl serde::Serialize) -> Answer {
+    Answer::Result(String::from_utf8_lossy(&encode(value)).into_owned())
+}

@@ -1,0 +1,363 @@
+//! The commands that the owner has allowed, and the one way from a request to a program.
+//!
+//! Promises: no shell; one element of `run` is one argument, and a value that stands in it never
+//! splits, globs or expands. `permit` is the only maker of an `Invocation`, and it asks for a
+//! `Caller`. Leaves out: the reading of the file, which is `service::commands_file`, and the
+//! running.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::port::{Invocation, Resources};
+use crate::protocol::request::Os;
+use crate::service::caller::{Caller, Scope};
+use crate::service::parameter::{Kind, Parameter};
+use crate::service::refusal::Refusal;
+use crate::service::settings::CommandLimits;
+
+/// What every command finds in its environment before its own entry is asked.
+const ENVIRONMENT: [(&str, &str); 2] = [("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8")];
+
+/// All commands, by name.
+#[derive(Clone, Debug, Default)]
+pub struct Commands(pub(super) BTreeMap<String, Command>);
+
+/// One entry of the commands file.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Command {
+    pub(super) about: Option<String>,
+    pub(super) program: String,
+    pub(super) arguments: Vec<Template>,
+    pub(super) parameters: Vec<Parameter>,
+    pub(super) timeout: Option<Duration>,
+    pub(super) grace: Duration,
+    pub(super) output_bytes_max: Option<usize>,
+    pub(super) at_most: Option<usize>,
+    pub(super) environment: BTreeMap<String, String>,
+    pub(super) directory: String,
+    pub(super) user: Option<String>,
+    pub(super) group: Option<String>,
+    pub(super) resources: Resources,
+}
+
+/// One element of `run`: text and placeholders.
+pub(super) type Template = Vec<Piece>;
+
+/// A part of an element of `run`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Piece {
+    Text(String),
+    /// The value of the parameter of this index.
+    Value(usize),
+}
+
+/// A command that may run, with all that holds for it.
+#[derive(Clone, Debug)]
+pub struct Permit {
+    /// What to start.
+    pub invocation: Invocation,
+    /// Its argument list as the log may show it: secrets masked.
+    pub shown: Vec<String>,
+    /// How long it may run.
+    pub timeout: Duration,
+    /// How long it has from SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Bytes that are kept of each of its streams.
+    pub output_bytes_max: usize,
+    /// How many of its name may run at the same time.
+    pub at_most: usize,
+}
+
+impl Commands {
+    /// Decides whether this caller may run this, and as what.
+    ///
+    /// # Errors
+    /// Out of the token's scope, no such command, or a parameter that breaks its rule.
+    pub fn permit(
+        &self,
+        caller: &Caller,
+        limits: &CommandLimits,
+        os: &Os,
+    ) -> Result<Permit, Refusal> {
+        let scope = Scope::Os(&os.name);
+        if !caller.may(scope) {
+            return Err(Refusal::Forbidden(scope.to_string()));
+        }
+        let command =
+            self.0.get(&os.name).ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
+        let values = command.values(&os.parameters).map_err(Refusal::BadParameter)?;
+        let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut environment = BTreeMap::from(environment);
+        environment.extend(command.environment.clone());
+        let own = command.timeout.unwrap_or(limits.timeout);
+        Ok(Permit {
+            shown: command.masked(&values),
+            invocation: Invocation {
+                program: command.program.clone(),
+                arguments: command.fill(&values),
+                environment: environment.into_iter().collect(),
+                directory: command.directory.clone(),
+                stdin: os.stdin.clone().into_bytes(),
+                user: command.user.clone(),
+                group: command.group.clone(),
+                beneath: command.beneath(&values),
+                resources: command.resources.clone(),
+            },
+            timeout: os.timeout.map_or(own, |asked| asked.min(own)),
+            grace: command.grace,
+            output_bytes_max: command.output_bytes_max.unwrap_or(limits.output_bytes_max),
+            at_most: command.at_most.unwrap_or(usize::MAX),
+        })
+    }
+
+    /// The programs, each with the name of its command.
+    pub fn programs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, command)| (name.as_str(), command.program.as_str()))
+    }
+
+    /// What this caller may run, with its parameters, for `list`.
+    pub fn list<'a>(&'a self, caller: &Caller) -> Vec<Listed<'a>> {
+        let mine = self.0.iter().filter(|(name, _)| caller.may(Scope::Os(name)));
+        mine.map(|(name, command)| Listed { name, command }).collect()
+    }
+}
+
+/// The values of each parameter, in order.
+type Values = Vec<Vec<String>>;
+
+impl Command {
+    /// Gives each parameter its values.
+    fn values(&self, given: &[String]) -> Result<Values, String> {
+        let mut given = given.iter();
+        let mut values = Values::new();
+        for parameter in &self.parameters {
+            let mine: Vec<&String> = given.by_ref().take(parameter.repeat).collect();
+            let accepted = match (mine.is_empty(), &parameter.default) {
+                (true, Some(default)) => vec![parameter.accept(default)?],
+                (true, None) => return Err(format!("parameter {} is missing", parameter.name)),
+                _ => mine.into_iter().map(|v| parameter.accept(v)).collect::<Result<_, _>>()?,
+            };
+            values.push(accepted);
+        }
+        let surplus = given.count();
+        if surplus > 0 {
+            let takes: usize = self.parameters.iter().map(|parameter| parameter.repeat).sum();
+            return Err(format!("{surplus} too many: at most {takes} parameters are taken"));
+        }
+        Ok(values)
+    }
+
+    /// The arguments: one for each element of `run`, or one for each value of a repeated parameter.
+    fn fill(&self, values: &Values) -> Vec<String> {
+        let mut arguments = Vec::new();
+        for template in &self.arguments {
+            let repeats = |piece: &Piece| match piece {
+                Piece::Value(index) => values.get(*index).map_or(1, Vec::len),
+                Piece::Text(_) => 1,
+            };
+            for turn in 0..template.iter().map(repeats).max().unwrap_or(1) {
+                let text = |piece: &Piece| match piece {
+                    Piece::Text(text) => text.clone(),
+                    Piece::Value(index) => {
+                        let values = values.get(*index);
+                        values.and_then(|v| v.get(turn).or(v.first())).cloned().unwrap_or_default()
+                    }
+                };
+                arguments.push(template.iter().map(text).collect());
+            }
+        }
+        arguments
+    }
+
+    /// The whole argument list, secrets masked.
+    fn masked(&self, values: &Values) -> Vec<String> {
+        let mask = |(parameter, values): (&Parameter, &Vec<String>)| match parameter.secret {
+            true => vec!["***".to_owned(); values.len()],
+            false => values.clone(),
+        };
+        let values = self.parameters.iter().zip(values).map(mask).collect();
+        let mut shown = vec![self.program.clone()];
+        shown.extend(self.fill(&values));
+        shown
+    }
+
+    /// The paths among the values, with the directories beneath which they must lie.
+    fn beneath(&self, values: &Values) -> Vec<(String, String)> {
+        let mut pairs = Vec::new();
+        for (parameter, values) in self.parameters.iter().zip(values) {
+            if let Kind::Path { under } = &parameter.kind {
+                pairs.extend(values.iter().map(|path| (under.clone(), path.clone())));
+            }
+        }
+        pairs
+    }
+}
+
+/// A command as `list` shows it.
+#[derive(Debug)]
+pub struct Listed<'a> {
+    name: &'a str,
+    command: &'a Command,
+}
+
+impl Serialize for Listed<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(None)?;
+        out.serialize_entry("name", self.name)?;
+        if let Some(about) = &self.command.about {
+            out.serialize_entry("about", about)?;
+        }
+        out.serialize_entry("parameters", &self.command.parameters)?;
+        out.end()
+    }
+}
+
+impl Serialize for Parameter {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(None)?;
+        out.serialize_entry("name", &self.name)?;
+        out.serialize_entry("type", self.kind.name())?;
+        match &self.kind {
+            Kind::Integer { min, max } => {
+                out.serialize_entry("min", min)?;
+                out.serialize_entry("max", max)?;
+            }
+            Kind::Number { min, max } => {
+                out.serialize_entry("min", min)?;
+                out.serialize_entry("max", max)?;
+            }
+            Kind::Choice(of) => out.serialize_entry("of", of)?,
+            Kind::Word { bytes_max } | Kind::Text { bytes_max } => {
+                out.serialize_entry("max_bytes", bytes_max)?;
+            }
+            Kind::Path { under } => out.serialize_entry("under", under)?,
+            Kind::Hostname | Kind::Ip => {}
+        }
+        if let (Some(default), false) = (&self.default, self.secret) {
+            out.serialize_entry("default", default)?;
+        }
+        if self.dash {
+            out.serialize_entry("dash", &true)?;
+        }
+        if self.repeat > 1 {
+            out.serialize_entry("repeat", &self.repeat)?;
+        }
+        if self.secret {
+            out.serialize_entry("secret", &true)?;
+        }
+        out.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: CommandLimits = CommandLimits {
+        concurrent_max: 8,
+        queued_max: 64,
+        per_subject_max: 4,
+        timeout: Duration::from_secs(30),
+        output_bytes_max: 100,
+    };
+
+    fn commands() -> Commands {
+        Commands::parse(
+            r#"{
+              "tail": {
+                "run": ["/usr/bin/tail", "--lines={n}", "--", "{file}"],
+                "parameters": [
+                  {"name": "n", "type": "integer", "min": 1, "max": 10},
+                  {"name": "file", "type": "path", "under": "/var/log", "repeat": 3}
+                ],
+                "timeout_seconds": 5, "env": {"LANG": "C", "TZ": "UTC"}
+              },
+              "login": {
+                "run": ["/bin/login", "--password={p}", "{user}"],
+                "parameters": [
+                  {"name": "p", "type": "text", "max_bytes": 20, "secret": true},
+                  {"name": "user", "type": "word", "max_bytes": 8, "default": "guest"}
+                ]
+              }
+            }"#,
+        )
+        .unwrap()
+    }
+
+    fn ask(name: &str, parameters: &[&str]) -> Os {
+        let parameters = parameters.iter().map(|value| (*value).to_owned()).collect();
+        Os { name: name.into(), parameters, ..Os::default() }
+    }
+
+    #[test]
+    fn a_permit_holds_the_argument_list_and_nothing_is_split() {
+        let caller = Caller::imagined("os:*");
+        let permit = commands().permit(&caller, &LIMITS, &ask("tail", &["5", "a b;c", "d"]));
+        let permit = permit.unwrap();
+        let arguments = ["--lines=5", "--", "/var/log/a b;c", "/var/log/d"];
+        assert_eq!(permit.invocation.arguments, arguments);
+        assert_eq!(permit.invocation.beneath.len(), 2);
+        assert_eq!(permit.timeout, Duration::from_secs(5));
+        let environment = [("LANG", "C"), ("PATH", "/usr/bin:/bin"), ("TZ", "UTC")]
+            .map(|(n, v)| (n.into(), v.into()));
+        assert_eq!(permit.invocation.environment, environment);
+
+        let shorter = Os { timeout: Some(Duration::from_secs(1)), ..ask("tail", &["5", "a"]) };
+        let longer = Os { timeout: Some(Duration::from_secs(99)), ..shorter.clone() };
+        for (os, seconds) in [(shorter, 1), (longer, 5)] {
+            let permit = commands().permit(&caller, &LIMITS, &os).unwrap();
+            assert_eq!(permit.timeout, Duration::from_secs(seconds), "lowered, never raised");
+        }
+    }
+
+    #[test]
+    fn secrets_reach_the_command_and_not_the_log() {
+        let caller = Caller::imagined("os:login");
+        let permit = commands().permit(&caller, &LIMITS, &ask("login", &["hush"])).unwrap();
+        assert_eq!(permit.invocation.arguments, ["--password=hush", "guest"]);
+        assert_eq!(permit.shown, ["/bin/login", "--password=***", "guest"]);
+    }
+
+    #[test]
+    fn refusals_name_what_is_wrong() {
+        let cases: &[(&str, &str, &[&str], &str)] = &[
+            ("os:login", "tail", &[], "os:tail"),
+            ("os:login", "none", &[], "os:none"),
+            ("os:*", "none", &[], "none"),
+            ("os:*", "tail", &[], "parameter n is missing"),
+            ("os:*", "tail", &["1"], "parameter file is missing"),
+            ("os:*", "tail", &["1", "a", "b", "c", "d"], "1 too many: at most 4 parameters"),
+            ("os:*", "tail", &["5 --evil", "a"], "parameter n: must be an integer from 1 to 10"),
+            ("os:*", "tail", &["1", "../../etc/shadow"], "parameter file: must be a path beneath"),
+            (
+                "os:*",
+                "login",
+                &["x", "--config=/etc/shadow"],
+                "parameter user: must be a value that",
+            ),
+        ];
+        for (scope, name, parameters, wanted) in cases {
+            let caller = Caller::imagined(scope);
+            let refusal = commands().permit(&caller, &LIMITS, &ask(name, parameters)).unwrap_err();
+            let text = match refusal {
+                Refusal::Forbidden(text) => text,
+                Refusal::UnknownCommand(text) => text,
+                Refusal::BadParameter(text) => text,
+                other => format!("{other:?}"),
+            };
+            assert!(text.starts_with(wanted), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_list_shows_what_the_token_may_run_and_no_secret_default() {
+        let commands = commands();
+        let listed = commands.list(&Caller::imagined("os:login"));
+        assert_eq!(
+            String::from_utf8(crate::protocol::encode(&listed)).unwrap(),
+            r#"[{"name":"login","parameters":[{"name":"p","type":"text","max_bytes":20,"secret":true},{"name":"user","type":"word","max_bytes":8,"default":"guest"}]}]"#
+        );
+    }
+}

@@ -1,0 +1,400 @@
+//! The commands file: JSON that becomes `Commands`, or is refused whole.
+//!
+//! Promises: an unknown key, a duplicate, a wrong type, a program that is not absolute, a
+//! placeholder without a parameter and a parameter without a use are errors, each with the path of
+//! the key. All entries are looked at before anything is refused.
+//! Leaves out: whether the programs exist.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::limits;
+use crate::port::Resources;
+use crate::protocol::json::{Fault, Json, Object};
+use crate::service::commands::{Command, Commands, Piece, Template};
+use crate::service::parameter::{Kind, Parameter};
+
+/// Keys of an entry.
+const ENTRY_KEYS: &[&str] = &[
+    "about",
+    "run",
+    "parameters",
+    "timeout_seconds",
+    "grace_seconds",
+    "output_bytes_max",
+    "at_most",
+    "user",
+    "group",
+    "cwd",
+    "env",
+    "memory_bytes_max",
+    "cpu_seconds_max",
+    "open_files_max",
+    "processes_max",
+    "file_bytes_max",
+];
+
+impl Commands {
+    /// Reads the text of a commands file.
+    ///
+    /// # Errors
+    /// All that is wrong with it, one message for each entry at the most.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        let object = Json::parse(text.as_bytes()).and_then(|json| json.object());
+        let object = object.map_err(|fault| vec![fault.to_string()])?;
+        let (mut commands, mut faults) = (BTreeMap::new(), Vec::new());
+        for (name, json) in object.members() {
+            match named(name, command(name, json)) {
+                Ok(command) => drop(commands.insert(name.to_owned(), command)),
+                Err(fault) => faults.push(fault.to_string()),
+            }
+        }
+        if commands.len() > limits::COMMANDS_MAX {
+            faults.push(format!("more than {} commands", limits::COMMANDS_MAX));
+        }
+        if faults.is_empty() { Ok(Self(commands)) } else { Err(faults) }
+    }
+}
+
+/// Puts the key before a fault, so that faults carry their path on the way out.
+fn named<T>(key: &str, value: Result<T, Fault>) -> Result<T, Fault> {
+    value.map_err(|fault| {
+        let joint = if fault.message.starts_with(['.', '[']) { "" } else { ": " };
+        Fault { message: format!("{key}{joint}{}", fault.message), ..fault }
+    })
+}
+
+/// Reads a member, if it is there, and puts its key before a fault of it.
+fn member<'a, T>(
+    object: &Object<'a>,
+    key: &str,
+    read: impl Fn(Json<'a>) -> Result<T, Fault>,
+) -> Result<Option<T>, Fault> {
+    object.get(key).map(|json| named(&format!(".{key}"), read(json))).transpose()
+}
+
+fn text(json: Json<'_>) -> Result<String, Fault> {
+    let text = json.string()?.into_owned();
+    if text.contains('\0') {
+        return Err(json.fault("holds a NUL"));
+    }
+    Ok(text)
+}
+
+fn within(range: RangeInclusive<u64>) -> impl Fn(Json<'_>) -> Result<u64, Fault> {
+    move |json| {
+        json.integer().ok().filter(|number| range.contains(number)).ok_or_else(|| {
+            json.fault(format!("must be an integer, {} to {}", range.start(), range.end()))
+        })
+    }
+}
+
+fn count(max: usize) -> impl Fn(Json<'_>) -> Result<usize, Fault> {
+    let read = within(1..=max as u64);
+    move |json| Ok(usize::try_from(read(json)?).unwrap_or(max))
+}
+
+fn absolute(json: Json<'_>) -> Result<String, Fault> {
+    let path = text(json)?;
+    if !path.starts_with('/') {
+        return Err(json.fault("must be an absolute path, such as /usr/bin/uptime"));
+    }
+    Ok(path)
+}
+
+/// Whether a word may name a command, a parameter or a placeholder.
+fn identifier(word: &str) -> bool {
+    (1..=limits::NAME_BYTES_MAX).contains(&word.len())
+        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
+        && !word.starts_with(['-', '.'])
+}
+
+fn command(name: &str, json: Json<'_>) -> Result<Command, Fault> {
+    if !identifier(name) {
+        return Err(json.fault("a name is 1 to 64 letters, digits, _ . or -"));
+    }
+    let object = json.object()?;
+    object.only(ENTRY_KEYS)?;
+    let parameters = member(&object, "parameters", parameters)?.unwrap_or_default();
+    let run = object.get("run").ok_or_else(|| json.fault("run is missing"))?;
+    let (program, arguments) = named(".run", templates(run, &parameters))?;
+    for (index, parameter) in parameters.iter().enumerate() {
+        if !arguments.iter().flatten().any(|piece| *piece == Piece::Value(index)) {
+            let message = format!("parameter {} is never used", parameter.name);
+            return named(".run", Err(run.fault(message)));
+        }
+    }
+    let limit = |key| member(&object, key, within(1..=u64::MAX));
+    let seconds = |key, max| Ok(member(&object, key, within(1..=max))?.map(Duration::from_secs));
+    Ok(Command {
+        about: member(&object, "about", text)?,
+        program,
+        arguments,
+        parameters,
+        timeout: seconds("timeout_seconds", limits::COMMAND_SECONDS_MAX)?,
+        grace: seconds("grace_seconds", limits::GRACE_SECONDS_MAX)?
+            .unwrap_or(Duration::from_secs(2)),
+        output_bytes_max: member(&object, "output_bytes_max", count(limits::OUTPUT_BYTES_MAX))?,
+        at_most: member(&object, "at_most", count(limits::CONCURRENT_COMMANDS_MAX))?,
+        environment: member(&object, "env", environment)?.unwrap_or_default(),
+        directory: member(&object, "cwd", absolute)?.unwrap_or_else(|| "/".to_owned()),
+        user: member(&object, "user", text)?,
+        group: member(&object, "group", text)?,
+        resources: Resources {
+            memory_bytes_max: limit("memory_bytes_max")?,
+            cpu_seconds_max: limit("cpu_seconds_max")?,
+            open_files_max: limit("open_files_max")?,
+            processes_max: limit("processes_max")?,
+            file_bytes_max: limit("file_bytes_max")?,
+        },
+    })
+}
+
+fn environment(json: Json<'_>) -> Result<BTreeMap<String, String>, Fault> {
+    let mut environment = BTreeMap::new();
+    for (name, value) in json.object()?.members() {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            return Err(value.fault("a variable's name is not empty and has no = in it"));
+        }
+        environment.insert(name.to_owned(), named(&format!(".{name}"), text(value))?);
+    }
+    Ok(environment)
+}
+
+/// Reads `run`: the program, and the templates of its arguments.
+fn templates(json: Json<'_>, parameters: &[Parameter]) -> Result<(String, Vec<Template>), Fault> {
+    let elements = json.array()?;
+    let Some((program, arguments)) = elements.split_first() else {
+        return Err(json.fault("must hold the program at least"));
+    };
+    let template = |(index, element): (usize, &Json<'_>)| {
+        named(&format!("[{}]", index + 1), template(*element, parameters))
+    };
+    let arguments = arguments.iter().enumerate().map(template).collect::<Result<_, _>>()?;
+    Ok((named("[0]", absolute(*program))?, arguments))
+}
+
+/// Reads an element: `{name}` is a placeholder, any other brace is itself.
+fn template(json: Json<'_>, parameters: &[Parameter]) -> Result<Template, Fault> {
+    let whole = text(json)?;
+    let (mut template, mut literal, mut rest) = (Template::new(), String::new(), whole.as_str());
+    while let Some((before, after)) = rest.split_once('{') {
+        literal.push_str(before);
+        let Some((name, behind)) = after.split_once('}').filter(|(name, _)| identifier(name))
+        else {
+            literal.push('{');
+            rest = after;
+            continue;
+        };
+        let Some(index) = parameters.iter().position(|parameter| parameter.name == name) else {
+            return Err(json.fault(format!("the placeholder {{{name}}} has no parameter")));
+        };
+        if !literal.is_empty() {
+            template.push(Piece::Text(std::mem::take(&mut literal)));
+        }
+        template.push(Piece::Value(index));
+        rest = behind;
+    }
+    literal.push_str(rest);
+    if !literal.is_empty() || template.is_empty() {
+        template.push(Piece::Text(literal));
+    }
+    Ok(template)
+}
+
+fn parameters(json: Json<'_>) -> Result<Vec<Parameter>, Fault> {
+    let mut parameters: Vec<Parameter> = Vec::new();
+    for (index, json) in json.array()?.into_iter().enumerate() {
+        let check = |parameter: Parameter| {
+            if parameters.iter().any(|other| other.name == parameter.name) {
+                return Err(json.fault(format!("the name {} is there twice", parameter.name)));
+            }
+            if parameters.iter().any(|other| other.repeat > 1) {
+                return Err(json.fault("comes after one with repeat, which must be the last"));
+            }
+            if parameter.default.is_none() && parameters.iter().any(|o| o.default.is_some()) {
+                return Err(json.fault("needs a default, since one before it has one"));
+            }
+            Ok(parameter)
+        };
+        let parameter = named(&format!("[{index}]"), parameter(json).and_then(check))?;
+        parameters.push(parameter);
+    }
+    let values = parameters.iter().map(|parameter| parameter.repeat);
+    if values.sum::<usize>() > limits::PARAMETERS_MAX {
+        return Err(json.fault(format!("more than {} values", limits::PARAMETERS_MAX)));
+    }
+    Ok(parameters)
+}
+
+fn parameter(json: Json<'_>) -> Result<Parameter, Fault> {
+    let object = json.object()?;
+    let word = |key: &str| {
+        let value = member(&object, key, text)?;
+        value.ok_or_else(|| json.fault(format!("{key} is missing")))
+    };
+    let name = word("name")?;
+    if !identifier(&name) {
+        return Err(json.fault("name: 1 to 64 letters, digits, _ . or -"));
+    }
+    let (own, kind) = kind(&object, &word("type")?, json)?;
+    let known = ["name", "type", "default", "dash", "repeat", "secret"];
+    object.only(&[&known, own].concat())?;
+    let flag = |key| Ok(member(&object, key, Json::boolean)?.unwrap_or(false));
+    let parameter = Parameter {
+        name,
+        kind,
+        default: member(&object, "default", text)?,
+        dash: flag("dash")?,
+        repeat: member(&object, "repeat", count(limits::PARAMETERS_MAX))?.unwrap_or(1),
+        secret: flag("secret")?,
+    };
+    if let Some(default) = &parameter.default {
+        parameter.accept(default).map_err(|why| json.fault(format!("default: {why}")))?;
+    }
+    Ok(parameter)
+}
+
+/// Reads a type, and names the keys that are its own.
+fn kind(
+    object: &Object<'_>,
+    name: &str,
+    json: Json<'_>,
+) -> Result<(&'static [&'static str], Kind), Fault> {
+    let need = |key: &str| json.fault(format!("type {name} needs {key}"));
+    let bytes_max = || member(object, "max_bytes", count(limits::PARAMETER_BYTES_MAX));
+    let kind: (&[&str], Kind) = match name {
+        "integer" => (
+            &["min", "max"],
+            Kind::Integer {
+                min: member(object, "min", Json::integer)?.unwrap_or(0),
+                max: member(object, "max", Json::integer)?.unwrap_or(i64::MAX),
+            },
+        ),
+        "number" => (
+            &["min", "max"],
+            Kind::Number {
+                min: member(object, "min", Json::real)?.unwrap_or(0.0),
+                max: member(object, "max", Json::real)?.unwrap_or(f64::MAX),
+            },
+        ),
+        "choice" => {
+            let of = member(object, "of", |json| json.array()?.into_iter().map(text).collect())?;
+            let of: Vec<String> = of.unwrap_or_default();
+            if of.is_empty() {
+                return Err(need("of, with the choices"));
+            }
+            (&["of"], Kind::Choice(of))
+        }
+        "word" => (&["max_bytes"], Kind::Word { bytes_max: bytes_max()?.unwrap_or(64) }),
+        "text" => (&["max_bytes"], Kind::Text { bytes_max: bytes_max()?.unwrap_or(256) }),
+        "hostname" => (&[], Kind::Hostname),
+        "ip" => (&[], Kind::Ip),
+        "path" => {
+            let under = member(object, "under", absolute)?.ok_or_else(|| need("under"))?;
+            let whole = if under == "/" { "/" } else { under.trim_end_matches('/') };
+            (&["under"], Kind::Path { under: whole.to_owned() })
+        }
+        _ => {
+            let known = "integer, number, choice, word, hostname, ip, path, text";
+            return Err(json.fault(format!("type: must be one of {known}")));
+        }
+    };
+    let empty = match &kind.1 {
+        Kind::Integer { min, max } => min > max,
+        Kind::Number { min, max } => min > max,
+        _ => false,
+    };
+    if empty { Err(json.fault("min is greater than max")) } else { Ok(kind) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_error_has_the_path_of_its_key() {
+        let cases = [
+            ("[]", "expected an object, found an array"),
+            (r#"{"a": {"run": ["/x"]}, "a": {"run": ["/x"]}}"#, "the member \"a\" is there twice"),
+            (r#"{"a b": {"run": ["/x"]}}"#, "a b: a name is"),
+            (r#"{"a": {}}"#, "a: run is missing"),
+            (r#"{"a": {"run": []}}"#, "a.run: must hold the program"),
+            (r#"{"a": {"run": ["x"]}}"#, "a.run[0]: must be an absolute path"),
+            (
+                r#"{"a": {"run": ["/{p}"], "parameters": [{"name":"p","type":"ip"}]}}"#,
+                "a.run: parameter p is never used",
+            ),
+            (r#"{"a": {"run": ["/x", 5]}}"#, "a.run[1]: expected a string, found a number"),
+            (r#"{"a": {"run": ["/x", "{y}"]}}"#, "a.run[1]: the placeholder {y} has no parameter"),
+            (r#"{"a": {"run": "/x"}}"#, "a.run: expected an array, found a string"),
+            (
+                r#"{"a": {"run": ["/x"], "shell": true}}"#,
+                "a: unknown field \"shell\"; known here: about",
+            ),
+            (
+                r#"{"a": {"run": ["/x"], "timeout_seconds": 0}}"#,
+                "a.timeout_seconds: must be an integer, 1 to 86400",
+            ),
+            (r#"{"a": {"run": ["/x"], "at_most": "2"}}"#, "a.at_most: must be an integer"),
+            (r#"{"a": {"run": ["/x"], "cwd": "tmp"}}"#, "a.cwd: must be an absolute path"),
+            (r#"{"a": {"run": ["/x"], "env": {"A=": "1"}}}"#, "a.env: a variable's name"),
+            (r#"{"a": {"run": ["/x"], "env": {"A": 1}}}"#, "a.env.A: expected a string"),
+            (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p"}]}}"#,
+                "a.parameters[0]: type is missing",
+            ),
+            (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"int"}]}}"#,
+                "a.parameters[0]: type: must be one of integer",
+            ),
+            (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"ip","min":1}]}}"#,
+                "a.parameters[0]: unknown field \"min\"",
+            ),
+            (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"integer","min":3,"max":1}]}}"#,
+                "a.parameters[0]: min is greater than max",
+            ),
+            (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"integer","default":"x"}]}}"#,
+                "a.parameters[0]: default: parameter p: must be an integer",
+            ),
+            (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"path"}]}}"#,
+                "a.parameters[0]: type path needs under",
+            ),
+            (
+                r#"{"a": {"run": ["/x","{p}{q}"], "parameters": [{"name":"p","type":"ip","repeat":2},{"name":"q","type":"ip"}]}}"#,
+                "a.parameters[1]: comes after one with repeat",
+            ),
+            (
+                r#"{"a": {"run": ["/x","{p}{q}"], "parameters": [{"name":"p","type":"ip","default":"::1"},{"name":"q","type":"ip"}]}}"#,
+                "a.parameters[1]: needs a default",
+            ),
+            (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"ip"},{"name":"p","type":"ip"}]}}"#,
+                "a.parameters[1]: the name p is there twice",
+            ),
+        ];
+        for (text, wanted) in cases {
+            let faults = Commands::parse(text).expect_err(text);
+            assert_eq!(faults.len(), 1);
+            assert!(faults.iter().all(|fault| fault.starts_with(wanted)), "{faults:?}");
+        }
+        let two = Commands::parse(r#"{"a": {}, "b": {"run": ["/x"]}, "c": 1}"#).unwrap_err();
+        assert_eq!(two.len(), 2, "all entries are looked at");
+    }
+
+    #[test]
+    fn braces_that_name_no_parameter_are_themselves() {
+        let text = r#"{"a": {"run": ["/x", "{print $1}", "{}", "a{", "", "{p}-{p}"],
+                       "parameters": [{"name":"p","type":"ip"}]}}"#;
+        let commands = Commands::parse(text).unwrap();
+        let arguments = &commands.0["a"].arguments;
+        let literal = |text: &str| vec![Piece::Text(text.to_owned())];
+        assert_eq!(arguments[..4], ["{print $1}", "{}", "a{", ""].map(literal));
+        assert_eq!(arguments[4], [Piece::Value(0), Piece::Text("-".into()), Piece::Value(0)]);
+    }
+}

@@ -1,0 +1,83 @@
+//! What the daemon has done so far, for `status`.
+//!
+//! Promises: every key is a word of ours, so the tables are as small as the code that names them.
+//! Leaves out: what is going on now, which `jobs` knows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use crate::protocol::Members;
+
+/// Upper bounds of the histogram of durations, in milliseconds; the last bin has none.
+const BINS_MS: [(&str, u128); 8] = [
+    ("up_to_10", 10),
+    ("up_to_30", 30),
+    ("up_to_100", 100),
+    ("up_to_300", 300),
+    ("up_to_1000", 1_000),
+    ("up_to_3000", 3_000),
+    ("up_to_10000", 10_000),
+    ("more", u128::MAX),
+];
+
+/// Counts since the start.
+#[derive(Clone, Debug, Default)]
+pub struct Counters {
+    /// Requests by `command_type` and outcome: `ok` or an error code.
+    requests: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    /// Tokens that did not hold, by exact reason.
+    tokens: BTreeMap<&'static str, u64>,
+    /// Commands by duration, from acceptance to end.
+    durations: BTreeMap<&'static str, u64>,
+    /// Bytes of the bodies that came.
+    pub bytes_received: u64,
+    /// Bytes of the bodies that went.
+    pub bytes_sent: u64,
+    /// Bytes that commands wrote.
+    pub bytes_written: u64,
+    /// Replies that nobody took.
+    pub replies_lost: u64,
+}
+
+fn count<K: Ord>(table: &mut BTreeMap<K, u64>, key: K) {
+    let entry = table.entry(key).or_default();
+    *entry = entry.saturating_add(1);
+}
+
+impl Counters {
+    /// Counts a request.
+    pub fn request(&mut self, kind: &'static str, outcome: &'static str) {
+        count(self.requests.entry(kind).or_default(), outcome);
+    }
+
+    /// Counts a token that does not hold.
+    pub fn token(&mut self, reason: &'static str) {
+        count(&mut self.tokens, reason);
+    }
+
+    /// Counts a command that has ended.
+    pub fn duration(&mut self, duration: Duration) {
+        let bin = BINS_MS.iter().find(|(_, max)| duration.as_millis() <= *max);
+        count(&mut self.durations, bin.map_or("more", |(name, _)| *name));
+    }
+}
+
+impl Serialize for Counters {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(None)?;
+        out.serialize_entry("requests", &self.requests)?;
+        out.serialize_entry("tokens_refused", &self.tokens)?;
+        let bins = BINS_MS.map(|(name, _)| (name, self.durations.get(name).copied().unwrap_or(0)));
+        out.serialize_entry("command_duration_ms", &Members(&bins))?;
+        let bytes = [
+            ("received", self.bytes_received),
+            ("sent", self.bytes_sent),
+            ("written_by_commands", self.bytes_written),
+        ];
+        out.serialize_entry("bytes", &Members(&bytes))?;
+        out.serialize_entry("replies_lost", &self.replies_lost)?;
+        out.end()
+    }
+}

@@ -1,0 +1,345 @@
+//! Commands from their permit to their reply: waiting, running, stopping, ended.
+//!
+//! Promises: every job that is opened is closed exactly once, and whoever asked for it is told how
+//! it ended. Waiting is bounded; whoever has fewest commands running comes first, and among those
+//! who has waited longest. A command is asked to end (SIGTERM) and, when it has not by the end of
+//! its grace, is ended (SIGKILL).
+//! Leaves out: how processes are started and ended, and what the replies look like.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::port::{Action, Ending, Field, Invocation, JobId, Peer, Stream};
+use crate::protocol::reply::Ran;
+use crate::protocol::request::Id;
+use crate::service::caller::Subject;
+use crate::service::commands::Permit;
+use crate::service::output::Capture;
+use crate::service::refusal::Refusal;
+use crate::service::settings::CommandLimits;
+
+/// Whom an answer goes to.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Where the request came from.
+    pub peer: Peer,
+    /// Its `id`.
+    pub id: Option<Id>,
+    /// Its `command_type`, or `unread`.
+    pub kind: &'static str,
+}
+
+/// What a job is opened with.
+#[derive(Debug)]
+pub struct Order {
+    /// Whom its answer goes to.
+    pub origin: Origin,
+    /// Whose it is.
+    pub subject: Subject,
+    /// The name of the command.
+    pub command: String,
+    /// What may be run.
+    pub permit: Permit,
+    /// Whether output is passed on while it runs.
+    pub stream: bool,
+    /// What both of its lines in the log say.
+    pub audit: Vec<(&'static str, Field)>,
+}
+
+/// A job that is over.
+#[derive(Debug)]
+pub struct Closed {
+    /// What it was opened with.
+    pub order: Order,
+    /// How it ended.
+    pub outcome: Result<Ran, Refusal>,
+    /// From its acceptance to its end.
+    pub duration: Duration,
+    /// Bytes that it wrote to its two streams.
+    pub written: [u64; 2],
+}
+
+/// A command that has not begun.
+#[derive(Debug)]
+struct Waiting {
+    order: Order,
+    accepted: Duration,
+}
+
+/// A command that has begun.
+#[derive(Debug)]
+struct Running {
+    order: Order,
+    accepted: Duration,
+    started: Duration,
+    /// When something is to be done about it: its time limit, or the end of its grace.
+    due: Option<Duration>,
+    stop: Option<Stop>,
+    stdout: Capture,
+    stderr: Capture,
+}
+
+/// Why a command is being ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stop {
+    /// It is at its time limit.
+    TimedOut,
+    /// Its caller, or the end of the daemon, asked for it.
+    Cancelled,
+}
+
+/// All jobs, in the order of their arrival.
+#[derive(Debug)]
+pub struct Jobs {
+    limits: CommandLimits,
+    next: u64,
+    waiting: BTreeMap<JobId, Waiting>,
+    running: BTreeMap<JobId, Running>,
+}
+
+impl Jobs {
+    /// No jobs.
+    pub fn new(limits: CommandLimits) -> Self {
+        Self { limits, next: 0, waiting: BTreeMap::new(), running: BTreeMap::new() }
+    }
+
+    /// How many are running, and how many wait.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.running.len(), self.waiting.len())
+    }
+
+    /// Opens a job: it starts now, or waits for its turn.
+    ///
+    /// # Errors
+    /// As many wait as may; the earliest time at which one of them must have moved up.
+    pub fn open(
+        &mut self,
+        now: Duration,
+        order: Order,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Refusal> {
+        let may_start = self.has_room() && Tally::of(&self.running).fits(&self.limits, &order);
+        if !may_start && self.waiting.len() >= self.limits.queued_max {
+            return Err(Refusal::Busy(self.next_end(now)));
+        }
+        self.waiting.insert(JobId(self.next), Waiting { order, accepted: now });
+        self.next += 1;
+        self.start_next(now, out);
+        Ok(())
+    }
+
+    /// Takes what a command wrote; gives what is to be passed on, and to whom.
+    pub fn write(
+        &mut self,
+        job: JobId,
+        stream: Stream,
+        bytes: &[u8],
+    ) -> Option<(&Origin, Vec<u8>)> {
+        let job = self.running.get_mut(&job)?;
+        let capture = match stream {
+            Stream::Stdout => &mut job.stdout,
+            Stream::Stderr => &mut job.stderr,
+        };
+        if !job.order.stream {
+            capture.write(bytes);
+            return None;
+        }
+        let passed = capture.pass(bytes);
+        (!passed.is_empty()).then_some((&job.order.origin, passed))
+    }
+
+    /// Closes a job that has ended, and starts what has waited for its place.
+    pub fn close(
+        &mut self,
+        now: Duration,
+        job: JobId,
+        ending: Ending,
+        out: &mut Vec<Action>,
+    ) -> Option<Closed> {
+        let job = self.running.remove(&job)?;
+        self.start_next(now, out);
+        Some(job.close(now, ending))
+    }
+
+    /// Stops the jobs of one subject with this `id`. Those that wait are closed at once; none if
+    /// there was nothing to stop.
+    pub fn cancel(
+        &mut self,
+        now: Duration,
+        subject: &Subject,
+        id: &Id,
+        out: &mut Vec<Action>,
+    ) -> Option<Vec<Closed>> {
+        let mine =
+            |order: &Order| order.subject == *subject && order.origin.id.as_ref() == Some(id);
+        let closed = self.cancel_waiting(now, mine);
+        let stopped = self.stop_running(now, mine, out);
+        (stopped > 0 || !closed.is_empty()).then_some(closed)
+    }
+
+    /// Stops all jobs whose output is passed on to a peer that has left.
+    pub fn abandon(&mut self, now: Duration, peer: &Peer, out: &mut Vec<Action>) -> Vec<Closed> {
+        let theirs = |order: &Order| order.stream && order.origin.peer == *peer;
+        self.stop_running(now, theirs, out);
+        self.cancel_waiting(now, theirs)
+    }
+
+    /// Closes the jobs that wait and are meant.
+    pub fn cancel_waiting(&mut self, now: Duration, which: impl Fn(&Order) -> bool) -> Vec<Closed> {
+        let (gone, kept) =
+            std::mem::take(&mut self.waiting).into_iter().partition(|(_, job)| which(&job.order));
+        self.waiting = kept;
+        let gone: BTreeMap<JobId, Waiting> = gone;
+        gone.into_values().map(|job| job.close(now)).collect()
+    }
+
+    /// Asks the running jobs that are meant to end; tells how many there are.
+    pub fn stop_running(
+        &mut self,
+        now: Duration,
+        which: impl Fn(&Order) -> bool,
+        out: &mut Vec<Action>,
+    ) -> usize {
+        let meant = self.running.iter_mut().filter(|(_, job)| which(&job.order));
+        meant.map(|(id, job)| job.stop(now, *id, Stop::Cancelled, out)).count()
+    }
+
+    /// The running jobs whose output is passed on to the peer of this routing id.
+    pub fn streams_to(&self, routing_id: Option<&Vec<u8>>) -> impl Iterator<Item = JobId> {
+        let theirs =
+            move |order: &Order| order.stream && order.origin.peer.envelope.first() == routing_id;
+        self.running.iter().filter(move |(_, job)| theirs(&job.order)).map(|(id, _)| *id)
+    }
+
+    /// When the next running command is due to be asked, or made, to end.
+    pub fn next_deadline(&self) -> Option<Duration> {
+        self.running.values().filter_map(|job| job.due).min()
+    }
+
+    /// Asks and makes to end what is due.
+    pub fn tick(&mut self, now: Duration, out: &mut Vec<Action>) {
+        for (id, job) in &mut self.running {
+            if job.due.is_none_or(|due| now < due) {
+                continue;
+            }
+            if job.stop.is_none() {
+                job.stop(now, *id, Stop::TimedOut, out);
+            } else {
+                job.due = None;
+                out.push(Action::Kill(*id));
+            }
+        }
+    }
+
+    /// Starts jobs that wait, as long as there is room.
+    fn start_next(&mut self, now: Duration, out: &mut Vec<Action>) {
+        while self.has_room() {
+            let tally = Tally::of(&self.running);
+            let fitting =
+                self.waiting.iter().filter(|(_, job)| tally.fits(&self.limits, &job.order));
+            let next = fitting.min_by_key(|(_, job)| tally.of_subject(&job.order.subject));
+            let Some(id) = next.map(|(id, _)| *id) else { return };
+            let Some(job) = self.waiting.remove(&id) else { return };
+            let (job, invocation) = job.start(now);
+            self.running.insert(id, job);
+            out.push(Action::Start { job: id, invocation });
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.running.len() < self.limits.concurrent_max
+    }
+
+    /// How long until the first running command must have ended, its grace included.
+    fn next_end(&self, now: Duration) -> Duration {
+        let end = |job: &Running| {
+            let due = job.due.unwrap_or(now);
+            if job.stop.is_none() { due.saturating_add(job.order.permit.grace) } else { due }
+        };
+        let first = self.running.values().map(end).min().unwrap_or(now);
+        first.saturating_sub(now).max(Duration::from_millis(1))
+    }
+}
+
+/// How many commands are running, by whose and by which they are.
+struct Tally<'a> {
+    subjects: BTreeMap<&'a Subject, usize>,
+    commands: BTreeMap<&'a str, usize>,
+}
+
+impl<'a> Tally<'a> {
+    fn of(running: &'a BTreeMap<JobId, Running>) -> Self {
+        let mut tally = Self { subjects: BTreeMap::new(), commands: BTreeMap::new() };
+        for Running { order, .. } in running.values() {
+            *tally.subjects.entry(&order.subject).or_default() += 1;
+            *tally.commands.entry(&order.command).or_default() += 1;
+        }
+        tally
+    }
+
+    fn of_subject(&self, subject: &Subject) -> usize {
+        self.subjects.get(subject).copied().unwrap_or(0)
+    }
+
+    /// Whether the limits on its subject and on its command let one more run.
+    fn fits(&self, limits: &CommandLimits, order: &Order) -> bool {
+        let same = self.commands.get(order.command.as_str()).copied().unwrap_or(0);
+        self.of_subject(&order.subject) < limits.per_subject_max && same < order.permit.at_most
+    }
+}
+
+impl Waiting {
+    fn start(self, now: Duration) -> (Running, Invocation) {
+        let Self { mut order, accepted } = self;
+        let invocation = std::mem::take(&mut order.permit.invocation);
+        // What is passed on as it comes is not kept, so it needs no cap.
+        let cap = if order.stream { usize::MAX } else { order.permit.output_bytes_max };
+        let due = Some(now.saturating_add(order.permit.timeout));
+        let [stdout, stderr] = [Capture::new(cap), Capture::new(cap)];
+        (Running { order, accepted, started: now, due, stop: None, stdout, stderr }, invocation)
+    }
+
+    fn close(self, now: Duration) -> Closed {
+        Closed {
+            order: self.order,
+            outcome: Err(Refusal::Cancelled(None)),
+            duration: now.saturating_sub(self.accepted),
+            written: [0, 0],
+        }
+    }
+}
+
+impl Running {
+    fn stop(&mut self, now: Duration, id: JobId, why: Stop, out: &mut Vec<Action>) {
+        if self.stop.is_none() {
+            self.stop = Some(why);
+            self.due = Some(now.saturating_add(self.order.permit.grace));
+            out.push(Action::Terminate(id));
+        }
+    }
+
+    fn close(self, now: Duration, ending: Ending) -> Closed {
+        let written = [self.stdout.total(), self.stderr.total()];
+        let whole = self.stdout.is_whole() && self.stderr.is_whole();
+        let end = match ending {
+            Ending::Exited(code) => Ok(Ok(code)),
+            Ending::Signaled(name) => Ok(Err(name)),
+            Ending::Outside(path) => Err(Refusal::outside(&path)),
+            Ending::NotStarted { step, reason } => Err(Refusal::NotStarted(step, reason)),
+        };
+        let ran = end.map(|end| Ran {
+            end,
+            stdout: self.stdout.into_bytes(),
+            stderr: self.stderr.into_bytes(),
+            duration: now.saturating_sub(self.started),
+            truncated: (!whole).then_some((written[0], written[1])),
+        });
+        let outcome = match (ran, self.stop) {
+            (Ok(ran), Some(Stop::TimedOut)) => Err(Refusal::TimedOut(ran)),
+            (Ok(ran), Some(Stop::Cancelled)) => Err(Refusal::Cancelled(Some(ran))),
+            (ran, _) => ran,
+        };
+        let duration = now.saturating_sub(self.accepted);
+        Closed { order: self.order, outcome, duration, written }
+    }
+}

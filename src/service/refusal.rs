@@ -1,0 +1,154 @@
+//! Every reason not to do what was asked: the one place where the errors of all rooms meet.
+//!
+//! Promises: each refusal becomes exactly one error on the wire, through one exhaustive match, and
+//! has one exact reason for the log. What a stranger is told never says why a token failed.
+//! Leaves out: when to refuse.
+
+use std::time::Duration;
+
+use crate::limits;
+use crate::port::Misframing;
+use crate::protocol::json::{Fault, echo};
+use crate::protocol::reply::{Code, Error, Ran};
+use crate::protocol::token::Unopened;
+use crate::service::maths::BadExpression;
+
+/// Why a request was not done, or was ended.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The message has no body.
+    Misframed(Misframing),
+    /// The body is no request.
+    Malformed(Fault),
+    /// A field of the request is over its limit.
+    TooLarge(Fault),
+    /// The token does not hold.
+    Unauthorized(Unopened),
+    /// The caller's bucket is empty for so long.
+    RateLimited(Duration),
+    /// The token does not reach this scope.
+    Forbidden(String),
+    /// There is no command of this name.
+    UnknownCommand(String),
+    /// A parameter breaks its rule.
+    BadParameter(String),
+    /// The expression has no value.
+    BadExpression(BadExpression),
+    /// A variable's name cannot be used.
+    BadVariable(String),
+    /// No more commands can wait; the earliest that one must have ended.
+    Busy(Duration),
+    /// There is no command of this caller with this id.
+    NotFound,
+    /// The daemon drains.
+    ShuttingDown,
+    /// The program did not start: the step, and what the machine said.
+    NotStarted(String, String),
+    /// The command was ended at its time limit.
+    TimedOut(Ran),
+    /// The command was ended on demand, or when the daemon stopped; none if it had not begun.
+    Cancelled(Option<Ran>),
+}
+
+impl Refusal {
+    /// A path parameter leads out of its directory by a symbolic link.
+    pub fn outside(path: &str) -> Self {
+        Self::BadParameter(format!("{} leads out of its directory", echo(path)))
+    }
+
+    /// The code on the wire.
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Misframed(Misframing::TooManyBytes) | Self::TooLarge(_) => Code::TooLarge,
+            Self::Misframed(_) | Self::Malformed(_) => Code::Malformed,
+            Self::Unauthorized(_) => Code::Unauthorized,
+            Self::RateLimited(_) => Code::RateLimited,
+            Self::Forbidden(_) => Code::Forbidden,
+            Self::UnknownCommand(_) => Code::UnknownCommand,
+            Self::BadParameter(_) => Code::BadParameter,
+            Self::BadExpression(_) | Self::BadVariable(_) => Code::BadExpression,
+            Self::Busy(_) => Code::Busy,
+            Self::NotFound => Code::NotFound,
+            Self::ShuttingDown => Code::ShuttingDown,
+            Self::NotStarted(..) => Code::NotStarted,
+            Self::TimedOut(_) => Code::TimedOut,
+            Self::Cancelled(_) => Code::Cancelled,
+        }
+    }
+
+    /// What the caller is told.
+    fn message(&self) -> String {
+        match self {
+            Self::Misframed(fault) => framing(*fault),
+            Self::Malformed(fault) | Self::TooLarge(fault) => fault.to_string(),
+            Self::Unauthorized(_) => {
+                "no valid token; ask the owner of this host for one (zcmdd token)".to_owned()
+            }
+            Self::RateLimited(_) => "too many requests; wait for retry_after_ms".to_owned(),
+            Self::Forbidden(scope) => {
+                format!("the token does not reach {scope}; ask the owner to add it to its scope")
+            }
+            Self::UnknownCommand(name) => {
+                format!("there is no command {name}; `list` tells which there are")
+            }
+            Self::BadParameter(why) | Self::BadVariable(why) => why.clone(),
+            Self::BadExpression(why) => why.to_string(),
+            Self::Busy(_) => "too many commands wait already; wait for retry_after_ms".to_owned(),
+            Self::NotFound => "no running or waiting command of yours has this id".to_owned(),
+            Self::ShuttingDown => "the daemon is shutting down; try another host".to_owned(),
+            Self::NotStarted(..) => {
+                "the program could not be started; the daemon's log says why".to_owned()
+            }
+            Self::TimedOut(_) => "the command was ended at its time limit".to_owned(),
+            Self::Cancelled(Some(_)) => "the command was ended before its time".to_owned(),
+            Self::Cancelled(None) => "the command was cancelled before it began".to_owned(),
+        }
+    }
+
+    /// The exact reason, for the log.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Unauthorized(why) => why.0.to_owned(),
+            Self::NotStarted(step, reason) => format!("{step}: {reason}"),
+            _ => self.message(),
+        }
+    }
+
+    /// The error on the wire, for a request that asked for a command or did not.
+    pub fn into_error(self, os: bool) -> Error {
+        let (code, message) = (self.code(), self.message());
+        let mut error = Error {
+            code,
+            message,
+            position: None,
+            retry_after: None,
+            executed: os.then_some(false),
+            ran: None,
+        };
+        match self {
+            Self::BadExpression(why) => error.position = Some(why.position()),
+            Self::RateLimited(wait) | Self::Busy(wait) => error.retry_after = Some(wait),
+            Self::TimedOut(ran) | Self::Cancelled(Some(ran)) => {
+                error.executed = Some(true);
+                error.ran = Some(ran);
+            }
+            _ => {}
+        }
+        error
+    }
+}
+
+fn framing(fault: Misframing) -> String {
+    match fault {
+        Misframing::SeveralBodies => {
+            "more than one frame after the envelope; send one body in one frame".to_owned()
+        }
+        Misframing::EmptyBody => "the body is empty; send one JSON object".to_owned(),
+        Misframing::TooManyFrames => {
+            format!("a message has at most {} frames", limits::MESSAGE_FRAMES_MAX)
+        }
+        Misframing::TooManyBytes => {
+            format!("a message has at most {} bytes", limits::MESSAGE_BYTES_MAX)
+        }
+    }
+}

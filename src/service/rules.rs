@@ -1,0 +1,87 @@
+//! What the owner has laid down in files: keys, revocations, commands.
+//!
+//! Promises: all of it is read, or none of it is used, at the start and again when the daemon is
+//! told to read it anew: a bad file never stops or half-changes a running daemon.
+//! Leaves out: the reading itself, which is handed in.
+
+use crate::limits;
+use crate::protocol::token::Keys;
+use crate::service::caller::Revoked;
+use crate::service::commands::Commands;
+use crate::service::settings::{KeySource, Settings};
+
+/// All that the files say.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// The keys that sign tokens.
+    pub keys: Keys,
+    /// The tokens that hold no more.
+    pub revoked: Revoked,
+    /// The commands that may run.
+    pub commands: Commands,
+}
+
+/// How files are read: `text` any file, `secret` one that is closed to others; by path and
+/// greatest size in bytes.
+#[derive(Clone, Copy)]
+pub struct Files {
+    /// Reads any file.
+    pub text: fn(&str, usize) -> Result<String, String>,
+    /// Reads a file that must be closed to others.
+    pub secret: fn(&str, usize) -> Result<String, String>,
+}
+
+impl std::fmt::Debug for Files {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Files")
+    }
+}
+
+impl Rules {
+    /// Reads all the files that the settings name.
+    ///
+    /// # Errors
+    /// All that is wrong with them, each with the variable that names the file.
+    pub fn load(settings: &Settings, files: Files) -> Result<Self, Vec<String>> {
+        let keys = load_keys(&settings.keys, files);
+        let revoked = optional("REVOKED_TOKENS_FILE", &settings.revoked_file, |path| {
+            let text = (files.text)(path, limits::REVOKED_FILE_BYTES_MAX);
+            text.and_then(|text| Revoked::parse(&text)).map_err(|fault| vec![fault])
+        });
+        let commands = optional("COMMANDS_FILE", &settings.commands_file, |path| {
+            let text = (files.text)(path, limits::COMMANDS_FILE_BYTES_MAX);
+            text.map_err(|fault| vec![fault]).and_then(|text| Commands::parse(&text))
+        });
+        match (keys, revoked, commands) {
+            (Ok(keys), Ok(revoked), Ok(commands)) => Ok(Self { keys, revoked, commands }),
+            (keys, revoked, commands) => {
+                let faults = [keys.err(), revoked.err(), commands.err()];
+                Err(faults.into_iter().flatten().flatten().collect())
+            }
+        }
+    }
+}
+
+/// Reads the keys alone, as `zcmdd token` needs them.
+///
+/// # Errors
+/// What is wrong with them, with the variable that names them.
+pub fn load_keys(source: &KeySource, files: Files) -> Result<Keys, Vec<String>> {
+    let (variable, keys) = match source {
+        KeySource::Secret(secret) => ("JWT_SECRET_KEY", Keys::of_secret(secret)),
+        KeySource::File(path) => {
+            let text = (files.secret)(path, limits::SECRET_FILE_BYTES_MAX);
+            ("JWT_SECRET_KEY_FILE", text.and_then(|text| Keys::parse(&text)))
+        }
+    };
+    keys.map_err(|fault| vec![format!("{variable}: {fault}")])
+}
+
+fn optional<T: Default>(
+    variable: &str,
+    path: &Option<String>,
+    load: impl Fn(&str) -> Result<T, Vec<String>>,
+) -> Result<T, Vec<String>> {
+    let Some(path) = path else { return Ok(T::default()) };
+    load(path).map_err(|faults| faults.iter().map(|f| format!("{variable}: {f}")).collect())
+}
