@@ -10,6 +10,9 @@
 /// Bytes of one message, all frames together. The largest honest request is 128 KiB of `stdin`,
 /// which JSON may spell with two bytes for one.
 pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
+/// Bytes of one frame, over which libzmq drops the connection: so much that a message a little too
+/// large still gets an answer that says so, and no more.
+pub const FRAME_BYTES_MAX: i64 = 1024 * 1024;
 /// Frames of one message: the peer's own routing id, six hops of proxies at the most, the body.
 pub const MESSAGE_FRAMES_MAX: usize = 8;
 /// Frames of one message that are read and dropped before the rest is left to later turns: an
@@ -96,6 +99,8 @@ pub const OUTBOX_BYTES_PER_PEER_MAX: usize = 2 * 1024 * 1024;
 pub const OUTBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of the launcher's report of a failure.
 pub const LAUNCH_REPORT_BYTES_MAX: usize = 1024;
+/// Bytes of /etc/passwd and /etc/group.
+pub const ACCOUNTS_FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Seconds that a command may run, at most: a day.
 pub const COMMAND_SECONDS_MAX: u64 = 86_400;
 /// Seconds between SIGTERM and SIGKILL, at most.
@@ -105,12 +110,24 @@ pub const GRACE_SECONDS_MAX: u64 = 300;
 
 /// Messages taken from the socket in one turn, so that children and deadlines get theirs.
 pub const MESSAGES_PER_TURN: usize = 64;
+/// Connections that may wait to be accepted.
+pub const BACKLOG: i32 = 1024;
+/// Milliseconds that a handshake may take.
+pub const HANDSHAKE_MS_MAX: i32 = 3000;
+/// Milliseconds between heartbeats, and until a peer that sends none is given up.
+pub const HEARTBEAT_MS: [i32; 2] = [15_000, 45_000];
+/// Milliseconds that replies have to leave when the daemon ends.
+pub const LINGER_MS: i32 = 1000;
 /// Messages that libzmq holds for one peer in each direction.
 pub const PEER_MESSAGES_MAX: i32 = 100;
 /// Endpoints that one daemon listens on.
 pub const ENDPOINTS_MAX: usize = 8;
-/// Bytes of one line in the log.
-pub const LOG_LINE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of one line in the log: two long fields, of which JSON may make six bytes for one.
+pub const LOG_LINE_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of one field in the log; longer ones are cut, and say so.
+pub const LOG_FIELD_BYTES_MAX: usize = 2 * 1024;
+/// Bytes of lines that a full disk or a stuck reader has not taken yet.
+pub const LOG_WAITING_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of a file with keys, a token or revocations.
 pub const SECRET_FILE_BYTES_MAX: usize = 64 * 1024;
 
@@ -121,4 +138,5 @@ const _: () = {
     assert!(ECHO_BYTES_MAX < EXPRESSION_BYTES_MAX);
     assert!(KEY_BYTES_MIN <= KEY_BYTES_MAX && KEYS_MAX * KEY_BYTES_MAX < SECRET_FILE_BYTES_MAX);
     assert!(TOKEN_BYTES_MAX < SECRET_FILE_BYTES_MAX);
+    assert!(LOG_LINE_BYTES_MAX < LOG_WAITING_BYTES_MAX);
 };

@@ -139,7 +139,7 @@ pub enum Action {
         /// Its name from now on.
         job: JobId,
         /// All that is to be known of it.
-        invocation: Invocation,
+        invocation: Box<Invocation>,
     },
     /// Ask a command and what it started to end: SIGTERM.
     Terminate(JobId),

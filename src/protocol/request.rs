@@ -134,10 +134,12 @@ impl From<Fault> for Refused {
     }
 }
 
+type Decode = fn(&Object<'_>) -> Result<Ask, Refused>;
+
 fn decode(object: &Object<'_>) -> Result<Request, Refused> {
     let kind = field(object, "command_type")?;
     let kind = named("command_type", kind.string())?;
-    let (known, ask): (&[&str], fn(&Object<'_>) -> Result<Ask, Refused>) = match kind.as_ref() {
+    let (known, ask): (&[&str], Decode) = match kind.as_ref() {
         "compute" => (&["expression", "variables"], compute),
         "os" => (&["command_name", "parameters", "stdin", "timeout_ms", "stream"], os),
         "list" => (&[], |_| Ok(Ask::List)),

@@ -90,8 +90,9 @@ impl std::fmt::Display for Subject {
 }
 
 impl Caller {
-    /// Somebody with this scope, to explain what would be permitted. Reaches no running service.
-    pub fn imagined(scope: &str) -> Self {
+    /// Somebody with this scope.
+    #[cfg(test)]
+    pub(super) fn imagined(scope: &str) -> Self {
         let subject = Subject { issuer: None, name: "nobody".to_owned() };
         Self { subject, token_id: None, scope: scope.to_owned() }
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::port::{Invocation, Resources};
+use crate::protocol::encode;
 use crate::protocol::request::Os;
 use crate::service::caller::{Caller, Scope};
 use crate::service::parameter::{Kind, Parameter};
@@ -68,6 +69,32 @@ pub struct Permit {
     pub output_bytes_max: usize,
     /// How many of its name may run at the same time.
     pub at_most: usize,
+}
+
+impl std::fmt::Display for Permit {
+    /// What would run, one property a line, for people; the arguments as JSON, so that their ends
+    /// are seen.
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Invocation { directory, user, group, resources, .. } = &self.invocation;
+        writeln!(out, "argv: {}", String::from_utf8_lossy(&encode(&self.shown)))?;
+        writeln!(out, "user: {}", user.as_deref().unwrap_or("(the daemon's)"))?;
+        writeln!(out, "group: {}", group.as_deref().unwrap_or("(the user's)"))?;
+        writeln!(out, "cwd: {directory}")?;
+        writeln!(out, "timeout_seconds: {}", self.timeout.as_secs_f64())?;
+        writeln!(out, "grace_seconds: {}", self.grace.as_secs_f64())?;
+        writeln!(out, "output_bytes_max: {}", self.output_bytes_max)?;
+        let limits = [
+            ("memory_bytes_max", resources.memory_bytes_max),
+            ("cpu_seconds_max", resources.cpu_seconds_max),
+            ("open_files_max", resources.open_files_max),
+            ("processes_max", resources.processes_max),
+            ("file_bytes_max", resources.file_bytes_max),
+        ];
+        for (name, limit) in limits {
+            limit.map_or(Ok(()), |limit| writeln!(out, "{name}: {limit}"))?;
+        }
+        Ok(())
+    }
 }
 
 impl Commands {

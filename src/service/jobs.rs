@@ -172,7 +172,7 @@ impl Jobs {
     ) -> Option<Vec<Closed>> {
         let mine =
             |order: &Order| order.subject == *subject && order.origin.id.as_ref() == Some(id);
-        let closed = self.cancel_waiting(now, mine);
+        let closed = self.close_waiting(now, mine, || Refusal::Cancelled(None));
         let stopped = self.stop_running(now, mine, out);
         (stopped > 0 || !closed.is_empty()).then_some(closed)
     }
@@ -181,16 +181,21 @@ impl Jobs {
     pub fn abandon(&mut self, now: Duration, peer: &Peer, out: &mut Vec<Action>) -> Vec<Closed> {
         let theirs = |order: &Order| order.stream && order.origin.peer == *peer;
         self.stop_running(now, theirs, out);
-        self.cancel_waiting(now, theirs)
+        self.close_waiting(now, theirs, || Refusal::Cancelled(None))
     }
 
-    /// Closes the jobs that wait and are meant.
-    pub fn cancel_waiting(&mut self, now: Duration, which: impl Fn(&Order) -> bool) -> Vec<Closed> {
-        let (gone, kept) =
-            std::mem::take(&mut self.waiting).into_iter().partition(|(_, job)| which(&job.order));
+    /// Closes the jobs that wait and are meant, with the reason why they will not begin.
+    pub fn close_waiting(
+        &mut self,
+        now: Duration,
+        which: impl Fn(&Order) -> bool,
+        why: fn() -> Refusal,
+    ) -> Vec<Closed> {
+        let jobs = std::mem::take(&mut self.waiting);
+        let (gone, kept): (BTreeMap<_, _>, _) =
+            jobs.into_iter().partition(|(_, job)| which(&job.order));
         self.waiting = kept;
-        let gone: BTreeMap<JobId, Waiting> = gone;
-        gone.into_values().map(|job| job.close(now)).collect()
+        gone.into_values().map(|job| job.close(now, why())).collect()
     }
 
     /// Asks the running jobs that are meant to end; tells how many there are.
@@ -242,7 +247,7 @@ impl Jobs {
             let Some(job) = self.waiting.remove(&id) else { return };
             let (job, invocation) = job.start(now);
             self.running.insert(id, job);
-            out.push(Action::Start { job: id, invocation });
+            out.push(Action::Start { job: id, invocation: Box::new(invocation) });
         }
     }
 
@@ -299,10 +304,10 @@ impl Waiting {
         (Running { order, accepted, started: now, due, stop: None, stdout, stderr }, invocation)
     }
 
-    fn close(self, now: Duration) -> Closed {
+    fn close(self, now: Duration, why: Refusal) -> Closed {
         Closed {
             order: self.order,
-            outcome: Err(Refusal::Cancelled(None)),
+            outcome: Err(why),
             duration: now.saturating_sub(self.accepted),
             written: [0, 0],
         }

@@ -81,6 +81,11 @@ impl Service {
         self.rules = rules;
     }
 
+    /// Whether it was asked to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
     /// Whether all is answered and the daemon may end.
     pub fn is_drained(&self) -> bool {
         self.draining.is_some() && self.jobs.counts() == (0, 0)
@@ -338,7 +343,7 @@ impl Service {
             let count = |n: usize| Field::Number(n as i128);
             let fields = vec![("running", count(running)), ("waiting", count(waiting))];
             self.log(Level::Info, "draining", fields, out);
-            let closed = self.jobs.cancel_waiting(now.uptime, |_| true);
+            let closed = self.jobs.close_waiting(now.uptime, |_| true, || Refusal::ShuttingDown);
             self.close_all(closed, out);
         }
     }

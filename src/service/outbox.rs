@@ -22,6 +22,10 @@ pub struct Outbox {
     bytes: usize,
 }
 
+/// There was no room for a reply, and its peer will never see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lost;
+
 /// The replies that wait for one peer.
 #[derive(Debug)]
 struct Line {
@@ -43,7 +47,7 @@ impl Outbox {
     ///
     /// # Errors
     /// There is no room for it. It is lost, since its peer does not read.
-    pub fn send(&mut self, peer: Peer, body: Vec<u8>, out: &mut Vec<Action>) -> Result<(), ()> {
+    pub fn send(&mut self, peer: Peer, body: Vec<u8>, out: &mut Vec<Action>) -> Result<(), Lost> {
         // Most of the time nobody waits.
         if self.lines.is_empty() {
             out.push(Action::Send { peer, body });
@@ -62,7 +66,7 @@ impl Outbox {
     ///
     /// # Errors
     /// As for `send`.
-    pub fn put_back(&mut self, now: Duration, peer: Peer, body: Vec<u8>) -> Result<(), ()> {
+    pub fn put_back(&mut self, now: Duration, peer: Peer, body: Vec<u8>) -> Result<(), Lost> {
         let line = self.lines.entry(routing_id(&peer)).or_insert_with(|| Line {
             replies: VecDeque::new(),
             bytes: 0,
@@ -121,13 +125,13 @@ impl Outbox {
 }
 
 impl Line {
-    fn push(&mut self, peer: Peer, body: Vec<u8>, all_bytes: &mut usize) -> Result<(), ()> {
+    fn push(&mut self, peer: Peer, body: Vec<u8>, all_bytes: &mut usize) -> Result<(), Lost> {
         let own = self.bytes.saturating_add(body.len());
         let all = all_bytes.saturating_add(body.len());
         let fits = own <= limits::OUTBOX_BYTES_PER_PEER_MAX || self.replies.is_empty();
         let all_fit = all <= limits::OUTBOX_BYTES_MAX || *all_bytes == 0;
         if !fits || !all_fit {
-            return Err(());
+            return Err(Lost);
         }
         (self.bytes, *all_bytes) = (own, all);
         self.replies.push_back((peer, body));

@@ -1,0 +1,238 @@
+//! `zcmdd`: parses its arguments, reads the environment, and runs the daemon or one of its tools.
+//!
+//! Leaves out: decisions.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use zcmd::daemon::{self, Daemon};
+use zcmd::protocol::request::Os;
+use zcmd::protocol::token::Claims;
+use zcmd::service::caller::identify;
+use zcmd::service::rules::{Rules, load_keys};
+use zcmd::service::settings::Settings;
+use zcmd::system::{chance, clock::Clock, clock::unix_time, launch};
+
+/// EX_USAGE of sysexits.h.
+const WRONG_USAGE: u8 = 64;
+/// EX_CONFIG of sysexits.h.
+const WRONG_CONFIGURATION: u8 = 78;
+
+const HELP: &str = "\
+zcmdd: run the commands that this host's owner allowed, and evaluate maths, for holders of a token
+
+  zcmdd                          serve, as the environment says
+  zcmdd --check                  read everything, print the settings in effect, and end
+  zcmdd --explain SCOPE NAME [PARAMETER...]
+                                 print what a token of this scope would run, or why not
+  zcmdd keygen                   print a new secret
+  zcmdd token --sub NAME [--scope SCOPE] [--minutes N]
+                                 print a token, signed with the first key
+
+To begin:
+  (umask 077; zcmdd keygen > key)
+  export JWT_SECRET_KEY_FILE=key COMMANDS_FILE=commands.json
+  (umask 077; zcmdd token --sub alice --scope 'compute os:uptime status' > token)
+  zcmdd --check && zcmdd
+  ZCMD_TOKEN_FILE=token zcmd compute '2*(3+4)'      # elsewhere
+
+Signals: SIGTERM and SIGINT drain and end, a second one ends at once; SIGHUP reads keys,
+revocations and commands again. Exit status: 0, 64 wrong usage, 78 wrong configuration.
+
+Environment (zcmdd --check shows what is in effect):
+  SERVER_ADDRESS            tcp://127.0.0.1:5555   endpoints, comma-separated; tcp:// or ipc://
+  JWT_SECRET_KEY_FILE       required               1 to 4 keys, a line each: SECRET or KID:SECRET
+  JWT_SECRET_KEY            -                      one key, in place of the file
+  JWT_ISSUER, JWT_AUDIENCE  -                      what tokens must name
+  JWT_EXPIRATION_MINUTES    30                     lifetime of tokens made here
+  JWT_LEEWAY_SECONDS        30                     by how much clocks may differ
+  JWT_ALGORITHM             HS256                  nothing else
+  DEFAULT_SCOPE             -                      scope of tokens that name none
+  REVOKED_TOKENS_FILE       -                      one jti a line
+  MAX_REQUESTS_PER_MINUTE   60                     per subject; 0 is without limit
+  RATE_BURST                as above               requests at once
+  COMMANDS_FILE             -                      without it, no command
+  MAX_CONCURRENT_COMMANDS, MAX_QUEUED_COMMANDS, MAX_COMMANDS_PER_SUBJECT   8, 64, 4
+  COMMAND_TIMEOUT_SECONDS, COMMAND_OUTPUT_BYTES_MAX                        30, 1048576
+  SHUTDOWN_GRACE_SECONDS    10                     for running commands
+  LOG_FILE, LOG_FORMAT, LOG_LEVEL                  standard error, json, info
+  LOG_MAX_BYTES, LOG_KEEP                          10485760, 5
+";
+
+/// What the arguments ask for.
+enum Task {
+    Serve,
+    Check,
+    Explain { scope: String, os: Os },
+    Keygen,
+    Token { claims: Claims, minutes: Option<u64> },
+    Print(&'static str),
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    if let Some((first, rest)) = arguments.split_first()
+        && first == launch::ARGUMENT
+    {
+        launch::run(rest);
+        return ExitCode::from(WRONG_USAGE);
+    }
+    let done = match parse(arguments) {
+        Ok(Task::Print(text)) => print(text),
+        Ok(Task::Keygen) => keygen(),
+        Ok(Task::Serve) => settings().and_then(Daemon::start).map(Daemon::run),
+        Ok(Task::Check) => check(),
+        Ok(Task::Explain { scope, os }) => return explain(scope, &os),
+        Ok(Task::Token { claims, minutes }) => token(claims, minutes),
+        Err(error) => {
+            eprintln!("zcmdd: {error}; see zcmdd --help");
+            return ExitCode::from(WRONG_USAGE);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(faults) => complain(&faults),
+    }
+}
+
+fn complain(faults: &[String]) -> ExitCode {
+    for fault in faults {
+        eprintln!("zcmdd: {fault}");
+    }
+    ExitCode::from(WRONG_CONFIGURATION)
+}
+
+fn parse(arguments: Vec<OsString>) -> Result<Task, lexopt::Error> {
+    let mut parser = Parser::from_args(arguments);
+    let task = match parser.next()? {
+        None => Task::Serve,
+        Some(Arg::Long("help") | Arg::Short('h')) => Task::Print(HELP),
+        Some(Arg::Long("version") | Arg::Short('V')) => {
+            Task::Print(concat!("zcmdd ", env!("CARGO_PKG_VERSION"), "\n"))
+        }
+        Some(Arg::Long("check")) => Task::Check,
+        Some(Arg::Long("explain")) => {
+            let mut texts = Vec::new();
+            for text in parser.raw_args()? {
+                texts.push(text.string()?);
+            }
+            let mut texts = texts.into_iter();
+            let (Some(scope), Some(name)) = (texts.next(), texts.next()) else {
+                return Err("--explain takes a scope and the name of a command".into());
+            };
+            Task::Explain { scope, os: Os { name, parameters: texts.collect(), ..Os::default() } }
+        }
+        Some(Arg::Value(word)) if word == "keygen" => Task::Keygen,
+        Some(Arg::Value(word)) if word == "token" => return parse_token(parser),
+        Some(other) => return Err(other.unexpected()),
+    };
+    match parser.next()? {
+        None => Ok(task),
+        Some(other) => Err(other.unexpected()),
+    }
+}
+
+fn parse_token(mut parser: Parser) -> Result<Task, lexopt::Error> {
+    let (mut claims, mut minutes) = (Claims::default(), None);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("sub") => claims.subject = parser.value()?.string()?,
+            Arg::Long("scope") => claims.scope = Some(parser.value()?.string()?),
+            Arg::Long("minutes") => minutes = Some(parser.value()?.parse()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    if claims.subject.is_empty() {
+        return Err("token needs --sub NAME".into());
+    }
+    Ok(Task::Token { claims, minutes })
+}
+
+fn settings() -> Result<Settings, Vec<String>> {
+    Settings::read(&|name| std::env::var_os(name).map(|value| value.to_string_lossy().into()))
+}
+
+/// Prints; a reader that has gone is no failure.
+fn print(text: &str) -> Result<(), Vec<String>> {
+    use std::io::Write;
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
+}
+
+fn check() -> Result<(), Vec<String>> {
+    let settings = settings()?;
+    let rules = Rules::load(&settings, daemon::FILES)?;
+    let mut shown = settings.shown.clone();
+    shown.sort();
+    print(&shown.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>())?;
+    for warning in daemon::warnings(&settings, &rules) {
+        eprintln!("zcmdd: warning: {warning}");
+    }
+    Ok(())
+}
+
+fn explain(scope: String, os: &Os) -> ExitCode {
+    let rules = settings().and_then(|settings| {
+        let rules = Rules::load(&settings, daemon::FILES)?;
+        Ok((settings, rules))
+    });
+    let (settings, rules) = match rules {
+        Ok(both) => both,
+        Err(faults) => return complain(&faults),
+    };
+    // There is no way to a caller but through a token.
+    let now = Clock::start().now();
+    let claims = Claims {
+        subject: "explain".to_owned(),
+        scope: Some(scope),
+        expires: now.unix.as_secs_f64() + 1.0,
+        issuer: settings.tokens.issuer.clone(),
+        audience: settings.tokens.audience.clone().map(|name| vec![name]),
+        ..Claims::default()
+    };
+    let token = rules.keys.sign(&claims);
+    let caller = match identify(&rules.keys, &rules.revoked, &settings.tokens, &token, &now) {
+        Ok(caller) => caller,
+        Err(why) => return complain(&[format!("no token of this scope would hold: {}", why.0)]),
+    };
+    match rules.commands.permit(&caller, &settings.commands, os) {
+        Ok(permit) => {
+            let _ = print(&format!("{permit}"));
+            ExitCode::SUCCESS
+        }
+        Err(refusal) => {
+            let _ = print(&format!("{}: {}\n", refusal.code().name(), refusal.reason()));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn keygen() -> Result<(), Vec<String>> {
+    print(&format!("{}\n", unguessable::<32>()?))
+}
+
+fn token(mut claims: Claims, minutes: Option<u64>) -> Result<(), Vec<String>> {
+    let settings = settings()?;
+    let keys = load_keys(&settings.keys, daemon::FILES)?;
+    let now = unix_time().as_secs();
+    let lifetime = minutes.map_or(settings.token_lifetime.as_secs(), |m| m.saturating_mul(60));
+    claims.issued = Some(now as f64);
+    claims.expires = now.saturating_add(lifetime) as f64;
+    claims.issuer = settings.tokens.issuer;
+    claims.audience = settings.tokens.audience.map(|audience| vec![audience]);
+    claims.id = Some(unguessable::<12>()?);
+    let token = keys.sign(&claims);
+    // What this daemon would refuse is not handed out.
+    keys.open(&token).map_err(|why| vec![format!("this token would not hold: {}", why.0)])?;
+    print(&format!("{token}\n"))
+}
+
+/// `N` bytes of chance, in base64url.
+fn unguessable<const N: usize>() -> Result<String, Vec<String>> {
+    use base64::Engine;
+    let mut bytes = [0; N];
+    chance::fill(&mut bytes).map_err(|fault| vec![fault])?;
+    Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
+}

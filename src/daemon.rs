@@ -1,0 +1,215 @@
+//! The loop: what happens on the machine goes to the service, what the service decides is done.
+//!
+//! Promises: one wait, bounded by the next deadline; with nothing going on there is no deadline
+//! and no wake-up. What is gathered in one turn is bounded, and no failure of one peer, one child
+//! or one line of the log ends the loop. This is the only file that knows both service and system.
+//! Leaves out: decisions and mechanisms.
+
+use std::time::Duration;
+
+use zmq::{PollEvents, PollItem};
+
+use crate::port::{Action, Event, Field, Level, Moment, Record};
+use crate::service::Service;
+use crate::service::rules::{Files, Rules};
+use crate::service::settings::Settings;
+use crate::system::child::{Children, Part, Slot};
+use crate::system::clock::Clock;
+use crate::system::log::Log;
+use crate::system::router::Router;
+use crate::system::signals::{SIGHUP, SIGINT, SIGTERM, Signals};
+use crate::system::{clock, files};
+
+/// How the daemon reads the files that its settings name.
+pub const FILES: Files = Files { text: files::read, secret: files::read_secret };
+
+/// The daemon, started.
+#[derive(Debug)]
+pub struct Daemon {
+    settings: Settings,
+    service: Service,
+    clock: Clock,
+    router: Router,
+    children: Children,
+    stop: Signals,
+    reload: Signals,
+    log: Log,
+}
+
+impl Daemon {
+    /// Reads the files, opens the log, and listens.
+    ///
+    /// # Errors
+    /// All that stands in the way.
+    pub fn start(settings: Settings) -> Result<Self, Vec<String>> {
+        let rules = Rules::load(&settings, FILES)?;
+        let one = |fault: String| vec![fault];
+        let to = &settings.log;
+        let log = Log::open(to.file.as_deref(), to.text, to.bytes_max, to.keep)
+            .map_err(|error| vec![format!("LOG_FILE: {error}")])?;
+        // Before the socket, whose threads must not be the ones that signals come to.
+        let catch = |signals: &[i32]| {
+            Signals::catch(signals).map_err(|error| vec![format!("cannot catch signals: {error}")])
+        };
+        let (stop, reload) = (catch(&[SIGTERM, SIGINT])?, catch(&[SIGHUP])?);
+        let children = Children::new();
+        let router = Router::bind(&settings.endpoints).map_err(one)?;
+        let mut daemon = Self {
+            service: Service::new(settings.clone(), rules.clone()),
+            clock: Clock::start(),
+            settings,
+            router,
+            children,
+            stop,
+            reload,
+            log,
+        };
+        daemon.announce(&rules);
+        Ok(daemon)
+    }
+
+    /// Serves until it is asked to stop, and all is answered.
+    pub fn run(mut self) {
+        let (mut events, mut actions, mut slots) = (Vec::new(), Vec::new(), Vec::new());
+        while !self.service.is_drained() || !events.is_empty() {
+            let ready = self.wait(&events, &mut slots);
+            let now = self.clock.now();
+            if self.gather(&ready, &slots, &mut events).is_break() {
+                self.children.kill_all();
+                break;
+            }
+            for event in events.drain(..) {
+                self.service.handle(&now, event, &mut actions);
+            }
+            self.service.tick(&now, &mut actions);
+            for action in actions.drain(..) {
+                events.extend(self.perform(&now, action));
+            }
+        }
+        self.note(Level::Info, "stopped", vec![]);
+    }
+
+    /// Waits until something is ready or due; tells what is ready, the fixed slots first.
+    fn wait(&self, events: &[Event], slots: &mut Vec<Slot>) -> Vec<bool> {
+        slots.clear();
+        self.children.slots(slots);
+        let readable = |descriptor| PollItem::from_fd(descriptor, PollEvents::POLLIN);
+        let mut items = vec![
+            self.router.poll_item(),
+            readable(self.stop.descriptor()),
+            readable(self.reload.descriptor()),
+        ];
+        items.extend(slots.iter().map(|slot| match slot.part {
+            Part::Stdin => PollItem::from_fd(slot.descriptor, PollEvents::POLLOUT),
+            Part::End | Part::Output(_) => readable(slot.descriptor),
+        }));
+        let timeout = match self.service.next_deadline() {
+            _ if !events.is_empty() => 0,
+            None => -1,
+            Some(at) => milliseconds(at.saturating_sub(self.clock.now().uptime)),
+        };
+        // An error is a signal that came; it is ready in the next turn.
+        let _ = zmq::poll(&mut items, timeout);
+        // A pipe whose other end is gone is an error to libzmq, and something to read to us.
+        items.iter().map(|item| !item.get_revents().is_empty()).collect()
+    }
+
+    /// Collects what happened. Breaks when everything is to end at once.
+    fn gather(
+        &mut self,
+        ready: &[bool],
+        slots: &[Slot],
+        events: &mut Vec<Event>,
+    ) -> std::ops::ControlFlow<()> {
+        let [socket, stop, reload, children @ ..] = ready else {
+            return std::ops::ControlFlow::Continue(());
+        };
+        if *stop {
+            for _ in 0..self.stop.gather() {
+                if self.service.is_draining() || matches!(events.last(), Some(Event::Shutdown)) {
+                    return std::ops::ControlFlow::Break(());
+                }
+                events.push(Event::Shutdown);
+            }
+        }
+        if *reload && self.reload.gather() > 0 {
+            self.read_anew();
+        }
+        for (slot, _) in slots.iter().zip(children).filter(|(_, ready)| **ready) {
+            self.children.gather(*slot, events);
+        }
+        if *socket {
+            self.router.gather(events);
+        }
+        std::ops::ControlFlow::Continue(())
+    }
+
+    /// Does what was decided; what cannot be done comes back.
+    fn perform(&mut self, now: &Moment, action: Action) -> Option<Event> {
+        match action {
+            Action::Send { peer, body } => return self.router.send(peer, body).err(),
+            Action::Start { job, invocation } => return self.children.start(job, &invocation),
+            Action::Terminate(job) => self.children.terminate(job),
+            Action::Kill(job) => self.children.kill(job),
+            Action::Pause(job) => self.children.pause(job, true),
+            Action::Resume(job) => self.children.pause(job, false),
+            Action::Log(record) => self.log.write(now.unix, &record),
+        }
+        None
+    }
+
+    /// Reads the files again: all new or all old.
+    fn read_anew(&mut self) {
+        self.log.reopen();
+        match Rules::load(&self.settings, FILES) {
+            Ok(rules) => {
+                self.service.replace(rules);
+                self.note(Level::Info, "reloaded", vec![]);
+            }
+            Err(faults) => {
+                let faults = vec![("faults", Field::List(faults))];
+                self.note(Level::Error, "reload_refused", faults);
+            }
+        }
+    }
+
+    /// Logs what an owner should know of this start.
+    fn announce(&mut self, rules: &Rules) {
+        let fields = vec![
+            ("version", env!("CARGO_PKG_VERSION").into()),
+            ("endpoints", Field::List(self.settings.endpoints.clone())),
+        ];
+        self.note(Level::Info, "started", fields);
+        for warning in warnings(&self.settings, rules) {
+            self.note(Level::Warn, "warning", vec![("about", warning.into())]);
+        }
+    }
+
+    fn note(&mut self, level: Level, event: &'static str, fields: Vec<(&'static str, Field)>) {
+        if level <= self.settings.log.level {
+            self.log.write(clock::unix_time(), &Record { level, event, fields });
+        }
+    }
+}
+
+/// What is lawful, and perhaps not meant.
+pub fn warnings(settings: &Settings, rules: &Rules) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if settings.rate.per_minute == 0 {
+        warnings.push("MAX_REQUESTS_PER_MINUTE=0: callers are not limited".to_owned());
+    }
+    if settings.commands_file.is_none() {
+        warnings.push("COMMANDS_FILE is not set: no command may run".to_owned());
+    }
+    for (name, program) in rules.commands.programs() {
+        if !std::path::Path::new(program).exists() {
+            warnings.push(format!("command {name}: there is no {program}"));
+        }
+    }
+    warnings
+}
+
+/// Whole milliseconds, rounded up: not to wake before the deadline.
+fn milliseconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,310 @@
+//! Commands as child processes, beside the loop.
+//!
+//! Promises: nothing here blocks. A child that was started ends with exactly one `Event::Ended`,
+//! after all of its output. Its end is known from its pidfd, not from its pipes, so a grandchild
+//! that holds a pipe delays nothing; whatever is left of its process group is killed before it is
+//! reaped, while its number cannot belong to another.
+//! Leaves out: what may be started, how long it may run and what becomes of its output.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+
+use rustix::fs::OFlags;
+use rustix::io::FdFlags;
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
+
+use crate::limits;
+use crate::port::{Ending, Event, Invocation, JobId, Stream};
+use crate::system::launch;
+
+/// All running commands.
+#[derive(Debug)]
+pub struct Children {
+    running: BTreeMap<JobId, Child>,
+    /// Descriptors that a command may have open when its entry says nothing.
+    open_files: u64,
+    buffer: Box<[u8]>,
+}
+
+#[derive(Debug)]
+struct Child {
+    process: std::process::Child,
+    group: Pid,
+    end: OwnedFd,
+    stdin: Option<Input>,
+    stdout: Option<File>,
+    stderr: Option<File>,
+    report: File,
+    paused: bool,
+}
+
+/// What a command has still to read.
+#[derive(Debug)]
+struct Input {
+    pipe: ChildStdin,
+    text: Vec<u8>,
+    written: usize,
+}
+
+/// Something of a child that the loop waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// Whose it is.
+    pub job: JobId,
+    /// What it is.
+    pub part: Part,
+    /// Its descriptor.
+    pub descriptor: RawFd,
+}
+
+/// What of a child is waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Its end.
+    End,
+    /// Room in its standard input: the one slot that is waited for to be writable.
+    Stdin,
+    /// Its output.
+    Output(Stream),
+}
+
+impl Children {
+    /// No children. Raises this process's own limit on descriptors to the highest that it may
+    /// have, and remembers the former one for its children.
+    pub fn new() -> Self {
+        let Rlimit { current, maximum } = rustix::process::getrlimit(Resource::Nofile);
+        // Failing that, there are fewer descriptors, and commands that find none do not start.
+        let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+        Self {
+            running: BTreeMap::new(),
+            open_files: current.unwrap_or(1024),
+            buffer: vec![0; limits::PIPE_BYTES_PER_TURN].into_boxed_slice(),
+        }
+    }
+
+    /// Starts a command; tells at once if that fails.
+    pub fn start(&mut self, job: JobId, invocation: &Invocation) -> Option<Event> {
+        match spawn(invocation, self.open_files) {
+            Ok(child) => {
+                self.running.insert(job, child);
+                None
+            }
+            Err(error) => {
+                let (step, reason) = ("spawn".to_owned(), error.to_string());
+                Some(Event::Ended { job, ending: Ending::NotStarted { step, reason } })
+            }
+        }
+    }
+
+    /// Asks a command and its process group to end.
+    pub fn terminate(&self, job: JobId) {
+        self.signal(job, Signal::TERM);
+    }
+
+    /// Ends a command and its process group.
+    pub fn kill(&self, job: JobId) {
+        self.signal(job, Signal::KILL);
+    }
+
+    /// Ends all commands.
+    pub fn kill_all(&self) {
+        self.running.keys().for_each(|job| self.kill(*job));
+    }
+
+    /// Whether the output of a command is left where it is.
+    pub fn pause(&mut self, job: JobId, paused: bool) {
+        if let Some(child) = self.running.get_mut(&job) {
+            child.paused = paused;
+        }
+    }
+
+    fn signal(&self, job: JobId, signal: Signal) {
+        if let Some(child) = self.running.get(&job) {
+            // It is not reaped yet, so the number is its own; a group that has gone is fine.
+            let _ = rustix::process::kill_process_group(child.group, signal);
+        }
+    }
+
+    /// What to wait for.
+    pub fn slots(&self, slots: &mut Vec<Slot>) {
+        for (job, child) in &self.running {
+            let mut wait = |part, descriptor| slots.push(Slot { job: *job, part, descriptor });
+            wait(Part::End, child.end.as_raw_fd());
+            if let Some(stdin) = &child.stdin {
+                wait(Part::Stdin, stdin.pipe.as_raw_fd());
+            }
+            for (stream, pipe) in [(Stream::Stdout, &child.stdout), (Stream::Stderr, &child.stderr)]
+            {
+                if let (Some(pipe), false) = (pipe, child.paused) {
+                    wait(Part::Output(stream), pipe.as_raw_fd());
+                }
+            }
+        }
+    }
+
+    /// Does what a slot is ready for.
+    pub fn gather(&mut self, slot: Slot, events: &mut Vec<Event>) {
+        let Some(child) = self.running.get_mut(&slot.job) else { return };
+        match slot.part {
+            Part::Stdin => child.feed(),
+            Part::Output(stream) => {
+                child.read(slot.job, stream, &mut self.buffer, events);
+            }
+            Part::End => {
+                if let Some(ending) = child.finish(slot.job, &mut self.buffer, events) {
+                    self.running.remove(&slot.job);
+                    events.push(Event::Ended { job: slot.job, ending });
+                }
+            }
+        }
+    }
+}
+
+impl Default for Children {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn spawn(invocation: &Invocation, open_files: u64) -> io::Result<Child> {
+    let (report, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    // This end, and nothing else, is for the launcher to inherit.
+    rustix::io::fcntl_setfd(&theirs, FdFlags::empty())?;
+    let arguments =
+        launch::arguments(invocation, theirs.as_raw_fd(), launch::own_pid(), open_files);
+    let has_input = !invocation.stdin.is_empty();
+    let mut process = Command::new("/proc/self/exe")
+        .args(arguments)
+        .env_clear()
+        .envs(invocation.environment.iter().map(|(name, value)| (name, value)))
+        .process_group(0)
+        .stdin(if has_input { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop(theirs);
+    let watched = watch(&mut process, &invocation.stdin);
+    let Ok((group, end, stdin, stdout, stderr)) = watched else {
+        // Without a way to know its end it must not run: it is killed, and so soon reaped.
+        process.kill()?;
+        process.wait()?;
+        return Err(watched.err().unwrap_or(io::ErrorKind::Other.into()));
+    };
+    let report = File::from(report);
+    Ok(Child { process, group, end, stdin, stdout, stderr, report, paused: false })
+}
+
+type Watched = (Pid, OwnedFd, Option<Input>, Option<File>, Option<File>);
+
+fn watch(process: &mut std::process::Child, text: &[u8]) -> io::Result<Watched> {
+    let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::ErrorKind::Other)?;
+    let end = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+    let stdin = process.stdin.take();
+    if let Some(pipe) = &stdin {
+        without_blocking(pipe)?;
+    }
+    let stdin = stdin.map(|pipe| Input { pipe, text: text.to_vec(), written: 0 });
+    let stdout = process.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    let stderr = process.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    for pipe in stdout.iter().chain(&stderr) {
+        without_blocking(pipe)?;
+    }
+    Ok((pid, end, stdin, stdout, stderr))
+}
+
+fn without_blocking(pipe: impl AsFd) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&pipe)?;
+    Ok(rustix::fs::fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?)
+}
+
+impl Child {
+    /// Writes what its standard input has room for. A command that does not read it, or has closed
+    /// it, misses the rest.
+    fn feed(&mut self) {
+        let Some(input) = &mut self.stdin else { return };
+        let rest = input.text.get(input.written..).unwrap_or_default();
+        match input.pipe.write(rest) {
+            Ok(count) if count < rest.len() => input.written += count,
+            Err(error) if would_block(&error) => {}
+            _ => self.stdin = None,
+        }
+    }
+
+    /// Reads once from one of its pipes; tells how much there was.
+    fn read(
+        &mut self,
+        job: JobId,
+        stream: Stream,
+        buffer: &mut [u8],
+        events: &mut Vec<Event>,
+    ) -> usize {
+        let pipe = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        match pipe.as_mut().map(|pipe| pipe.read(buffer)) {
+            Some(Ok(count)) if count > 0 => {
+                let bytes = buffer.get(..count).unwrap_or_default().to_vec();
+                events.push(Event::Output { job, stream, bytes });
+                count
+            }
+            Some(Err(error)) if would_block(&error) => 0,
+            // The end of the file, or a pipe that fails: there will be no more.
+            _ => {
+                *pipe = None;
+                0
+            }
+        }
+    }
+
+    /// Ends what is left of its group, takes what is left in its pipes, and reaps it. Nothing if
+    /// it has not ended after all.
+    fn finish(&mut self, job: JobId, buffer: &mut [u8], events: &mut Vec<Event>) -> Option<Ending> {
+        let _ = rustix::process::kill_process_group(self.group, Signal::KILL);
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            // Bounded by what fits a pipe: somebody who left the group may go on writing.
+            let mut drained = 0;
+            while drained < limits::DRAIN_BYTES_MAX {
+                match self.read(job, stream, buffer, events) {
+                    0 => break,
+                    count => drained += count,
+                }
+            }
+        }
+        let status = self.process.try_wait().ok()??;
+        Some(self.failure_to_launch().unwrap_or_else(|| ending(status)))
+    }
+
+    fn failure_to_launch(&mut self) -> Option<Ending> {
+        let mut report = [0; limits::LAUNCH_REPORT_BYTES_MAX];
+        let count = self.report.read(&mut report).ok().filter(|count| *count > 0)?;
+        let text = String::from_utf8_lossy(report.get(..count)?).into_owned();
+        let (step, reason) = text.split_once('\n')?;
+        if step == launch::STEP_OUTSIDE {
+            return Some(Ending::Outside(reason.to_owned()));
+        }
+        Some(Ending::NotStarted { step: step.to_owned(), reason: reason.to_owned() })
+    }
+}
+
+fn would_block(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+fn ending(status: ExitStatus) -> Ending {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Ending::Exited(code),
+        (None, signal) => Ending::Signaled(signal_name(signal.unwrap_or(0))),
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    let name = signal_hook::low_level::signal_name(number);
+    name.map_or_else(|| format!("SIG{number}"), str::to_owned)
+}

@@ -1,0 +1,239 @@
+//! The launch of a command: the daemon's program, run again with a hidden argument, sets up what
+//! the owner asked for and then becomes the command by `exec`.
+//!
+//! Promises: each step is done or the command does not start; which step failed, and why, is told
+//! to the daemon through a pipe. What starts has no descriptor above 2, its own process group, a
+//! signal for the death of the daemon, no way to new privileges, no core dumps, umask 077, and the
+//! limits, user, group and directory of its entry. There is no `unsafe`, and no race with threads,
+//! since this process has one.
+//! Leaves out: the environment and the process group, which `system::child` gives it.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::fs::Mode;
+use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid};
+
+use crate::limits;
+use crate::port::Invocation;
+
+/// The hidden argument.
+pub const ARGUMENT: &str = "--launch";
+
+/// The step of the report that says that a path leads out of its directory.
+pub const STEP_OUTSIDE: &str = "outside";
+
+/// A step that failed, and why.
+struct Failure(&'static str, String);
+
+/// The arguments that tell a launcher what to do: names and values, then the command.
+pub fn arguments(invocation: &Invocation, report: i32, parent: u32, files: u64) -> Vec<String> {
+    let resources = &invocation.resources;
+    let mut arguments = vec![ARGUMENT.to_owned(), report.to_string(), parent.to_string()];
+    let mut set = |name: &str, value: &str| {
+        arguments.extend([name.to_owned(), value.to_owned()]);
+    };
+    set("directory", &invocation.directory);
+    for (name, value) in [("user", &invocation.user), ("group", &invocation.group)] {
+        value.iter().for_each(|value| set(name, value));
+    }
+    let numbers = [
+        ("as", resources.memory_bytes_max),
+        ("cpu", resources.cpu_seconds_max),
+        ("nofile", Some(resources.open_files_max.unwrap_or(files))),
+        ("nproc", resources.processes_max),
+        ("fsize", resources.file_bytes_max),
+        ("core", Some(0)),
+    ];
+    for (name, number) in numbers {
+        number.iter().for_each(|number| set(name, &number.to_string()));
+    }
+    for (under, path) in &invocation.beneath {
+        set("under", under);
+        set("path", path);
+    }
+    arguments.push("--".to_owned());
+    arguments.push(invocation.program.clone());
+    arguments.extend(invocation.arguments.iter().cloned());
+    arguments
+}
+
+/// Becomes the command that the arguments after `ARGUMENT` describe. Returns only if that fails,
+/// after having told so.
+pub fn run(arguments: &[OsString]) {
+    let arguments: Option<Vec<&str>> = arguments.iter().map(|text| text.to_str()).collect();
+    let Some([report, parent, rest @ ..]) = arguments.as_deref() else { return };
+    // A new description of the same pipe, closed by `exec`; so are all inherited ones.
+    let Ok(mut report) = open_report(report) else { return };
+    close_fds::set_fds_cloexec(3, &[]);
+    let Failure(step, reason) = launch(parent, rest);
+    // If nobody listens any more, there is nobody to tell.
+    let _ = report.write_all(format!("{step}\n{reason}").as_bytes());
+}
+
+fn open_report(descriptor: &str) -> std::io::Result<File> {
+    OpenOptions::new().write(true).open(Path::new("/proc/self/fd").join(descriptor))
+}
+
+fn launch(parent: &str, arguments: &[&str]) -> Failure {
+    match prepare(parent, arguments) {
+        Ok(mut command) => Failure("exec", command.exec().to_string()),
+        Err(failure) => failure,
+    }
+}
+
+fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
+    let (mut user, mut group, mut directory, mut under) = (None, None, "/", "/");
+    let (mut paths, mut resources) = (Vec::new(), Vec::new());
+    while let [name, value, after @ ..] = rest {
+        match *name {
+            "--" => break,
+            "directory" => directory = value,
+            "user" => user = Some(*value),
+            "group" => group = Some(*value),
+            "under" => under = value,
+            "path" => paths.push((under, *value)),
+            name => resources.push(resource(name, value)?),
+        }
+        rest = after;
+    }
+    let ["--", program, arguments @ ..] = rest else {
+        return Err(Failure("arguments", "there is no program".to_owned()));
+    };
+    rustix::process::umask(Mode::from_raw_mode(0o077));
+    become_user(user, group)?;
+    rustix::process::chdir(directory).map_err(|error| Failure("cwd", error.to_string()))?;
+    for (under, path) in paths {
+        check_beneath(under, path)?;
+    }
+    rustix::thread::set_no_new_privs(true)
+        .map_err(|error| Failure("no_new_privs", error.to_string()))?;
+    die_with(parent)?;
+    let mut command = Command::new(program);
+    command.args(arguments);
+    // Last, since a limit may be too small for the launcher itself.
+    for (resource, limit) in resources {
+        rustix::process::setrlimit(resource, limit)
+            .map_err(|error| Failure("limits", error.to_string()))?;
+    }
+    Ok(command)
+}
+
+fn resource(name: &str, value: &str) -> Result<(Resource, Rlimit), Failure> {
+    let resource = match name {
+        "as" => Resource::As,
+        "cpu" => Resource::Cpu,
+        "nofile" => Resource::Nofile,
+        "nproc" => Resource::Nproc,
+        "fsize" => Resource::Fsize,
+        "core" => Resource::Core,
+        _ => return Err(Failure("arguments", format!("unknown name {name}"))),
+    };
+    let number = value.parse().map_err(|_| Failure("arguments", format!("bad number {value}")))?;
+    Ok((resource, Rlimit { current: Some(number), maximum: Some(number) }))
+}
+
+/// Ends with the daemon, also when that is killed. Comes after the change of user, which resets
+/// it; a parent that is gone by now sends no signal.
+fn die_with(parent: &str) -> Result<(), Failure> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| Failure("parent", error.to_string()))?;
+    let now = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().to_string());
+    if now.as_deref() != Some(parent) {
+        return Err(Failure("parent", "the daemon is gone".to_owned()));
+    }
+    Ok(())
+}
+
+/// With all symbolic links followed, as this user, a path must lie beneath its directory. Its last
+/// part need not exist.
+fn check_beneath(under: &str, path: &str) -> Result<(), Failure> {
+    let outside = || Failure(STEP_OUTSIDE, path.to_owned());
+    let under = Path::new(under).canonicalize().map_err(|_| outside())?;
+    let path = Path::new(path);
+    let real = match path.canonicalize() {
+        Ok(real) => real,
+        // A link that leads nowhere may lead outside; only a missing name is harmless.
+        Err(_) if path.symlink_metadata().is_ok() => return Err(outside()),
+        Err(_) => {
+            path.parent().and_then(|parent| parent.canonicalize().ok()).ok_or_else(outside)?
+        }
+    };
+    if real.starts_with(under) { Ok(()) } else { Err(outside()) }
+}
+
+/// An account, as /etc/passwd has it.
+struct Account {
+    name: String,
+    user: u32,
+    group: u32,
+}
+
+fn become_user(user: Option<&str>, group: Option<&str>) -> Result<(), Failure> {
+    let account = user.map(find_account).transpose()?;
+    let group = match (group, &account) {
+        (Some(group), _) => Some(find_group(group)?),
+        (None, account) => account.as_ref().map(|account| account.group),
+    };
+    let Some(group) = group.map(Gid::from_raw) else { return Ok(()) };
+    let groups = account.as_ref().map_or(Ok(vec![]), |account| groups_of(&account.name))?;
+    let step = |step| move |error: rustix::io::Errno| Failure(step, error.to_string());
+    rustix::thread::set_thread_groups(&groups).map_err(step("groups"))?;
+    rustix::thread::set_thread_res_gid(group, group, group).map_err(step("group"))?;
+    if let Some(Account { user, .. }) = account {
+        let user = Uid::from_raw(user);
+        rustix::thread::set_thread_res_uid(user, user, user).map_err(step("user"))?;
+    }
+    Ok(())
+}
+
+/// The lines of a table such as /etc/passwd (passwd(5), group(5)), split at colons.
+fn table(path: &'static str) -> Result<Vec<Vec<String>>, Failure> {
+    let text = super::files::read(path, limits::ACCOUNTS_FILE_BYTES_MAX)
+        .map_err(|why| Failure("user", why))?;
+    Ok(text.lines().map(|line| line.split(':').map(str::to_owned).collect()).collect())
+}
+
+fn find_account(wanted: &str) -> Result<Account, Failure> {
+    for line in table("/etc/passwd")? {
+        if let [name, _, user, group, ..] = line.as_slice()
+            && (name == wanted || user == wanted)
+            && let (Ok(user), Ok(group)) = (user.parse(), group.parse())
+        {
+            return Ok(Account { name: name.clone(), user, group });
+        }
+    }
+    Err(Failure("user", format!("there is no user {wanted} in /etc/passwd")))
+}
+
+fn find_group(wanted: &str) -> Result<u32, Failure> {
+    for line in table("/etc/group")? {
+        if let [name, _, group, ..] = line.as_slice()
+            && (name == wanted || group == wanted)
+            && let Ok(group) = group.parse()
+        {
+            return Ok(group);
+        }
+    }
+    Err(Failure("group", format!("there is no group {wanted} in /etc/group")))
+}
+
+fn groups_of(name: &str) -> Result<Vec<Gid>, Failure> {
+    let lines = table("/etc/group")?;
+    let member = |line: &Vec<String>| match line.as_slice() {
+        [_, _, group, members] if members.split(',').any(|member| member == name) => {
+            group.parse().ok().map(Gid::from_raw)
+        }
+        _ => None,
+    };
+    Ok(lines.iter().filter_map(member).collect())
+}
+
+/// The pid of this process, as its launchers check it.
+pub fn own_pid() -> u32 {
+    Pid::as_raw_nonzero(rustix::process::getpid()).get().unsigned_abs()
+}

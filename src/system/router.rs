@@ -1,0 +1,221 @@
+//! The socket: a ZeroMQ `ROUTER`.
+//!
+//! Promises: frames are read one by one, and what is over a bound is dropped as it comes, never
+//! collected first; a message of a wrong layout is reported once, and nothing of it is used.
+//! Sending never blocks, and a reply that cannot be sent comes back with the reason. Replies to
+//! one peer leave in order or not at all.
+//! Leaves out: what is in a body.
+
+use std::net::IpAddr;
+
+use zmq::{Context, DONTWAIT, Error, Message, PollEvents, PollItem, SNDMORE, Socket, SocketType};
+
+use crate::limits;
+use crate::port::{Event, Misframing, Peer, Unsent};
+
+/// A bound socket.
+pub struct Router {
+    socket: Socket,
+    /// The message that is being read.
+    partial: Partial,
+    /// Peers that would have blocked since `gather`: what follows would overtake what came back.
+    blocked: Vec<Vec<u8>>,
+}
+
+/// What has been read of a message.
+#[derive(Default)]
+struct Partial {
+    frames: Vec<Vec<u8>>,
+    bytes: usize,
+    address: Option<IpAddr>,
+    fault: Option<Misframing>,
+}
+
+impl std::fmt::Debug for Router {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("Router")
+    }
+}
+
+impl Router {
+    /// Listens on all these endpoints.
+    ///
+    /// # Errors
+    /// The first endpoint that cannot be listened on, and why.
+    pub fn bind(endpoints: &[String]) -> Result<Self, String> {
+        let socket = harden(Context::new().socket(SocketType::ROUTER))
+            .map_err(|error| format!("cannot make a socket: {error}"))?;
+        for endpoint in endpoints {
+            socket.bind(endpoint).map_err(|error| {
+                format!("SERVER_ADDRESS={endpoint}: cannot listen there: {error}")
+            })?;
+        }
+        Ok(Self { socket, partial: Partial::default(), blocked: Vec::new() })
+    }
+
+    /// What the loop waits for.
+    pub fn poll_item(&self) -> PollItem<'_> {
+        self.socket.as_poll_item(PollEvents::POLLIN)
+    }
+
+    /// Takes what has come, `MESSAGES_PER_TURN` messages and as many frames as they may have at
+    /// most; what is left is there in the next turn.
+    pub fn gather(&mut self, events: &mut Vec<Event>) {
+        self.blocked.clear();
+        let mut dropped = 0;
+        let enough = events.len() + limits::MESSAGES_PER_TURN;
+        while events.len() < enough && dropped < limits::DROPPED_FRAMES_PER_TURN_MAX {
+            // An error here is EAGAIN, nothing more to read; or one that the next turn will meet
+            // again, since there is nothing else to be done about it.
+            let Ok(mut frame) = self.socket.recv_msg(DONTWAIT) else { return };
+            let more = frame.get_more();
+            dropped += usize::from(self.partial.fault.is_some());
+            self.partial.push(&mut frame, more);
+            if !more {
+                events.extend(std::mem::take(&mut self.partial).finish());
+            }
+        }
+    }
+
+    /// Sends a reply.
+    ///
+    /// # Errors
+    /// The reply comes back, as an event.
+    pub fn send(&mut self, peer: Peer, body: Vec<u8>) -> Result<(), Event> {
+        let id = peer.envelope.first();
+        if id.is_some_and(|id| self.blocked.contains(id)) {
+            return Err(Event::Unsent { peer, body, reason: Unsent::WouldBlock });
+        }
+        match self.try_send(&peer, &body) {
+            Ok(()) => Ok(()),
+            Err(Error::EAGAIN) => {
+                self.blocked.extend(peer.envelope.first().cloned());
+                Err(Event::Unsent { peer, body, reason: Unsent::WouldBlock })
+            }
+            // EHOSTUNREACH: with ROUTER_MANDATORY, the peer has left.
+            Err(_) => Err(Event::Unsent { peer, body, reason: Unsent::Gone }),
+        }
+    }
+
+    fn try_send(&self, peer: &Peer, body: &[u8]) -> Result<(), Error> {
+        // Whether the message is taken is decided with its first frame.
+        for frame in &peer.envelope {
+            self.socket.send(frame.as_slice(), DONTWAIT | SNDMORE)?;
+        }
+        self.socket.send(body, DONTWAIT)
+    }
+}
+
+/// The options that keep strangers from filling or stalling the socket; all before it is bound.
+fn harden(socket: Result<Socket, Error>) -> Result<Socket, Error> {
+    let socket = socket?;
+    let [heartbeat, give_up] = limits::HEARTBEAT_MS;
+    socket.set_maxmsgsize(limits::FRAME_BYTES_MAX)?;
+    socket.set_handshake_ivl(limits::HANDSHAKE_MS_MAX)?;
+    socket.set_heartbeat_ivl(heartbeat)?;
+    socket.set_heartbeat_timeout(give_up)?;
+    socket.set_heartbeat_ttl(give_up)?;
+    socket.set_rcvhwm(limits::PEER_MESSAGES_MAX)?;
+    socket.set_sndhwm(limits::PEER_MESSAGES_MAX)?;
+    socket.set_backlog(limits::BACKLOG)?;
+    socket.set_linger(limits::LINGER_MS)?;
+    socket.set_tcp_keepalive(1)?;
+    socket.set_ipv6(true)?;
+    socket.set_router_mandatory(true)?;
+    socket.set_router_handover(false)?;
+    // With a domain set, libzmq refuses peers that speak less than ZMTP 3, and so random bytes.
+    socket.set_zap_domain("zcmd")?;
+    Ok(socket)
+}
+
+impl Partial {
+    fn push(&mut self, frame: &mut Message, more: bool) {
+        self.bytes = self.bytes.saturating_add(frame.len());
+        if self.frames.len() >= limits::MESSAGE_FRAMES_MAX {
+            self.fault.get_or_insert(Misframing::TooManyFrames);
+        } else if self.bytes > limits::MESSAGE_BYTES_MAX {
+            self.fault.get_or_insert(Misframing::TooManyBytes);
+        }
+        if self.fault.is_none() {
+            self.frames.push(frame.to_vec());
+        }
+        if !more {
+            // ZeroMQ knows the address of a message, not of a peer.
+            self.address = frame.gets("Peer-Address").and_then(|text| text.parse().ok());
+        }
+    }
+
+    /// Splits a whole message: the envelope ends with the last empty frame before the body; one
+    /// without an empty frame is the routing id alone.
+    fn finish(self) -> Option<Event> {
+        let Self { mut frames, address, mut fault, .. } = self;
+        let last = frames.len().saturating_sub(1);
+        let before = if fault.is_some() { &frames[..] } else { frames.get(..last)? };
+        let delimiter = before.iter().rposition(|frame| frame.is_empty());
+        let envelope_length = delimiter.map_or(1, |position| position + 1);
+        let mut rest = frames.split_off(envelope_length.min(frames.len()));
+        let peer = Peer { envelope: frames, address };
+        let body = rest.pop().unwrap_or_default();
+        if fault.is_none() && !rest.is_empty() {
+            fault = Some(Misframing::SeveralBodies);
+        } else if fault.is_none() && body.is_empty() {
+            fault = Some(Misframing::EmptyBody);
+        }
+        Some(match fault {
+            None => Event::Message { peer, body },
+            Some(fault) => Event::Misframed { peer, fault },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(frames: &[&[u8]]) -> Event {
+        let mut partial = Partial::default();
+        for (index, frame) in frames.iter().enumerate() {
+            partial.push(&mut Message::from(*frame), index + 1 < frames.len());
+        }
+        partial.finish().expect("an event")
+    }
+
+    #[test]
+    fn the_envelope_is_what_stands_before_the_body() {
+        let id: &[u8] = b"\0abcd";
+        let body: &[u8] = b"{}";
+        let cases: &[(&[&[u8]], usize)] = &[
+            (&[id, body], 1),
+            (&[id, b"", body], 2),
+            (&[id, b"client", b"", body], 3),
+            (&[id, b"", b"client", b"", body], 4),
+            (&[id, b"1", b"2", b"3", b"4", b"5", b"", body], 7),
+        ];
+        for (frames, envelope_length) in cases {
+            let Event::Message { peer, body: found } = read(frames) else { panic!("{frames:?}") };
+            assert_eq!(peer.envelope, frames[..*envelope_length]);
+            assert_eq!(found, body);
+        }
+    }
+
+    #[test]
+    fn any_other_layout_is_reported_once_and_nothing_of_it_is_used() {
+        let id: &[u8] = b"\0abcd";
+        let large = vec![b'x'; limits::MESSAGE_BYTES_MAX];
+        let many = vec![id; limits::MESSAGE_FRAMES_MAX + 1];
+        let cases: &[(&[&[u8]], Misframing, usize)] = &[
+            (&[id, b"{}", b"{}"], Misframing::SeveralBodies, 1),
+            (&[id, b"", b"{}", b"{}"], Misframing::SeveralBodies, 2),
+            (&[id, b""], Misframing::EmptyBody, 1),
+            (&[id, b"", b""], Misframing::EmptyBody, 2),
+            (&[id], Misframing::EmptyBody, 1),
+            (&[id, &large], Misframing::TooManyBytes, 1),
+            (&[id, b"", &large, b"{}"], Misframing::TooManyBytes, 2),
+            (&many, Misframing::TooManyFrames, 1),
+        ];
+        for (frames, wanted, envelope_length) in cases {
+            let Event::Misframed { peer, fault } = read(frames) else { panic!("a message") };
+            assert_eq!((fault, peer.envelope.len()), (*wanted, *envelope_length), "{wanted:?}");
+        }
+    }
+}
