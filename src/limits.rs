@@ -122,12 +122,13 @@ pub const LINGER_MS: i32 = 1000;
 pub const PEER_MESSAGES_MAX: i32 = 100;
 /// Endpoints that one daemon listens on.
 pub const ENDPOINTS_MAX: usize = 8;
-/// Bytes of one line in the log: two long fields, of which JSON may make six bytes for one.
-pub const LOG_LINE_BYTES_MAX: usize = 32 * 1024;
+/// Bytes of one line in the log: five fields of any length, of which JSON may make six bytes for
+/// one.
+pub const LOG_LINE_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of one field in the log; longer ones are cut, and say so.
 pub const LOG_FIELD_BYTES_MAX: usize = 2 * 1024;
 /// Bytes of lines that a full disk or a stuck reader has not taken yet.
-pub const LOG_WAITING_BYTES_MAX: usize = 64 * 1024;
+pub const LOG_WAITING_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of a file with keys, a token or revocations.
 pub const SECRET_FILE_BYTES_MAX: usize = 64 * 1024;
 
@@ -138,5 +139,6 @@ const _: () = {
     assert!(ECHO_BYTES_MAX < EXPRESSION_BYTES_MAX);
     assert!(KEY_BYTES_MIN <= KEY_BYTES_MAX && KEYS_MAX * KEY_BYTES_MAX < SECRET_FILE_BYTES_MAX);
     assert!(TOKEN_BYTES_MAX < SECRET_FILE_BYTES_MAX);
+    assert!(5 * 6 * LOG_FIELD_BYTES_MAX < LOG_LINE_BYTES_MAX);
     assert!(LOG_LINE_BYTES_MAX < LOG_WAITING_BYTES_MAX);
 };

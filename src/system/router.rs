@@ -141,7 +141,8 @@ impl Partial {
         }
         if !more {
             // ZeroMQ knows the address of a message, not of a peer.
-            self.address = frame.gets("Peer-Address").and_then(|text| text.parse().ok());
+            let address = frame.gets("Peer-Address").and_then(|text| text.parse::<IpAddr>().ok());
+            self.address = address.map(|address| address.to_canonical());
         }
     }
 

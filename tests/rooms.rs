@@ -1,0 +1,211 @@
+//! The house rules, held against the source: which room may name which, what a room never
+//! touches, and how long files, functions and lines may be.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+/// A room, the rooms that it may name besides itself, and what must not occur in it.
+type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
+
+const MACHINE: &[&str] = &[
+    "std::fs",
+    "std::net::Tcp",
+    "std::net::Udp",
+    "std::process",
+    "std::thread",
+    "std::env",
+    "std::os",
+    "Instant",
+    "SystemTime",
+    "zmq::",
+    "rustix::",
+    "signal_hook",
+    "println!",
+    "print!",
+];
+
+const RULES: &[Rule] = &[
+    ("limits", &[], MACHINE),
+    ("port", &["limits"], MACHINE),
+    ("protocol", &["port", "limits"], MACHINE),
+    ("service", &["protocol", "port", "limits"], MACHINE),
+    ("system", &["port", "limits"], &["println!", "print!"]),
+    ("daemon", &["service", "system", "port", "limits"], &["println!", "print!"]),
+    ("client", &["protocol", "system", "port", "limits"], &[]),
+    ("bin", &["client", "daemon", "service", "protocol", "system", "port", "limits"], &[]),
+];
+
+/// Lines of a file: code, tests and comments apart.
+const FILE_LINES_MAX: usize = 400;
+const FUNCTION_LINES_MAX: usize = 70;
+const LINE_CHARACTERS_MAX: usize = 100;
+
+fn sources() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+                found.push((name, fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    found.sort();
+    assert!(found.len() > 20, "the source is where it is looked for");
+    found
+}
+
+fn room(file: &str) -> &str {
+    file.split('/').next().unwrap().trim_end_matches(".rs")
+}
+
+/// The part of a file that is not its tests.
+fn own(text: &str) -> &str {
+    text.split("#[cfg(test)]\nmod tests").next().unwrap()
+}
+
+/// The same without comments and blank lines.
+fn code(text: &str) -> String {
+    let lines = own(text).lines().map(|line| line.split("//").next().unwrap());
+    lines.filter(|line| !line.trim().is_empty()).map(|line| format!("{line}\n")).collect()
+}
+
+/// The rooms that a text names: the word after `crate::` or `zcmd::`.
+fn named_rooms(code: &str) -> Vec<&str> {
+    let starts = code.match_indices("crate::").chain(code.match_indices("zcmd::"));
+    let word = |(at, prefix): (usize, &str)| {
+        let rest = &code[at + prefix.len()..];
+        &rest[..rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())]
+    };
+    starts.map(word).collect()
+}
+
+/// What a file does that its room may not. A path in a group (`use crate::{...}`) has no word after
+/// the colons and is an offence too: it would hide the room.
+fn offences(file: &str, text: &str) -> Vec<String> {
+    let room = room(file);
+    if room == "lib" {
+        return Vec::new();
+    }
+    let Some((_, may_name, never)) = RULES.iter().find(|(name, ..)| *name == room) else {
+        return vec![format!("{file}: {room} is no room of this house")];
+    };
+    let code = code(text);
+    let mut offences = Vec::new();
+    for named in named_rooms(&code) {
+        if named != room && !may_name.contains(&named) {
+            offences.push(format!("{file}: {room} names {named:?}"));
+        }
+    }
+    for word in never.iter().filter(|word| code.contains(**word)) {
+        offences.push(format!("{file}: {room} has {word}"));
+    }
+    if !text.starts_with("//! ") {
+        offences.push(format!("{file}: does not begin by saying what it is for"));
+    }
+    offences
+}
+
+/// Functions with more lines than allowed; a function ends at the brace of its own indentation.
+fn long_functions(file: &str, text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.lines().collect();
+    let mut long = Vec::new();
+    for (start, line) in lines.iter().enumerate() {
+        let trimmed = line.trim_start();
+        let indent = &line[..line.len() - trimmed.len()];
+        let words = ["fn ", "pub fn ", "pub(super) fn ", "const fn ", "pub const fn "];
+        if !words.iter().any(|word| trimmed.starts_with(word)) || line.ends_with('}') {
+            continue;
+        }
+        let end = lines[start..].iter().position(|line| *line == format!("{indent}}}"));
+        if end.is_some_and(|length| length + 1 > FUNCTION_LINES_MAX) {
+            long.push(format!("{file}:{}: {trimmed}", start + 1));
+        }
+    }
+    long
+}
+
+#[test]
+fn every_room_names_only_what_it_may() {
+    let sources = sources();
+    let offences: Vec<_> = sources.iter().flat_map(|(file, text)| offences(file, text)).collect();
+    assert!(offences.is_empty(), "{offences:#?}");
+}
+
+#[test]
+fn the_check_bites() {
+    let cases = [
+        ("service/x.rs", "//! x\nuse crate::system::clock;", "names \"system\""),
+        ("service/x.rs", "//! x\nuse crate::{system, port};", "names \"\""),
+        ("service/x.rs", "//! x\nlet now = Instant::now();", "has Instant"),
+        ("service/x.rs", "//! x\nuse std::fs;", "has std::fs"),
+        ("protocol/x.rs", "//! x\nuse crate::service::Service;", "names \"service\""),
+        ("daemon.rs", "//! x\nuse crate::protocol::json;", "names \"protocol\""),
+        ("client/x.rs", "//! x\nuse crate::service::maths;", "names \"service\""),
+        ("limits.rs", "//! x\nuse crate::port;", "names \"port\""),
+        ("system/x.rs", "//! x\nuse crate::protocol::reply;", "names \"protocol\""),
+        ("kitchen/x.rs", "//! x\n", "no room of this house"),
+        ("service/x.rs", "use crate::port;", "does not begin"),
+    ];
+    for (file, text, wanted) in cases {
+        let found = offences(file, text);
+        assert!(found.iter().any(|offence| offence.contains(wanted)), "{file}: {found:?}");
+    }
+    let lawful = "//! x\n// crate::system is not named\nuse crate::port::Moment;\n\
+                  #[cfg(test)]\nmod tests { use std::fs; }\n";
+    assert_eq!(offences("service/x.rs", lawful), Vec::<String>::new());
+    let long = format!("fn long() {{\n{}}}\n", "    a();\n".repeat(FUNCTION_LINES_MAX));
+    assert_eq!(long_functions("x.rs", &long).len(), 1);
+}
+
+#[test]
+fn files_functions_and_lines_are_short() {
+    let mut offences = Vec::new();
+    for (file, text) in sources() {
+        offences.extend(long_functions(&file, own(&text)));
+        let lines = code(&text).lines().count();
+        if lines > FILE_LINES_MAX {
+            offences.push(format!("{file}: {lines} lines"));
+        }
+        for (index, line) in own(&text).lines().enumerate() {
+            if line.chars().count() > LINE_CHARACTERS_MAX {
+                offences.push(format!("{file}:{}: a long line", index + 1));
+            }
+        }
+    }
+    assert!(offences.is_empty(), "{offences:#?}");
+}
+
+#[test]
+fn every_limit_is_used_and_has_a_reason() {
+    let sources = sources();
+    let (_, limits) = sources.iter().find(|(file, _)| file == "limits.rs").unwrap();
+    let mut uses: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut before = "";
+    for line in limits.lines() {
+        if let Some(rest) = line.strip_prefix("pub const ") {
+            let name = rest.split(':').next().unwrap();
+            assert!(before.starts_with("/// "), "{name} has no reason");
+            uses.insert(name, 0);
+        }
+        before = line;
+    }
+    for (_, text) in &sources {
+        for (name, count) in &mut uses {
+            *count += own(text).matches(&format!("limits::{name}")).count();
+        }
+    }
+    // What another bound is derived from is used by being held against it.
+    for line in limits.lines().filter(|line| line.contains("assert!(")) {
+        for (name, count) in &mut uses {
+            *count += line.matches(*name).count();
+        }
+    }
+    let unused: Vec<_> = uses.iter().filter(|(_, count)| **count == 0).collect();
+    assert!(unused.is_empty(), "{unused:?}");
+}

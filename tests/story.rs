@@ -1,0 +1,467 @@
+//! Whole stories: events go into the service in virtual time, and the trace of what it decides is
+//! compared. The test plays the machine.
+
+use std::fmt::Write;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use zcmd::port::{Action, Ending, Event, Field, JobId, Misframing, Moment, Peer, Stream, Unsent};
+use zcmd::protocol::token::{Claims, Keys};
+use zcmd::service::Service;
+use zcmd::service::caller::Revoked;
+use zcmd::service::commands::Commands;
+use zcmd::service::rules::Rules;
+use zcmd::service::settings::Settings;
+
+const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
+const NOW: f64 = 1_800_000_000.0;
+
+const COMMANDS: &str = r#"{
+    "run": {"run": ["/bin/run", "{a}"], "timeout_seconds": 10,
+            "parameters": [{"name": "a", "type": "word", "default": "x"}]},
+    "one": {"run": ["/bin/one"], "at_most": 1},
+    "hush": {"run": ["/bin/hush", "{p}"],
+             "parameters": [{"name": "p", "type": "text", "secret": true}]}
+}"#;
+
+struct Story {
+    service: Service,
+    now: Duration,
+    trace: String,
+    actions: Vec<Action>,
+}
+
+impl Story {
+    fn new(variables: &[(&str, &str)]) -> Self {
+        let settings = Settings::read(&|name| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found
+                .map(|(_, value)| (*value).to_owned())
+                .or((name == "JWT_SECRET_KEY").then(|| KEY.into()))
+        });
+        let rules = Rules {
+            keys: Keys::of_secret(KEY).unwrap(),
+            revoked: Revoked::default(),
+            commands: Commands::parse(COMMANDS).unwrap(),
+        };
+        let service = Service::new(settings.unwrap(), rules);
+        Self { service, now: Duration::ZERO, trace: String::new(), actions: Vec::new() }
+    }
+
+    /// A message of somebody who holds a token of this scope.
+    fn ask(&mut self, who: &str, scope: &str, request: &str) {
+        let claims = Claims {
+            subject: who.to_owned(),
+            scope: Some(scope.to_owned()),
+            expires: NOW + 60.0,
+            ..Claims::default()
+        };
+        let token = Keys::of_secret(KEY).unwrap().sign(&claims);
+        self.say(who, &request.replacen('{', &format!("{{\"token\":\"{token}\","), 1));
+    }
+
+    fn say(&mut self, who: &str, body: &str) {
+        self.event(Event::Message { peer: peer(who), body: body.as_bytes().to_vec() });
+    }
+
+    fn ended(&mut self, job: u64, ending: Ending) {
+        self.event(Event::Ended { job: JobId(job), ending });
+    }
+
+    fn event(&mut self, event: Event) {
+        let now = self.moment();
+        self.service.handle(&now, event, &mut self.actions);
+        self.turn();
+    }
+
+    /// Lets time pass, deadline by deadline, as the loop does.
+    fn wait(&mut self, milliseconds: u64) {
+        let end = self.now + Duration::from_millis(milliseconds);
+        while let Some(next) = self.service.next_deadline().filter(|next| *next <= end) {
+            self.now = self.now.max(next);
+            self.turn();
+        }
+        self.now = end;
+        self.turn();
+    }
+
+    fn turn(&mut self) {
+        let now = self.moment();
+        self.service.tick(&now, &mut self.actions);
+        for action in self.actions.drain(..) {
+            let at = self.now.as_millis();
+            let line = match action {
+                Action::Send { peer, body } => {
+                    let to = String::from_utf8(peer.envelope[0].clone()).unwrap();
+                    format!("{to} <- {}", String::from_utf8(body).unwrap())
+                }
+                Action::Start { job, invocation } => {
+                    format!("start {} {} {:?}", job.0, invocation.program, invocation.arguments)
+                }
+                Action::Terminate(job) => format!("terminate {}", job.0),
+                Action::Kill(job) => format!("kill {}", job.0),
+                Action::Pause(job) => format!("pause {}", job.0),
+                Action::Resume(job) => format!("resume {}", job.0),
+                Action::Log(record) => {
+                    let reason = record.fields.iter().find(|(name, _)| *name == "reason");
+                    let text = match reason {
+                        Some((_, Field::Text(text))) => format!(" {text}"),
+                        _ => String::new(),
+                    };
+                    format!("log {}{text}", record.event)
+                }
+            };
+            writeln!(self.trace, "{at} {line}").unwrap();
+        }
+    }
+
+    fn moment(&self) -> Moment {
+        Moment { uptime: self.now, unix: Duration::from_secs_f64(NOW) + self.now }
+    }
+
+    /// The trace since it was asked for last, without the lines of the log.
+    fn trace(&mut self) -> String {
+        let trace = std::mem::take(&mut self.trace);
+        let lines = trace.lines().filter(|line| line.split(' ').nth(1) != Some("log"));
+        lines.map(|line| format!("{line}\n")).collect()
+    }
+
+    fn log(&mut self) -> Vec<String> {
+        let trace = std::mem::take(&mut self.trace);
+        trace
+            .lines()
+            .filter_map(|line| line.split_once(" log "))
+            .map(|(_, l)| l.to_owned())
+            .collect()
+    }
+}
+
+fn peer(who: &str) -> Peer {
+    let address = Some(IpAddr::from([10, 0, 0, 1]));
+    Peer { envelope: vec![who.as_bytes().to_vec()], address }
+}
+
+fn os(name: &str, id: u32) -> String {
+    format!(r#"{{"command_type":"os","command_name":"{name}","id":{id}}}"#)
+}
+
+fn ran(id: u32, end: &str, duration: u32) -> String {
+    format!(
+        r#"{{"id":{id},"status":"ok","result":{{{end},"stdout":"","stderr":"","duration_ms":{duration}}}}}"#
+    )
+}
+
+#[test]
+fn each_kind_of_request_gets_its_reply() {
+    let mut story = Story::new(&[]);
+    story.ask("a", "compute", r#"{"command_type":"compute","expression":"2*(3+4)","id":"x"}"#);
+    story.ask(
+        "a",
+        "compute",
+        r#"{"command_type":"compute","expression":"a^b","variables":{"a":2,"b":100}}"#,
+    );
+    story.ask("a", "", r#"{"command_type":"ping"}"#);
+    story.ask("a", "os:one", r#"{"command_type":"list"}"#);
+    story.ask("a", "compute", &os("one", 1));
+    story.ask("a", "os:*", &os("two", 2));
+    story.ask("a", "os:run", r#"{"command_type":"os","command_name":"run","parameters":["-x"]}"#);
+    story.ask("a", "", r#"{"command_type":"status"}"#);
+    story.ask("a", "os:*", r#"{"command_type":"cancel","target":9}"#);
+    assert_eq!(
+        story.trace(),
+        format!(
+            r#"0 a <- {{"id":"x","status":"ok","result":14}}
+0 a <- {{"status":"ok","result":1267650600228229401496703205376}}
+0 a <- {{"status":"ok","result":{{"version":"{}","uptime_ms":0}}}}
+0 a <- {{"status":"ok","result":{{"compute":false,"commands":[{{"name":"one","parameters":[]}}]}}}}
+0 a <- {{"id":1,"status":"error","error":{{"code":"forbidden","message":"the token does not reach os:one; ask the owner to add it to its scope","executed":false}}}}
+0 a <- {{"id":2,"status":"error","error":{{"code":"unknown_command","message":"there is no command two; `list` tells which there are","executed":false}}}}
+0 a <- {{"status":"error","error":{{"code":"bad_parameter","message":"parameter a: must be a value that does not begin with -","executed":false}}}}
+0 a <- {{"status":"error","error":{{"code":"forbidden","message":"the token does not reach status; ask the owner to add it to its scope"}}}}
+0 a <- {{"status":"error","error":{{"code":"not_found","message":"no running or waiting command of yours has this id"}}}}
+"#,
+            env!("CARGO_PKG_VERSION")
+        )
+    );
+}
+
+#[test]
+fn six_jobs_at_limit_two_take_three_rounds() {
+    let mut story = Story::new(&[("MAX_CONCURRENT_COMMANDS", "2")]);
+    for id in 0..6 {
+        story.ask("a", "os:*", &os("run", id));
+    }
+    for round in 0..3 {
+        story.wait(1000);
+        story.ended(2 * round, Ending::Exited(0));
+        story.ended(2 * round + 1, Ending::Exited(0));
+    }
+    let (start, end) = (|n| format!("start {n} /bin/run [\"x\"]\n"), r#""exit_code":0"#);
+    let (reply, s) = (|id| format!("a <- {}\n", ran(id, end, 1000)), start);
+    let wanted = [
+        format!("0 {}0 {}", s(0), s(1)),
+        format!("1000 {}1000 {}1000 {}1000 {}", s(2), reply(0), s(3), reply(1)),
+        format!("2000 {}2000 {}2000 {}2000 {}", s(4), reply(2), s(5), reply(3)),
+        format!("3000 {}3000 {}", reply(4), reply(5)),
+    ];
+    assert_eq!(story.trace(), wanted.concat());
+}
+
+#[test]
+fn old_wound_maths_does_not_wait_for_sleep() {
+    let mut story = Story::new(&[]);
+    for id in 0..40 {
+        story.ask("a", "os:*", &os("run", id));
+    }
+    story.trace();
+    story.ask("a", "compute", r#"{"command_type":"compute","expression":"1+1"}"#);
+    assert_eq!(story.trace(), "0 a <- {\"status\":\"ok\",\"result\":2}\n");
+}
+
+#[test]
+fn old_wound_a_time_out_is_not_a_success() {
+    let mut story = Story::new(&[]);
+    story.ask("a", "os:*", &os("run", 1));
+    story.event(Event::Output { job: JobId(0), stream: Stream::Stdout, bytes: b"half".to_vec() });
+    story.wait(20_000);
+    story.ended(0, Ending::Signaled("SIGKILL".into()));
+    assert_eq!(
+        story.trace(),
+        r#"0 start 0 /bin/run ["x"]
+10000 terminate 0
+12000 kill 0
+20000 a <- {"id":1,"status":"error","error":{"code":"timed_out","message":"the command was ended at its time limit","executed":true},"result":{"signal":"SIGKILL","stdout":"half","stderr":"","duration_ms":20000}}
+"#
+    );
+}
+
+#[test]
+fn old_wound_a_signal_is_not_exit_0_and_no_start_is_not_executed() {
+    let mut story = Story::new(&[]);
+    story.ask("a", "os:*", &os("run", 1));
+    story.ended(0, Ending::Signaled("SIGSEGV".into()));
+    story.ask("a", "os:*", &os("run", 2));
+    let (step, reason) = ("exec".into(), "no such file".into());
+    story.ended(1, Ending::NotStarted { step, reason });
+    assert_eq!(
+        story.trace(),
+        format!(
+            r#"0 start 0 /bin/run ["x"]
+0 a <- {}
+0 start 1 /bin/run ["x"]
+0 a <- {{"id":2,"status":"error","error":{{"code":"not_started","message":"the program could not be started; the daemon's log says why","executed":false}}}}
+"#,
+            ran(1, r#""signal":"SIGSEGV""#, 0)
+        )
+    );
+}
+
+#[test]
+fn a_command_is_cancelled_by_its_own_subject_alone() {
+    let mut story = Story::new(&[("MAX_CONCURRENT_COMMANDS", "1")]);
+    story.ask("a", "os:*", &os("run", 1));
+    story.ask("a", "os:*", &os("run", 2));
+    story.ask("b", "os:*", r#"{"command_type":"cancel","target":1}"#);
+    story.ask("a", "os:*", r#"{"command_type":"cancel","target":2,"id":"c"}"#);
+    story.ask("a", "os:*", r#"{"command_type":"cancel","target":1}"#);
+    story.wait(5);
+    story.ended(0, Ending::Signaled("SIGTERM".into()));
+    assert_eq!(
+        story.trace(),
+        r#"0 start 0 /bin/run ["x"]
+0 b <- {"status":"error","error":{"code":"not_found","message":"no running or waiting command of yours has this id"}}
+0 a <- {"id":2,"status":"error","error":{"code":"cancelled","message":"the command was cancelled before it began","executed":false}}
+0 a <- {"id":"c","status":"ok","result":{"cancelled":true}}
+0 terminate 0
+0 a <- {"status":"ok","result":{"cancelled":true}}
+5 a <- {"id":1,"status":"error","error":{"code":"cancelled","message":"the command was ended before its time","executed":true},"result":{"signal":"SIGTERM","stdout":"","stderr":"","duration_ms":5}}
+"#
+    );
+}
+
+#[test]
+fn a_shutdown_refuses_drains_and_answers_everybody() {
+    let limits = [("MAX_CONCURRENT_COMMANDS", "1"), ("SHUTDOWN_GRACE_SECONDS", "3")];
+    let mut story = Story::new(&limits);
+    story.ask("a", "os:*", &os("run", 1));
+    story.ask("a", "os:*", &os("run", 2));
+    story.event(Event::Shutdown);
+    story.ask("a", "compute", r#"{"command_type":"compute","expression":"1"}"#);
+    story.event(Event::Shutdown);
+    assert!(!story.service.is_drained());
+    story.wait(4000);
+    story.ended(0, Ending::Signaled("SIGTERM".into()));
+    assert!(story.service.is_drained());
+    assert_eq!(
+        story.trace(),
+        r#"0 start 0 /bin/run ["x"]
+0 a <- {"id":2,"status":"error","error":{"code":"shutting_down","message":"the daemon is shutting down; try another host","executed":false}}
+0 a <- {"status":"error","error":{"code":"shutting_down","message":"the daemon is shutting down; try another host"}}
+3000 terminate 0
+4000 a <- {"id":1,"status":"error","error":{"code":"cancelled","message":"the command was ended before its time","executed":true},"result":{"signal":"SIGTERM","stdout":"","stderr":"","duration_ms":4000}}
+"#
+    );
+}
+
+#[test]
+fn waiting_for_retry_after_ms_always_suffices() {
+    let mut story = Story::new(&[("MAX_REQUESTS_PER_MINUTE", "60"), ("RATE_BURST", "2")]);
+    for _ in 0..3 {
+        story.ask("a", "", r#"{"command_type":"ping"}"#);
+    }
+    story.ask("b", "", r#"{"command_type":"ping"}"#);
+    let trace = story.trace();
+    assert_eq!(trace.matches("\"ok\"").count(), 3, "{trace}");
+    assert!(trace.contains(r#""code":"rate_limited","message":"too many requests; wait for retry_after_ms","retry_after_ms":1000"#));
+    story.wait(1000);
+    story.ask("a", "", r#"{"command_type":"ping"}"#);
+    assert!(story.trace().contains("\"ok\""));
+}
+
+#[test]
+fn old_wound_limits_that_limit_nothing() {
+    let limits = [
+        ("MAX_CONCURRENT_COMMANDS", "3"),
+        ("MAX_COMMANDS_PER_SUBJECT", "2"),
+        ("MAX_QUEUED_COMMANDS", "2"),
+    ];
+    let mut story = Story::new(&limits);
+    let started = |story: &mut Story| story.trace().matches("start ").count();
+    for id in 0..3 {
+        story.ask("a", "os:*", &os("one", id));
+    }
+    assert_eq!(started(&mut story), 1, "at_most 1 of its name");
+    story.ask("a", "os:*", &os("one", 3));
+    let trace = story.trace();
+    assert!(
+        trace.contains(r#""code":"busy","#) && trace.contains("retry_after_ms\":32000"),
+        "{trace}"
+    );
+
+    let mut story = Story::new(&limits);
+    (0..4).for_each(|id| story.ask("a", "os:*", &os("run", id)));
+    assert_eq!(started(&mut story), 2, "two of one subject");
+    story.ask("b", "os:*", &os("run", 1));
+    assert_eq!(started(&mut story), 1, "whoever has fewer running is not behind those that wait");
+    story.ended(0, Ending::Exited(0));
+    assert_eq!(started(&mut story), 1, "a place that is free is taken");
+}
+
+#[test]
+fn one_caller_with_sixty_waiting_does_not_delay_anothers_first() {
+    let mut story =
+        Story::new(&[("MAX_CONCURRENT_COMMANDS", "2"), ("MAX_REQUESTS_PER_MINUTE", "0")]);
+    (0..62).for_each(|id| story.ask("a", "os:*", &os("run", id)));
+    story.ask("b", "os:*", &os("run", 7));
+    story.trace();
+    story.ended(0, Ending::Exited(0));
+    assert!(story.trace().starts_with("0 start 62 "), "b's first comes before a's third");
+}
+
+#[test]
+fn old_wound_failed_tokens_lock_nobody_out_and_do_not_fill_the_log() {
+    let mut story = Story::new(&[]);
+    for _ in 0..200 {
+        story.say("x", r#"{"command_type":"ping","token":"a.b.c"}"#);
+        story.say("x", "not json");
+        story.event(Event::Misframed { peer: peer("x"), fault: Misframing::SeveralBodies });
+    }
+    let all = story.trace.clone();
+    assert_eq!(all.matches("x <- ").count(), 600, "each is answered");
+    assert!(!all.contains("signature") || all.contains("log refused signature"), "why is not told");
+    assert_eq!(story.log().len(), 10);
+    story.ask("a", "", r#"{"command_type":"ping"}"#);
+    assert!(story.trace().contains("\"ok\""), "the same address, a good token");
+    story.wait(60_000);
+    assert_eq!(story.log(), ["refused_without_line"]);
+    story.wait(600_000);
+    assert_eq!(story.log(), Vec::<String>::new(), "no timer without a reason");
+    assert_eq!(story.service.next_deadline(), None);
+}
+
+#[test]
+fn a_stream_waits_for_its_reader_and_for_nobody_else() {
+    let mut story = Story::new(&[]);
+    let request = r#"{"command_type":"os","command_name":"run","id":1,"stream":true}"#;
+    story.ask("a", "os:*", request);
+    let write = |story: &mut Story, bytes: &[u8]| {
+        let bytes = bytes.to_vec();
+        story.event(Event::Output { job: JobId(0), stream: Stream::Stdout, bytes });
+    };
+    write(&mut story, "é1".as_bytes());
+    write(&mut story, b"\xc3");
+    write(&mut story, b"\xa9");
+    let body = "é1".as_bytes().to_vec();
+    story.event(Event::Unsent { peer: peer("a"), body, reason: Unsent::WouldBlock });
+    story.ask("b", "", r#"{"command_type":"ping","id":2}"#);
+    write(&mut story, b"2");
+    story.wait(10);
+    story.ended(0, Ending::Exited(0));
+    let trace = story.trace().replace(env!("CARGO_PKG_VERSION"), "V");
+    assert_eq!(
+        trace,
+        r#"0 start 0 /bin/run ["x"]
+0 a <- {"id":1,"status":"output","stream":"stdout","data":"é1"}
+0 a <- {"id":1,"status":"output","stream":"stdout","data":"é"}
+0 pause 0
+0 b <- {"id":2,"status":"ok","result":{"version":"V","uptime_ms":0}}
+10 a <- é1
+10 a <- {"id":1,"status":"output","stream":"stdout","data":"2"}
+10 resume 0
+10 a <- {"id":1,"status":"ok","result":{"exit_code":0,"stdout":"","stderr":"","duration_ms":10}}
+"#
+    );
+}
+
+#[test]
+fn a_client_that_vanished_from_a_stream_ends_its_command() {
+    let mut story = Story::new(&[]);
+    story.ask("a", "os:*", r#"{"command_type":"os","command_name":"run","stream":true}"#);
+    story.event(Event::Unsent { peer: peer("a"), body: vec![], reason: Unsent::Gone });
+    assert_eq!(story.trace(), "0 start 0 /bin/run [\"x\"]\n0 terminate 0\n");
+}
+
+#[test]
+fn old_wound_secrets_and_tokens_are_in_no_line_of_the_log() {
+    let mut story = Story::new(&[("LOG_LEVEL", "debug")]);
+    let request = r#"{"command_type":"os","command_name":"hush","parameters":["Xyzzy"],"id":1}"#;
+    let (now, mut actions) = (story.moment(), Vec::new());
+    story.ask("a", "os:*", request);
+    assert!(story.trace().contains("Xyzzy"), "the command gets it");
+    let claims = Claims {
+        subject: "a".into(),
+        scope: Some("os:*".into()),
+        expires: NOW + 9.0,
+        ..Claims::default()
+    };
+    let token = Keys::of_secret(KEY).unwrap().sign(&claims);
+    let bodies = [
+        request.replacen('{', &format!("{{\"token\":\"{token}\","), 1),
+        format!(r#"{{"command_type":"ping","token":"{token}x"}}"#),
+        format!(r#"{{"command_type":"ping","id":"{token}"}}"#),
+        format!(r#"{{"command_type":"{token}"}}"#),
+        format!(r#"{{"command_type":"ping","{token}":1}}"#),
+        format!(r#"{{"command_type":"os","command_name":["{token}"]}}"#),
+    ];
+    for body in bodies {
+        let event = Event::Message { peer: peer("a"), body: body.into_bytes() };
+        story.service.handle(&now, event, &mut actions);
+    }
+    story.service.handle(
+        &now,
+        Event::Ended { job: JobId(0), ending: Ending::Exited(0) },
+        &mut actions,
+    );
+    let logged: String = actions
+        .iter()
+        .filter_map(|action| match action {
+            Action::Log(record) => Some(format!("{record:?}")),
+            _ => None,
+        })
+        .collect();
+    assert!(logged.contains("hush") && logged.contains("***"), "{logged}");
+    let signature = token.rsplit('.').next().unwrap();
+    for secret in ["Xyzzy", signature, KEY] {
+        assert!(!logged.contains(secret), "{logged}");
+    }
+}
