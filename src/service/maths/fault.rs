@@ -187,6 +187,9 @@ impl fmt::Display for BadExpression {
                 let ascii = diagnosis::ascii_for(character).unwrap_or_default();
                 write!(f, "\"{}\" is not ASCII: write {ascii}", self.found)?;
             }
+            Reason::UnknownFunction if self.other.length == 0 => {
+                write!(f, "unknown function \"{}\"", self.found)?;
+            }
             Reason::UnknownName if self.other.length == 0 => {
                 write!(f, "unknown name \"{}\"", self.found)?
             }
@@ -207,7 +210,7 @@ impl BadExpression {
     fn fill(&self, f: &mut fmt::Formatter<'_>, template: &str) -> fmt::Result {
         for character in template.chars() {
             match character {
-                '@' => write!(f, "\"{}\"", self.found)?,
+                '@' => write!(f, "{}", self.found)?,
                 '~' => write!(f, "{}", self.other)?,
                 _ => f.write_char(character)?,
             }
@@ -236,10 +239,10 @@ fn template(reason: Reason) -> &'static str {
     match reason {
         Reason::Blank => "the expression is empty: write one, such as 2*(3+4)",
         Reason::TooMuchWork => "too much work for one expression: split it in two",
-        Reason::MissingAfter => "a value is missing after @",
-        Reason::MissingBefore => "a value is missing before @",
+        Reason::MissingAfter => "a value is missing after \"@\"",
+        Reason::MissingBefore => "a value is missing before \"@\"",
         Reason::EmptyGroup => "nothing stands between ( and )",
-        Reason::Unopened => "@ closes nothing",
+        Reason::Unopened => "\"@\" closes nothing",
         Reason::TimesMissing(..) => "use * to multiply: ~*@",
         Reason::TwoNumbers => "two numbers in a row: write an operator between them, or no blank",
         Reason::Percent => "% is the remainder; for ten percent write 10/100",
@@ -249,25 +252,27 @@ fn template(reason: Reason) -> &'static str {
         Reason::LonelyPoint => "a point needs a digit beside it: write 0.5",
         Reason::SecondPoint => "a number has one point: write 1234.5",
         Reason::Underscore => "a number has no _: write 1000",
-        Reason::Exponent => "@ is not finished: write digits after the e, as in 1e3",
+        Reason::Exponent => "\"@\" is not finished: write digits after the e, as in 1e3",
         Reason::Octal => "octal numbers are not known: write 0x1F, 0b101 or decimal digits",
         Reason::RadixDigit(16) => "0x takes the digits 0 to 9 and a to f: write 0x1F",
         Reason::RadixDigit(_) => "0b takes the digits 0 and 1: write 0b101",
         Reason::RadixTooLong => "a number with 0x or 0b has at most 127 bits",
-        Reason::NumberTooLarge => "@ is too large: numbers end at 1.797e308",
-        Reason::Equals => "= is not known: write only what is to be computed",
-        Reason::Comparison => "@ compares; only numbers are computed: write max(a, b) or sign(a-b)",
-        Reason::Logic => "@ is not known: there are no logic or bit operators",
-        Reason::Semicolon => "@ is not known: write a comma between arguments",
-        Reason::Bracket => "@ is not known: write ( and )",
-        Reason::Quote => "@ is not known: only numbers are computed, no text",
-        Reason::UnknownName => "unknown name @: did you mean ~?",
-        Reason::UnknownFunction => "unknown function @: did you mean ~?",
+        Reason::NumberTooLarge => "\"@\" is too large: numbers end at 1.797e308",
+        Reason::Equals => "\"=\" is not known: write only what is to be computed",
+        Reason::Comparison => {
+            "\"@\" compares; only numbers are computed: write max(a, b) or sign(a-b)"
+        }
+        Reason::Logic => "\"@\" is not known: there are no logic or bit operators",
+        Reason::Semicolon => "\"@\" is not known: write a comma between arguments",
+        Reason::Bracket => "\"@\" is not known: write ( and )",
+        Reason::Quote => "\"@\" is not known: only numbers are computed, no text",
+        Reason::UnknownName => "unknown name \"@\": did you mean ~?",
+        Reason::UnknownFunction => "unknown function \"@\": did you mean ~?",
         Reason::AmbiguousLog => "log: write ln(x), log10(x), log2(x) or log(x, base)",
-        Reason::DivisionByZero => "@ divides by zero",
-        Reason::Overflow => "@ is too large: numbers end at 1.797e308",
+        Reason::DivisionByZero => "\"@\" divides by zero",
+        Reason::Overflow => "\"@\" is too large: numbers end at 1.797e308",
         Reason::NegativeBase => "a power of a negative number needs a whole exponent",
         Reason::Factorial => "! takes whole numbers from 0 to 170: for others write gamma(x+1)",
-        _ => "@ is not known here",
+        _ => "\"@\" is not known here",
     }
 }

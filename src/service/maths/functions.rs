@@ -250,6 +250,18 @@ impl Arguments {
     }
 
     pub(super) fn take(&mut self, argument: Value, work: &mut Work) -> Result<(), Reason> {
+        self.store(argument, work).map_err(|reason| self.named(reason))
+    }
+
+    /// An argument that is outside of a domain is outside of this function's.
+    fn named(&self, reason: Reason) -> Reason {
+        match reason {
+            Reason::Outside => Reason::Domain(&self.function.entry),
+            other => other,
+        }
+    }
+
+    fn store(&mut self, argument: Value, work: &mut Work) -> Result<(), Reason> {
         let [first, second, third] = &mut self.values;
         match (&self.function.body, self.given) {
             (Fold(Some(start), fold), 0) => *first = fold(Integer(*start), argument, work)?,
@@ -265,8 +277,8 @@ impl Arguments {
         Ok(())
     }
 
-    pub(super) fn apply(self, work: &mut Work) -> Outcome {
-        let Arguments { function, values: [x, y, z], given } = self;
+    pub(super) fn apply(&self, work: &mut Work) -> Outcome {
+        let Arguments { function, values: [x, y, z], given } = *self;
         if given < function.least || given > function.most {
             return Err(match (function.name, given) {
                 ("log", 1) => Reason::AmbiguousLog,
@@ -283,10 +295,7 @@ impl Arguments {
             Fold(..) => Ok(x),
             Mean => x.over(Integer(given as i128)),
         };
-        outcome.map_err(|reason| match reason {
-            Reason::Outside => Reason::Domain(&function.entry),
-            other => other,
-        })
+        outcome.map_err(|reason| self.named(reason))
     }
 }
 
