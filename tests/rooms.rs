@@ -195,9 +195,9 @@ fn every_limit_is_used_and_has_a_reason() {
         }
         before = line;
     }
-    for (_, text) in &sources {
+    for (_, text) in sources.iter().filter(|(file, _)| file != "limits.rs") {
         for (name, count) in &mut uses {
-            *count += own(text).matches(&format!("limits::{name}")).count();
+            *count += own(text).matches(*name).count();
         }
     }
     // What another bound is derived from is used by being held against it.
