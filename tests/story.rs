@@ -40,7 +40,7 @@ impl Story {
                 .or((name == "JWT_SECRET_KEY").then(|| KEY.into()))
         });
         let rules = Rules {
-            keys: Keys::of_secret(KEY).unwrap(),
+            keys: Keys::parse(KEY).unwrap(),
             revoked: Revoked::default(),
             commands: Commands::parse(COMMANDS).unwrap(),
         };
@@ -56,7 +56,7 @@ impl Story {
             expires: NOW + 60.0,
             ..Claims::default()
         };
-        let token = Keys::of_secret(KEY).unwrap().sign(&claims);
+        let token = Keys::parse(KEY).unwrap().sign(&claims);
         self.say(who, &request.replacen('{', &format!("{{\"token\":\"{token}\","), 1));
     }
 
@@ -434,7 +434,7 @@ fn old_wound_secrets_and_tokens_are_in_no_line_of_the_log() {
         expires: NOW + 9.0,
         ..Claims::default()
     };
-    let token = Keys::of_secret(KEY).unwrap().sign(&claims);
+    let token = Keys::parse(KEY).unwrap().sign(&claims);
     let bodies = [
         request.replacen('{', &format!("{{\"token\":\"{token}\","), 1),
         format!(r#"{{"command_type":"ping","token":"{token}x"}}"#),

@@ -69,55 +69,55 @@ impl Keys {
     /// line feed is not part of a key.
     ///
     /// # Errors
+    /// A NUL or a carriage return; and as for `new`.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        if text.contains(['\0', '\r']) {
+            return Err("holds a NUL or a carriage return; end lines with line feeds".to_owned());
+        }
+        let lines = text.strip_suffix('\n').unwrap_or(text).split('\n');
+        let keys = lines.map(|line| match line.split_once(':') {
+            Some((kid, secret)) => (Some(kid), secret.as_bytes()),
+            None => (None, line.as_bytes()),
+        });
+        Self::new(keys)
+    }
+
+    /// Takes pairs of `kid` and secret.
+    ///
+    /// # Errors
     /// No key, too many, a weak one, or a `kid` given twice; what to do instead. The message does
     /// not repeat the key.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn new<'a>(
+        pairs: impl IntoIterator<Item = (Option<&'a str>, &'a [u8])>,
+    ) -> Result<Self, String> {
         let mut keys: Vec<Key> = Vec::new();
-        let text = text.strip_suffix('\n').unwrap_or(text);
-        for (index, line) in text.split('\n').enumerate() {
-            let key = Key::parse(line).map_err(|why| format!("key {}: {why}", index + 1))?;
+        for (index, (kid, secret)) in pairs.into_iter().enumerate() {
+            let key = Key::new(kid, secret).map_err(|why| format!("key {}: {why}", index + 1))?;
             if key.kid.is_some() && keys.iter().any(|other| other.kid == key.kid) {
                 return Err(format!("key {}: its kid is there twice", index + 1));
             }
             keys.push(key);
-            if keys.len() > limits::KEYS_MAX {
-                return Err(format!("at most {} keys are allowed", limits::KEYS_MAX));
-            }
+        }
+        if !(1..=limits::KEYS_MAX).contains(&keys.len()) {
+            return Err(format!("{} keys, not 1 to {}", keys.len(), limits::KEYS_MAX));
         }
         Ok(Self(keys))
     }
 
-    /// One key without a `kid`: all of the text is the secret.
-    ///
-    /// # Errors
-    /// A weak key; the message does not repeat it.
-    pub fn of_secret(secret: &str) -> Result<Self, String> {
-        Key::new(None, secret).map(|key| Self(vec![key]))
-    }
-
-    /// Keys of these bytes, whatever their strength: for published vectors.
-    pub fn of_bytes(keys: &[(Option<&str>, &[u8])]) -> Self {
-        let key = |(kid, secret): &(Option<&str>, &[u8])| {
-            Some(Key { kid: kid.map(str::to_owned), mac: mac(secret)? })
-        };
-        Self(keys.iter().filter_map(key).collect())
-    }
-
-    /// The HMAC-SHA256 of a text under the first key (RFC 2104).
-    pub fn tag(&self, text: &[u8]) -> Vec<u8> {
-        let Some(key) = self.0.first() else { return Vec::new() };
-        key.mac.clone().chain_update(text).finalize().into_bytes().to_vec()
+    /// One key of any strength, for published vectors: some are signed with zeros.
+    pub fn unchecked(kid: Option<&str>, secret: &[u8]) -> Option<Self> {
+        Some(Self(vec![Key { kid: kid.map(str::to_owned), mac: mac(secret)? }]))
     }
 
     /// Makes a token of these claims, signed with the first key.
     pub fn sign(&self, claims: &Claims) -> String {
-        let kid = self.0.first().and_then(|key| key.kid.as_deref());
+        let Some(Key { kid, mac }) = self.0.first() else { return String::new() };
         let mut header = vec![("alg", "HS256"), ("typ", "JWT")];
-        header.extend(kid.map(|kid| ("kid", kid)));
+        header.extend(kid.as_deref().map(|kid| ("kid", kid)));
         let header = URL_SAFE_NO_PAD.encode(super::encode(&super::Members(&header)));
         let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(super::encode(claims)));
-        let tag = URL_SAFE_NO_PAD.encode(self.tag(signed.as_bytes()));
-        format!("{signed}.{tag}")
+        let tag = mac.clone().chain_update(signed.as_bytes()).finalize().into_bytes();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
     /// Opens a token: checks its layout and its signature, then reads its claims.
@@ -169,33 +169,35 @@ impl Keys {
 }
 
 impl Key {
-    fn parse(line: &str) -> Result<Self, String> {
-        match line.split_once(':') {
-            Some(("", _)) => Err("the kid before the colon is empty".to_owned()),
-            Some((kid, secret)) => Self::new(Some(kid), secret),
-            None => Self::new(None, line),
-        }
-    }
-
-    fn new(kid: Option<&str>, secret: &str) -> Result<Self, String> {
+    fn new(kid: Option<&str>, secret: &[u8]) -> Result<Self, String> {
         let hint = "make one with: zcmdd keygen";
-        // To HMAC, `k` and `k` followed by NUL are the same key.
-        if secret.contains(['\0', '\r', '\n']) {
-            return Err(format!("holds a NUL or the end of a line; {hint}"));
+        if kid == Some("") {
+            return Err("the kid before the colon is empty".to_owned());
         }
-        if WELL_KNOWN.contains(&secret.to_lowercase().as_str()) {
+        // To HMAC, `k` and `k` followed by NUL are the same key.
+        if secret.ends_with(b"\0") {
+            return Err(format!("ends with NUL; {hint}"));
+        }
+        let text = String::from_utf8_lossy(secret).to_lowercase();
+        if WELL_KNOWN.contains(&text.as_str()) {
             return Err(format!("is a well-known secret; {hint}"));
         }
         let (min, max) = (limits::KEY_BYTES_MIN, limits::KEY_BYTES_MAX);
         if !(min..=max).contains(&secret.len()) {
             return Err(format!("is {} bytes, not {min} to {max}; {hint}", secret.len()));
         }
-        if repeats(secret.as_bytes()) || WELL_KNOWN.iter().any(|known| made_of(secret, known)) {
+        if repeats(secret) || WELL_KNOWN.iter().any(|word| made_of(&text, word)) {
             return Err(format!("repeats itself; {hint}"));
         }
-        let mac = mac(secret.as_bytes()).ok_or("cannot be a key")?;
+        let mac = mac(secret).ok_or("cannot be a key")?;
         Ok(Self { kid: kid.map(str::to_owned), mac })
     }
+}
+
+/// The HMAC-SHA256 of a text (RFC 2104), for published vectors; tokens want a `Keys`.
+pub fn hmac_sha256(secret: &[u8], text: &[u8]) -> Vec<u8> {
+    let tag = mac(secret).map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec());
+    tag.unwrap_or_default()
 }
 
 /// Whether a secret is one short pattern over and over.
@@ -207,7 +209,7 @@ fn repeats(secret: &[u8]) -> bool {
 
 /// Whether a secret is a well-known word, filled up to the length.
 fn made_of(secret: &str, word: &str) -> bool {
-    let rest = secret.to_lowercase().replace(word, "");
+    let rest = secret.replace(word, "");
     rest.as_bytes().windows(2).all(|pair| matches!(pair, [a, b] if a == b))
 }
 
@@ -316,17 +318,19 @@ mod tests {
     const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 
     fn signed(header: &str, payload: &str) -> String {
-        let keys = Keys::parse(KEY).unwrap();
         let signed =
             format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(keys.tag(signed.as_bytes())))
+        format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(hmac_sha256(KEY.as_bytes(), signed.as_bytes()))
+        )
     }
 
     #[test]
     fn rfc_7515_a_1_verifies() {
         let secret = "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
         let token = "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-        let keys = Keys::of_bytes(&[(None, &URL_SAFE_NO_PAD.decode(secret).unwrap())]);
+        let keys = Keys::new([(None, &URL_SAFE_NO_PAD.decode(secret).unwrap()[..])]).unwrap();
         assert!(keys.verify(token).unwrap().starts_with(b"{\"iss\":\"joe\""));
         assert_eq!(keys.open(token), Err(Unopened("sub is missing")));
     }
@@ -372,7 +376,7 @@ mod tests {
             ),
         ];
         for (key, text, tag) in cases {
-            assert_eq!(hex(&Keys::of_bytes(&[(None, key)]).tag(text)), *tag);
+            assert_eq!(hex(&hmac_sha256(key, text)), *tag);
         }
     }
 
@@ -459,7 +463,10 @@ mod tests {
         }
         let spare_bits = "AB"; // the last four bits of one byte in two characters must be zero
         let signed = format!("{spare_bits}.{spare_bits}");
-        let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(keys.tag(signed.as_bytes())));
+        let token = format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(hmac_sha256(KEY.as_bytes(), signed.as_bytes()))
+        );
         assert_eq!(keys.open(&token), Err(Unopened("header is not base64url")));
     }
 

@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn a_token_holds_from_nbf_to_exp_for_us_and_until_revoked() {
-        let keys = Keys::of_bytes(&[(None, b"key")]);
+        let keys = Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap();
         let revoked = Revoked::parse("bad\n\n").unwrap();
         let leeway = Duration::from_secs(30);
         let open = TokenRules { leeway, ..TokenRules::default() };

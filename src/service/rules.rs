@@ -68,7 +68,7 @@ impl Rules {
 /// What is wrong with them, with the variable that names them.
 pub fn load_keys(source: &KeySource, files: Files) -> Result<Keys, Vec<String>> {
     let (variable, keys) = match source {
-        KeySource::Secret(secret) => ("JWT_SECRET_KEY", Keys::of_secret(secret)),
+        KeySource::Secret(secret) => ("JWT_SECRET_KEY", Keys::new([(None, secret.as_bytes())])),
         KeySource::File(path) => {
             let text = (files.secret)(path, limits::SECRET_FILE_BYTES_MAX);
             ("JWT_SECRET_KEY_FILE", text.and_then(|text| Keys::parse(&text)))

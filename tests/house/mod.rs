@@ -1,0 +1,224 @@
+//! A house for tests: a daemon of its own with real sockets, a key, tokens and commands, in a
+//! directory that goes with it.
+
+#![allow(dead_code, missing_docs)]
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// How long anything may take before a test gives up on it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+static HOUSES: AtomicU32 = AtomicU32::new(0);
+
+pub struct House {
+    pub folder: PathBuf,
+    pub tcp: String,
+    pub ipc: String,
+    pub daemon: Child,
+    pub context: zmq::Context,
+}
+
+/// Waits for a condition, bounded.
+pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = condition() {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A command of the shell, for a commands file.
+pub fn sh(script: &str) -> Value {
+    json!({"run": ["/bin/sh", "-c", script]})
+}
+
+pub fn folder() -> PathBuf {
+    let number = HOUSES.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("zcmd-{}-{number}", std::process::id()));
+    fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+pub fn write_secret(path: &PathBuf, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+/// `zcmdd` with nothing in its environment but these variables.
+pub fn zcmdd(variables: &[(&str, &str)]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zcmdd"));
+    command.env_clear().envs(variables.iter().copied());
+    command
+}
+
+impl House {
+    pub fn new(commands: Value) -> Self {
+        Self::with(commands, &[])
+    }
+
+    pub fn with(commands: Value, variables: &[(&str, &str)]) -> Self {
+        let folder = folder();
+        write_secret(&folder.join("key"), "k1:0123456789abcdefghijklmnopqrstuvwxyz\n");
+        fs::write(folder.join("commands.json"), commands.to_string()).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let tcp = format!("tcp://127.0.0.1:{port}");
+        let ipc = format!("ipc://{}/s", folder.display());
+        let path = |name: &str| folder.join(name).display().to_string();
+        let daemon = zcmdd(&[
+            ("SERVER_ADDRESS", &format!("{tcp},{ipc}")),
+            ("JWT_SECRET_KEY_FILE", &path("key")),
+            ("COMMANDS_FILE", &path("commands.json")),
+            ("LOG_FILE", &path("log")),
+            ("MAX_REQUESTS_PER_MINUTE", "0"),
+            ("SECRET_OF_THE_DAEMON", "Xyzzy"),
+        ])
+        .envs(variables.iter().copied())
+        .stdin(Stdio::null())
+        .spawn()
+        .unwrap();
+        let house = Self { folder, tcp, ipc, daemon, context: zmq::Context::new() };
+        write_secret(&house.folder.join("token"), &house.token("compute os:* status"));
+        assert_eq!(house.ask(json!({"command_type": "ping"}))["status"], "ok");
+        house
+    }
+
+    pub fn path(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
+
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.daemon.id()).unwrap()
+    }
+
+    /// A token of this scope, made as an owner makes it.
+    pub fn token(&self, scope: &str) -> String {
+        let output = zcmdd(&[("JWT_SECRET_KEY_FILE", &self.path("key"))])
+            .args(["token", "--sub", "test", "--scope", scope])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+    }
+
+    pub fn socket(&self, kind: zmq::SocketType, endpoint: &str) -> zmq::Socket {
+        let socket = self.context.socket(kind).unwrap();
+        socket.set_linger(0).unwrap();
+        socket.set_rcvtimeo(i32::try_from(PATIENCE.as_millis()).unwrap()).unwrap();
+        socket.connect(endpoint).unwrap();
+        socket
+    }
+
+    pub fn dealer(&self) -> zmq::Socket {
+        self.socket(zmq::DEALER, &self.tcp)
+    }
+
+    /// The body of a request with a token that reaches everything.
+    pub fn body(&self, mut request: Value) -> Vec<u8> {
+        let token = fs::read_to_string(self.folder.join("token")).unwrap();
+        request.as_object_mut().unwrap().entry("token").or_insert(token.trim_end().into());
+        request.to_string().into_bytes()
+    }
+
+    pub fn send(&self, socket: &zmq::Socket, request: Value) {
+        socket.send(self.body(request), 0).unwrap();
+    }
+
+    /// One request of a client of its own, and its last reply.
+    pub fn ask(&self, request: Value) -> Value {
+        let socket = self.dealer();
+        self.send(&socket, request);
+        receive(&socket)
+    }
+
+    pub fn os(&self, name: &str, parameters: &[&str]) -> Value {
+        self.ask(json!({"command_type": "os", "command_name": name, "parameters": parameters}))
+    }
+
+    /// `zcmd` with these arguments, as a shell would call it.
+    pub fn zcmd(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_zcmd"));
+        command
+            .env_clear()
+            .env("ZCMD_SERVER", &self.tcp)
+            .env("ZCMD_TOKEN_FILE", self.path("token"))
+            .args(arguments)
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.zcmd(arguments).output().unwrap()
+    }
+
+    pub fn signal(&self, signal: i32) {
+        kill(self.pid(), signal);
+    }
+
+    /// Waits for the daemon's end.
+    pub fn wait(&mut self) -> ExitStatus {
+        until("the end of the daemon", || self.daemon.try_wait().unwrap())
+    }
+
+    pub fn log(&self) -> String {
+        let mut text = String::new();
+        fs::File::open(self.folder.join("log")).unwrap().read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// The lines of the log about one event.
+    pub fn logged(&self, event: &str) -> Vec<Value> {
+        let log = self.log();
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+        lines.filter(|line| line["event"] == event).collect()
+    }
+
+    /// A number of /proc/PID/status, such as VmRSS in KiB.
+    pub fn proc_status(&self, name: &str) -> u64 {
+        let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap();
+        line.split_whitespace().next().unwrap().parse().unwrap()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Sends a signal as a shell does.
+pub fn kill(pid: i32, signal: i32) {
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    let signal = rustix::process::Signal::from_named_raw(signal).unwrap();
+    rustix::process::kill_process(pid, signal).unwrap();
+}
+
+/// Whether a process is there and not a zombie.
+pub fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
+}
+
+/// The next message of a socket, whose last frame is a reply.
+pub fn receive(socket: &zmq::Socket) -> Value {
+    let frames = socket.recv_multipart(0).expect("an answer in time");
+    serde_json::from_slice(frames.last().unwrap()).unwrap()
+}
+
+pub fn code(reply: &Value) -> &str {
+    reply["error"]["code"].as_str().unwrap_or_else(|| panic!("no error: {reply}"))
+}
