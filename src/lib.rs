@@ -1,5 +1,6 @@
 //! The map of the rooms, in the order in which a request walks through them.
 
+pub mod client;
 pub mod limits;
 pub mod port;
 pub mod protocol;
