@@ -11,9 +11,11 @@
 //! | [`service`] | every decision; pure | protocol, port, limits |
 //! | [`system`] | every touch of the machine; no decisions | port, limits |
 //! | [`daemon`] | the loop; alone knows service and system | service, system, port, limits |
+//! | [`client`] | connect, ask, print, exit status | protocol, system, port, limits |
 //!
 //! `tests/rooms.rs` holds this table against the source.
 
+pub mod client;
 pub mod daemon;
 pub mod limits;
 pub mod port;

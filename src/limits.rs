@@ -135,7 +135,53 @@ pub const LOG_WAITING_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of a file with keys, a token or revocations.
 pub const SECRET_FILE_BYTES_MAX: usize = 64 * 1024;
 
+// ---- the client -----------------------------------------------------------------------------
+
+/// Servers that one client tries.
+pub const SERVERS_MAX: usize = 8;
+/// Seconds that a client waits in all, unless it is told otherwise.
+pub const TIMEOUT_SECONDS: u64 = 60;
+/// Seconds that a client may be told to wait: the longest command, and as long in a queue.
+pub const TIMEOUT_SECONDS_MAX: u64 = 2 * COMMAND_SECONDS_MAX;
+/// Seconds for one server to take a connection before the next is tried: a lost SYN is repeated
+/// after 1, 3 and 7 seconds.
+pub const CONNECT_SECONDS: u64 = 10;
+/// Milliseconds for the ZMTP handshake: a port that takes connections and says nothing is no
+/// daemon.
+pub const HANDSHAKE_MILLISECONDS: i32 = 3000;
+/// Milliseconds between two heartbeats of a client.
+pub const HEARTBEAT_MILLISECONDS: i32 = 5000;
+/// Milliseconds without a sign of life after which a connection is dead.
+pub const HEARTBEAT_MILLISECONDS_MAX: i32 = 20_000;
+/// Milliseconds that a client which ends leaves to what it still has to send: a `cancel`.
+pub const LINGER_MILLISECONDS: i32 = 500;
+/// Seconds from a `cancel` to the last reply: the grace of 2 seconds, and some for the way.
+pub const CANCEL_SECONDS: u64 = 5;
+/// Bytes of one reply: two streams at their cap, each byte spelled with six (`\u0000`).
+pub const REPLY_BYTES_MAX: usize = 12 * OUTPUT_BYTES_MAX + MESSAGE_BYTES_MAX;
+/// Bytes of one write to standard output: what a pipe that has room takes without blocking.
+pub const WRITE_BYTES_MAX: usize = 4096;
+/// Bytes of one line of standard input: an expression, or a row of numbers.
+pub const LINE_BYTES_MAX: usize = EXPRESSION_BYTES_MAX;
+/// Bytes of one read from standard input.
+pub const READ_BYTES_MAX: usize = 64 * 1024;
+/// Requests of a batch that are asked and not yet printed: enough to hide a round trip, fewer
+/// than the daemon holds for one peer.
+pub const BATCH_REQUESTS_MAX: usize = 64;
+/// Milliseconds between two looks of the progress line.
+pub const PROGRESS_MILLISECONDS: u64 = 200;
+/// Characters of an expression that are shown on each side of a fault.
+pub const CARET_CHARACTERS_MAX: usize = 60;
+/// Requests of one measurement.
+pub const BENCH_REQUESTS_MAX: usize = 1_000_000;
+/// Requests in flight of one measurement: what two peers hold for each other.
+pub const BENCH_IN_FLIGHT_MAX: usize = PEER_MESSAGES_MAX as usize;
+/// Rounds of a measurement, in which echo and daemon take turns.
+pub const BENCH_ROUNDS: usize = 5;
+
 const _: () = {
+    assert!(BATCH_REQUESTS_MAX < BENCH_IN_FLIGHT_MAX);
+    assert!(LINE_BYTES_MAX <= READ_BYTES_MAX);
     assert!(STDIN_BYTES_MAX + TOKEN_BYTES_MAX + PARAMETER_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(EXPRESSION_BYTES_MAX + TOKEN_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(PIPE_BYTES_PER_TURN <= DRAIN_BYTES_MAX);

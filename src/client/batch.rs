@@ -1,0 +1,312 @@
+//! Many expressions over one connection, a bounded number of them in flight.
+//!
+//! Promises: one line out for each line in, in order, empty for a line that has no value; memory
+//! does not grow with the input. A rate limit slows it down and does not end it. When the daemon
+//! is lost, nothing is claimed of the lines that it did not answer.
+//! Leaves out: commands. They have an exit status each, and their order matters.
+
+use std::collections::VecDeque;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use crate::client::connection::{Connection, NOTHING};
+use crate::client::lines::{Line, Lines, Stdin};
+use crate::client::settings::Settings;
+use crate::client::status::{self, Failure};
+use crate::client::{deadline, text, variables};
+use crate::limits;
+use crate::protocol::reply::{Answer, Code, Error, Reply};
+use crate::protocol::request::{Ask, Id, Request};
+
+/// What to do with each line.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Variables that hold for all lines.
+    pub variables: Vec<(String, String)>,
+    /// Names of columns and the expression, when lines are rows of numbers and not expressions.
+    pub rows: Option<(Vec<String>, String)>,
+}
+
+/// A line from its reading to its answer.
+struct Slot {
+    /// The number of the line, from 1.
+    number: u64,
+    state: State,
+}
+
+enum State {
+    /// To be sent, or sent again: the body.
+    Waiting(Vec<u8>),
+    /// Sent: the body, in case that it has to be sent again.
+    Sent(Vec<u8>),
+    /// Answered: what is to be printed.
+    Answered(Vec<u8>),
+}
+
+struct Run<'a> {
+    batch: &'a Batch,
+    settings: &'a Settings,
+    connection: Connection,
+    lines: Lines<Stdin>,
+    out: BufWriter<io::Stdout>,
+    /// Consecutive lines, the oldest first.
+    slots: VecDeque<Slot>,
+    /// Lines read so far.
+    read: u64,
+    in_flight: usize,
+    /// How many may be in flight now: one after a refusal, twice as many after each answer.
+    allowed: usize,
+    /// When the next may be sent.
+    resume: Instant,
+    /// When something was heard last, or was there nothing to be heard.
+    heard: Instant,
+    worst: u8,
+    progress: Option<Instant>,
+    begun: Instant,
+}
+
+impl Batch {
+    /// Reads standard input to its end, and returns the worst exit status of its lines.
+    ///
+    /// # Errors
+    /// No daemon, none any more, or one that refuses this caller altogether.
+    pub fn run(&self, settings: &Settings) -> Result<u8, Failure> {
+        let connection = Connection::open(&settings.servers, deadline(settings), NOTHING)?;
+        let now = Instant::now();
+        // On a terminal the answers themselves show how far it is.
+        let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        let mut run = Run {
+            batch: self,
+            settings,
+            connection,
+            lines: Lines::new(Stdin),
+            out: BufWriter::new(io::stdout()),
+            slots: VecDeque::with_capacity(limits::BATCH_REQUESTS_MAX),
+            read: 0,
+            in_flight: 0,
+            allowed: limits::BATCH_REQUESTS_MAX,
+            resume: now,
+            heard: now,
+            worst: status::DONE,
+            progress: watched.then_some(now),
+            begun: now,
+        };
+        let done = run.all();
+        if run.progress.is_some() {
+            text::progress("");
+        }
+        done.map(|()| run.worst)
+    }
+
+    /// The question that a line asks.
+    fn ask(&self, line: String) -> Result<Ask, String> {
+        let mut variables = self.variables.clone();
+        let expression = match &self.rows {
+            Some((names, expression)) => {
+                variables.extend(variables::row(names, &line)?);
+                expression.clone()
+            }
+            None => line,
+        };
+        Ok(Ask::Compute { expression, variables })
+    }
+}
+
+impl Run<'_> {
+    fn all(&mut self) -> Result<(), Failure> {
+        loop {
+            let answers = self.receive();
+            let full = answers.is_ok() && self.take_lines();
+            let sent = answers.and_then(|()| self.send());
+            // What was answered before a failure is printed all the same.
+            let printed = self.print();
+            sent.map_err(|failure| match self.in_flight {
+                0 => failure,
+                _ if failure.status == status::REFUSED => self.lost(&failure.message),
+                _ => failure,
+            })?;
+            printed.map_err(|error| text::unwritten(&error))?;
+            let room = self.slots.len() < limits::BATCH_REQUESTS_MAX;
+            if full && room {
+                continue;
+            }
+            if self.slots.is_empty() && self.lines.ended() {
+                return Ok(());
+            }
+            self.wait()?;
+        }
+    }
+
+    /// Takes what was read; says whether there was no room for more.
+    fn take_lines(&mut self) -> bool {
+        while self.slots.len() < limits::BATCH_REQUESTS_MAX {
+            let Some(line) = self.lines.take() else { return false };
+            self.read += 1;
+            let ask = match line {
+                // A blank line asks nothing, and keeps the others at their places.
+                Line::Text(line) if line.trim().is_empty() => Ok(None),
+                Line::Text(line) => self.batch.ask(line).map(Some),
+                Line::TooLong => Err(format!("longer than {} bytes", limits::LINE_BYTES_MAX)),
+                Line::NotText => Err("not UTF-8 text".to_owned()),
+            };
+            let id = Some(Id::Number(self.read.into()));
+            let token = self.settings.token.clone();
+            let state = match ask {
+                Ok(None) => State::Answered(Vec::new()),
+                Ok(Some(ask)) => State::Waiting(Request { id, token, ask }.encode()),
+                Err(message) => State::Answered(self.refuse(self.read, message)),
+            };
+            self.slots.push_back(Slot { number: self.read, state });
+        }
+        true
+    }
+
+    /// Notes a line that is not worth asking; returns what is printed for it.
+    fn refuse(&mut self, number: u64, message: String) -> Vec<u8> {
+        self.complain(number, &message);
+        self.worst = self.worst.max(status::REFUSED);
+        if !self.settings.json {
+            return Vec::new();
+        }
+        let (code, position, retry_after) = (Code::Malformed, None, None);
+        let error = Error { code, message, position, retry_after, executed: None, ran: None };
+        Reply { id: Some(Id::Number(number.into())), answer: Answer::Error(error) }.encode()
+    }
+
+    fn complain(&self, number: u64, message: &str) {
+        if self.progress.is_some() {
+            text::progress("");
+        }
+        text::diagnose(&format!("line {number}: {message}"));
+    }
+
+    fn send(&mut self) -> Result<(), Failure> {
+        if self.in_flight >= self.allowed || Instant::now() < self.resume {
+            return Ok(());
+        }
+        for slot in &mut self.slots {
+            if self.in_flight >= self.allowed {
+                break;
+            }
+            if let State::Waiting(body) = &mut slot.state {
+                if self.in_flight == 0 {
+                    self.heard = Instant::now();
+                }
+                self.connection.send(body, self.heard + self.settings.timeout)?;
+                slot.state = State::Sent(std::mem::take(body));
+                self.in_flight += 1;
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self) -> Result<(), Failure> {
+        while let Some(body) = self.connection.receive().map_err(|lost| self.lost(&lost.message))? {
+            self.heard = Instant::now();
+            let reply = Reply::decode(&body)
+                .map_err(|fault| self.lost(&format!("what came is no reply: {fault}")))?;
+            let number = match (&reply.id, &reply.answer) {
+                (Some(Id::Number(number)), _) => u64::try_from(*number).unwrap_or(0),
+                (None, Answer::Error(error)) => return Err(self.lost(&error.message)),
+                _ => 0,
+            };
+            let first = self.slots.front().map_or(0, |slot| slot.number);
+            let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
+            let slot = index.and_then(|index| self.slots.get_mut(index));
+            if let Some(Slot { state: state @ State::Sent(_), .. }) = slot
+                && let State::Sent(asked) = std::mem::replace(state, State::Answered(Vec::new()))
+            {
+                self.in_flight -= 1;
+                let state = self.heed(number, asked, body, reply.answer)?;
+                if let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) {
+                    slot.state = state;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides what an answer means for its line and for the ones after it.
+    fn heed(
+        &mut self,
+        number: u64,
+        asked: Vec<u8>,
+        body: Vec<u8>,
+        answer: Answer,
+    ) -> Result<State, Failure> {
+        if let Answer::Error(error) = &answer
+            && let (Code::RateLimited | Code::Busy, Some(wait)) = (error.code, error.retry_after)
+        {
+            self.resume = self.heard + wait.max(Duration::from_millis(1));
+            self.allowed = 1;
+            return Ok(State::Waiting(asked));
+        }
+        self.allowed = self.allowed.saturating_mul(2).min(limits::BATCH_REQUESTS_MAX);
+        let status = status::of(&answer, false);
+        self.worst = self.worst.max(status);
+        if let Answer::Error(error) = &answer {
+            let message = format!("{}{}", error.message, status::hint(error));
+            if let Code::Unauthorized | Code::Forbidden | Code::ShuttingDown = error.code {
+                let message = format!("stopped at line {number}: {message}");
+                return Err(Failure { status, message });
+            }
+            self.complain(number, &message);
+        }
+        Ok(State::Answered(match answer {
+            _ if self.settings.json => body,
+            Answer::Result(json) => json.into_bytes(),
+            _ => Vec::new(),
+        }))
+    }
+
+    /// Prints the answers whose turn it is.
+    fn print(&mut self) -> io::Result<()> {
+        while let Some(Slot { state: State::Answered(line), .. }) = self.slots.front() {
+            self.out.write_all(line)?;
+            self.out.write_all(b"\n")?;
+            self.slots.pop_front();
+        }
+        self.out.flush()?;
+        let between = Duration::from_millis(limits::PROGRESS_MILLISECONDS);
+        if self.progress.is_some_and(|shown| shown.elapsed() >= between) {
+            self.progress = Some(Instant::now());
+            let done = self.read.saturating_sub(self.slots.len() as u64);
+            let a_second = done as f64 / self.begun.elapsed().as_secs_f64();
+            let pause = if self.allowed == 1 { ", held back by the rate limit" } else { "" };
+            text::progress(&format!("{done} lines, {a_second:.0} a second{pause}"));
+        }
+        Ok(())
+    }
+
+    /// Waits for an answer, for a line when there is room for one, or for leave to send.
+    fn wait(&mut self) -> Result<(), Failure> {
+        let room = self.slots.len() < limits::BATCH_REQUESTS_MAX && !self.lines.ended();
+        let stdin = if room { (io::stdin().as_raw_fd(), zmq::POLLIN) } else { NOTHING };
+        let now = Instant::now();
+        let silent = self.heard + self.settings.timeout;
+        if self.in_flight > 0 && now >= silent {
+            let seconds = self.settings.timeout.as_secs_f64();
+            return Err(self.lost(&format!("no answer for {seconds} s")));
+        }
+        let mut until = if self.in_flight > 0 { silent } else { now + self.settings.timeout };
+        if self.in_flight < self.allowed
+            && self.slots.iter().any(|slot| matches!(slot.state, State::Waiting(_)))
+        {
+            until = until.min(self.resume);
+        }
+        let [readable] = self.connection.wait(until, [stdin])?;
+        if readable {
+            self.lines.fill().map_err(|error| {
+                Failure::refused(format!("cannot read standard input: {error}"))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn lost(&self, why: &str) -> Failure {
+        let first = self.slots.iter().find(|slot| matches!(slot.state, State::Sent(_)));
+        let number = first.map_or(self.read, |slot| slot.number);
+        Failure::uncertain(format!("stopped at line {number}: {why}"))
+    }
+}

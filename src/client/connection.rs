@@ -1,0 +1,257 @@
+//! The connection to one daemon out of several.
+//!
+//! Promises: a request goes to one daemon, once, and only over a connection that stands. Nothing
+//! here blocks past its deadline. A connection that breaks is noticed at once, not at the
+//! deadline, and what the daemon had sent by then is still received.
+//! Leaves out: what a message means.
+
+use std::os::fd::RawFd;
+use std::time::{Duration, Instant};
+
+use crate::client::status::Failure;
+use crate::limits;
+
+/// A connection that stood when it was made.
+pub struct Connection {
+    socket: zmq::Socket,
+    monitor: zmq::Socket,
+    server: String,
+    later: Vec<String>,
+    lost: bool,
+}
+
+/// A descriptor to wait for, besides the connection, and the events that matter.
+pub type Watched = (RawFd, zmq::PollEvents);
+
+/// A place in the list of what is waited for that waits for nothing: `poll` passes it over.
+pub const NOTHING: Watched = (-1, zmq::POLLERR);
+
+/// What a monitored socket tells of its connection.
+#[derive(PartialEq)]
+enum News {
+    Connected,
+    Failed,
+    Broken,
+    Other,
+}
+
+impl Connection {
+    /// Connects to the first of `servers` that answers; gives up at the deadline, or when
+    /// `interrupt` becomes readable.
+    ///
+    /// # Errors
+    /// Nobody answers, or an address is none.
+    pub fn open(
+        servers: &[String],
+        deadline: Instant,
+        interrupt: Watched,
+    ) -> Result<Self, Failure> {
+        let context = zmq::Context::new();
+        let mut later = servers.iter();
+        while let Some(server) = later.next() {
+            let rest = later.as_slice().to_vec();
+            let mut connection = Self::begin(&context, server, rest)?;
+            let patience = Instant::now() + Duration::from_secs(limits::CONNECT_SECONDS);
+            if connection.stands(deadline.min(patience), interrupt)? {
+                return Ok(connection);
+            }
+        }
+        Err(Failure::refused(format!(
+            "no daemon answers at {}; start zcmdd there, or name another server with --server \
+             or ZCMD_SERVER",
+            servers.join(", ")
+        )))
+    }
+
+    /// Connects to the next server of the list, if there is one left that answers.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn next(&self, deadline: Instant, interrupt: Watched) -> Option<Result<Self, Failure>> {
+        (!self.later.is_empty()).then(|| Self::open(&self.later, deadline, interrupt))
+    }
+
+    fn begin(context: &zmq::Context, server: &str, later: Vec<String>) -> Result<Self, Failure> {
+        let prepare = || {
+            let socket = context.socket(zmq::DEALER)?;
+            // Without it, requests would wait in silence for a daemon that may never come.
+            socket.set_immediate(true)?;
+            socket.set_linger(limits::LINGER_MILLISECONDS)?;
+            socket.set_handshake_ivl(limits::HANDSHAKE_MILLISECONDS)?;
+            socket.set_heartbeat_ivl(limits::HEARTBEAT_MILLISECONDS)?;
+            socket.set_heartbeat_timeout(limits::HEARTBEAT_MILLISECONDS_MAX)?;
+            socket.set_sndhwm(limits::PEER_MESSAGES_MAX)?;
+            socket.set_rcvhwm(limits::PEER_MESSAGES_MAX)?;
+            socket.set_maxmsgsize(i64::try_from(limits::REPLY_BYTES_MAX).unwrap_or(i64::MAX))?;
+            // With IPv6 on, libzmq no longer finds names that have an IPv4 address only.
+            socket.set_ipv6(server.contains('['))?;
+            let monitor = context.socket(zmq::PAIR)?;
+            let news = format!("inproc://news-{}", later.len());
+            socket.monitor(&news, zmq::SocketEvent::ALL.to_raw().into())?;
+            monitor.connect(&news)?;
+            Ok((socket, monitor))
+        };
+        let (socket, monitor) = prepare().map_err(|error: zmq::Error| {
+            Failure::refused(format!("cannot prepare a connection: {error}"))
+        })?;
+        socket.connect(server).map_err(|error| {
+            Failure::refused(format!("cannot connect to {server}: {error}; check the address"))
+        })?;
+        Ok(Self { socket, monitor, server: server.to_owned(), later, lost: false })
+    }
+
+    /// Waits until the connection stands; false when it does not come to stand.
+    fn stands(&mut self, deadline: Instant, interrupt: Watched) -> Result<bool, Failure> {
+        while Instant::now() < deadline {
+            let monitor = self.monitor.as_poll_item(zmq::POLLIN);
+            let mut items = [monitor, zmq::PollItem::from_fd(interrupt.0, interrupt.1)];
+            poll(&mut items, deadline)?;
+            if items.iter().skip(1).any(|item| item.is_readable()) {
+                return Err(Failure::quiet(crate::client::status::INTERRUPTED));
+            }
+            while let Some(news) = self.news() {
+                match news {
+                    News::Connected => return Ok(true),
+                    News::Failed | News::Broken => return Ok(false),
+                    News::Other => {}
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    /// The next news of the connection, if there is any.
+    fn news(&self) -> Option<News> {
+        let frames = self.monitor.recv_multipart(zmq::DONTWAIT).ok()?;
+        let event = match frames.first().map(Vec::as_slice) {
+            Some([low, high, ..]) => u16::from_ne_bytes([*low, *high]),
+            _ => return None,
+        };
+        let is = |kind: zmq::SocketEvent| event == kind.to_raw();
+        Some(if is(zmq::SocketEvent::HANDSHAKE_SUCCEEDED) {
+            News::Connected
+        } else if is(zmq::SocketEvent::DISCONNECTED) {
+            News::Broken
+        } else if is(zmq::SocketEvent::CONNECT_RETRIED)
+            || is(zmq::SocketEvent::HANDSHAKE_FAILED_NO_DETAIL)
+            || is(zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL)
+            || is(zmq::SocketEvent::HANDSHAKE_FAILED_AUTH)
+        {
+            News::Failed
+        } else {
+            News::Other
+        })
+    }
+
+    /// The address of the daemon.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    /// Sends one request, waiting for room until the deadline.
+    ///
+    /// # Errors
+    /// It is larger than a daemon takes, or cannot be sent. It was not.
+    pub fn send(&mut self, body: &[u8], deadline: Instant) -> Result<(), Failure> {
+        if body.len() > limits::MESSAGE_BYTES_MAX {
+            return Err(Failure::refused(format!(
+                "the request has {} bytes; a daemon takes {}: shorten its input",
+                body.len(),
+                limits::MESSAGE_BYTES_MAX
+            )));
+        }
+        loop {
+            match self.socket.send(body, zmq::DONTWAIT) {
+                Ok(()) => return Ok(()),
+                Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => {}
+                Err(error) => return Err(Failure::refused(format!("cannot send: {error}"))),
+            }
+            self.read_news();
+            if self.lost || Instant::now() >= deadline {
+                let why = if self.lost { "broke" } else { "takes nothing" };
+                return Err(Failure::refused(format!(
+                    "the connection to {} {why}; the request was not sent",
+                    self.server
+                )));
+            }
+            let monitor = self.monitor.as_poll_item(zmq::POLLIN);
+            poll(&mut [self.socket.as_poll_item(zmq::POLLOUT), monitor], deadline)?;
+        }
+    }
+
+    /// The next reply, if one has come.
+    ///
+    /// # Errors
+    /// The connection is broken, and nothing more will come.
+    pub fn receive(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+        loop {
+            match self.socket.recv_bytes(zmq::DONTWAIT) {
+                // The body is the last frame; before it, others may add an envelope.
+                Ok(body) => match self.socket.get_rcvmore() {
+                    Ok(true) => {}
+                    _ => return Ok(Some(body)),
+                },
+                Err(zmq::Error::EINTR) => {}
+                Err(zmq::Error::EAGAIN) if self.lost => {
+                    return Err(Failure::uncertain(format!(
+                        "the connection to {} broke before the answer came; what was asked may \
+                         or may not have been done",
+                        self.server
+                    )));
+                }
+                Err(zmq::Error::EAGAIN) => return Ok(None),
+                Err(error) => return Err(Failure::uncertain(format!("cannot receive: {error}"))),
+            }
+        }
+    }
+
+    /// Waits until a reply has come, the connection is broken, something that is watched is
+    /// ready, or the deadline has come; tells which of the watched are ready.
+    ///
+    /// # Errors
+    /// The machine cannot wait.
+    pub fn wait<const N: usize>(
+        &mut self,
+        deadline: Instant,
+        watched: [Watched; N],
+    ) -> Result<[bool; N], Failure> {
+        let mut ready = [false; N];
+        if self.lost {
+            return Ok(ready);
+        }
+        let mut items = Vec::with_capacity(N + 2);
+        items.push(self.socket.as_poll_item(zmq::POLLIN));
+        items.push(self.monitor.as_poll_item(zmq::POLLIN));
+        items.extend(watched.iter().map(|(fd, events)| zmq::PollItem::from_fd(*fd, *events)));
+        poll(&mut items, deadline)?;
+        for (ready, item) in ready.iter_mut().zip(items.iter().skip(2)) {
+            *ready = !item.get_revents().is_empty();
+        }
+        self.read_news();
+        Ok(ready)
+    }
+
+    fn read_news(&mut self) {
+        while let Some(news) = self.news() {
+            self.lost |= news == News::Broken;
+        }
+    }
+
+    /// The socket itself, for measurements that must not measure this file.
+    pub(super) fn socket(&self) -> &zmq::Socket {
+        &self.socket
+    }
+}
+
+/// Waits for any of `items` until the deadline. A signal ends the wait early.
+///
+/// # Errors
+/// The machine cannot wait.
+pub fn poll(items: &mut [zmq::PollItem<'_>], deadline: Instant) -> Result<(), Failure> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let milliseconds = i64::try_from(left.as_micros().div_ceil(1000)).unwrap_or(i64::MAX);
+    match zmq::poll(items, milliseconds) {
+        Ok(_) | Err(zmq::Error::EINTR) => Ok(()),
+        Err(error) => Err(Failure::uncertain(format!("cannot wait: {error}"))),
+    }
+}

@@ -1,0 +1,287 @@
+//! One request, from its first byte to its last reply.
+//!
+//! Promises: what a command writes goes out byte for byte as it comes. No write blocks past the
+//! deadline or past Ctrl-C. A command whose reader has left, whose caller pressed Ctrl-C or whose
+//! time is over is cancelled at the daemon, never just forgotten. Output that was cut is
+//! announced with its true size. Replies to other requests are passed over.
+//! Leaves out: what is asked, and many requests at a time.
+
+use std::io::{self, IsTerminal};
+use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
+
+use crate::client::connection::{Connection, NOTHING, Watched, poll};
+use crate::client::settings::Settings;
+use crate::client::status::{self, Failure};
+use crate::client::{catalogue, deadline, fresh_id, text};
+use crate::limits;
+use crate::port::Stream;
+use crate::protocol::reply::{Answer, Code, Error, Ran, Reply};
+use crate::protocol::request::{Ask, Request};
+use crate::system::signals::Signals;
+
+/// A request under way.
+pub struct Conversation<'a> {
+    connection: Connection,
+    settings: &'a Settings,
+    signals: Option<&'a Signals>,
+    request: &'a Request,
+    /// When to give up.
+    until: Instant,
+    /// The exit status, once the command was told to end.
+    ending: Option<u8>,
+    /// Bytes written to standard output and standard error.
+    written: (u64, u64),
+    /// Whether nobody reads standard output any more.
+    unread: bool,
+}
+
+impl<'a> Conversation<'a> {
+    /// Connects, and asks.
+    ///
+    /// # Errors
+    /// Nobody answers, or the request cannot be sent. Nothing was done.
+    pub fn open(
+        settings: &'a Settings,
+        request: &'a Request,
+        signals: Option<&'a Signals>,
+    ) -> Result<Self, Failure> {
+        let until = deadline(settings);
+        let mut connection = Connection::open(&settings.servers, until, watch(signals))?;
+        connection.send(&request.encode(), until)?;
+        let (ending, written, unread) = (None, (0, 0), false);
+        Ok(Self { connection, settings, signals, request, until, ending, written, unread })
+    }
+
+    /// Takes replies to the last one, prints them, and returns the exit status.
+    ///
+    /// # Errors
+    /// No last reply came, or it could not be written.
+    pub fn run(mut self) -> Result<u8, Failure> {
+        let (body, answer) = self.last()?;
+        if self.settings.json {
+            self.write(Stream::Stdout, &[&body, b"\n".as_slice()].concat())?;
+        } else {
+            self.present(&answer)?;
+        }
+        Ok(self.ending.unwrap_or(status::of(&answer, self.is_os())))
+    }
+
+    /// Takes replies to the last one, printing output on the way.
+    ///
+    /// # Errors
+    /// No last reply came, or output could not be written.
+    pub fn last(&mut self) -> Result<(Vec<u8>, Answer), Failure> {
+        loop {
+            while let Some(body) = self.connection.receive()? {
+                let reply = Reply::decode(&body).map_err(|fault| {
+                    Failure::uncertain(format!("what came is no reply of a daemon: {fault}"))
+                })?;
+                // A daemon that could not read the request could not read its id either.
+                if reply.id != self.request.id && reply.id.is_some() {
+                    continue;
+                }
+                match reply.answer {
+                    Answer::Output { stream, bytes } => self.write(stream, &bytes)?,
+                    Answer::Error(error) if self.elsewhere(&error)? => {}
+                    answer => return Ok((body, answer)),
+                }
+            }
+            self.wait()?;
+        }
+    }
+
+    fn is_os(&self) -> bool {
+        matches!(self.request.ask, Ask::Os(_))
+    }
+
+    /// Asks the next server, if this one drains and did nothing.
+    fn elsewhere(&mut self, error: &Error) -> Result<bool, Failure> {
+        let nothing_done = error.code == Code::ShuttingDown && error.executed != Some(true);
+        if !nothing_done || self.ending.is_some() {
+            return Ok(false);
+        }
+        match self.connection.next(self.until, watch(self.signals)) {
+            Some(Ok(connection)) => {
+                self.connection = connection;
+                self.connection.send(&self.request.encode(), self.until)?;
+                Ok(true)
+            }
+            Some(Err(_)) | None => Ok(false),
+        }
+    }
+
+    /// Waits for a reply; heeds Ctrl-C, the deadline, and a reader that leaves.
+    fn wait(&mut self) -> Result<(), Failure> {
+        let stdout = match self.is_os() && !self.unread {
+            true => (io::stdout().as_raw_fd(), zmq::POLLERR),
+            false => NOTHING,
+        };
+        let [signal, unread] = self.connection.wait(self.until, [watch(self.signals), stdout])?;
+        if signal {
+            self.interrupt()?;
+        }
+        if unread {
+            self.unread()?;
+        }
+        self.check_deadline()
+    }
+
+    fn check_deadline(&mut self) -> Result<(), Failure> {
+        if Instant::now() < self.until {
+            return Ok(());
+        }
+        if let Some(status) = self.ending {
+            let message = "the daemon did not confirm that the command has ended";
+            return Err(Failure { status, message: message.to_owned() });
+        }
+        let cancelled = match self.is_os() {
+            true => "; the daemon was told to end the command",
+            false => "",
+        };
+        self.cancel();
+        Err(Failure::uncertain(format!(
+            "no answer from {} within {} s{cancelled}; --timeout SECONDS sets another limit",
+            self.connection.server(),
+            self.settings.timeout.as_secs_f64()
+        )))
+    }
+
+    /// Ctrl-C: the first one ends the command, the second one ends this.
+    fn interrupt(&mut self) -> Result<(), Failure> {
+        let count = self.signals.map_or(0, Signals::gather);
+        if count == 0 {
+            return Ok(());
+        }
+        if self.ending.is_some() || count > 1 || !self.is_os() {
+            self.cancel();
+            return Err(Failure::quiet(status::INTERRUPTED));
+        }
+        self.end(status::INTERRUPTED);
+        Ok(())
+    }
+
+    /// The reader of standard output has left: a command without a reader has no purpose.
+    fn unread(&mut self) -> Result<(), Failure> {
+        self.unread = true;
+        if !self.is_os() {
+            return Err(Failure::quiet(status::UNREAD));
+        }
+        if self.ending.is_none() {
+            self.end(status::UNREAD);
+        }
+        Ok(())
+    }
+
+    /// Tells the daemon to end the command, and gives it a moment to say how it ended.
+    fn end(&mut self, status: u8) {
+        self.cancel();
+        self.ending = Some(status);
+        self.until = Instant::now() + Duration::from_secs(limits::CANCEL_SECONDS);
+    }
+
+    /// Sends a `cancel`. That it cannot be sent is no news to somebody who gives up anyway.
+    fn cancel(&mut self) {
+        if let (Ask::Os(_), Some(target)) = (&self.request.ask, self.request.id.clone()) {
+            let token = self.request.token.clone();
+            let cancel = Request { id: Some(fresh_id()), token, ask: Ask::Cancel { target } };
+            let _ = self.connection.send(&cancel.encode(), Instant::now());
+        }
+    }
+
+    /// Prints the last reply.
+    fn present(&mut self, answer: &Answer) -> Result<(), Failure> {
+        match answer {
+            Answer::Result(json) => {
+                let shown = catalogue::show(&self.request.ask, json).map_err(|fault| {
+                    Failure::uncertain(format!("the answer makes no sense: {fault}"))
+                })?;
+                self.write(Stream::Stdout, shown.as_bytes())
+            }
+            Answer::Ran(ran) => self.present_run(ran),
+            Answer::Error(error) => {
+                error.ran.as_ref().map_or(Ok(()), |ran| self.present_run(ran))?;
+                // Who pressed Ctrl-C, or closed the pipe, knows that the command was cancelled.
+                if self.ending.is_none() || error.code != Code::Cancelled {
+                    self.complain(error);
+                }
+                Ok(())
+            }
+            Answer::Output { .. } => Ok(()),
+        }
+    }
+
+    fn complain(&self, error: &Error) {
+        text::diagnose(&format!("{}{}", error.message, status::hint(error)));
+        if let (Ask::Compute { expression, .. }, Some(position)) =
+            (&self.request.ask, error.position)
+            && (self.settings.explain || io::stderr().is_terminal())
+        {
+            text::show(&text::caret(expression, position));
+        }
+    }
+
+    fn present_run(&mut self, ran: &Ran) -> Result<(), Failure> {
+        self.write(Stream::Stdout, &ran.stdout)?;
+        self.write(Stream::Stderr, &ran.stderr)?;
+        if let Some((stdout, stderr)) = ran.truncated {
+            text::diagnose(&format!(
+                "output was cut: {} of {stdout} bytes of standard output, {} of {stderr} bytes \
+                 of standard error came",
+                self.written.0, self.written.1
+            ));
+        }
+        Ok(())
+    }
+
+    /// Writes all bytes, in parts that a pipe with room takes without blocking.
+    fn write(&mut self, to: Stream, mut bytes: &[u8]) -> Result<(), Failure> {
+        let (stdout, stderr) = (io::stdout(), io::stderr());
+        while !bytes.is_empty() {
+            if self.unread && to == Stream::Stdout {
+                return Ok(());
+            }
+            let fd = match to {
+                Stream::Stdout => stdout.as_raw_fd(),
+                Stream::Stderr => stderr.as_raw_fd(),
+            };
+            let signal = watch(self.signals);
+            let room = zmq::PollItem::from_fd(fd, zmq::POLLOUT);
+            let mut items = [room, zmq::PollItem::from_fd(signal.0, signal.1)];
+            poll(&mut items, self.until)?;
+            let [room, signal] = items.map(|item| !item.get_revents().is_empty());
+            if signal {
+                self.interrupt()?;
+            }
+            if !room {
+                self.check_deadline()?;
+                continue;
+            }
+            let part = bytes.get(..limits::WRITE_BYTES_MAX).unwrap_or(bytes);
+            let written = match to {
+                Stream::Stdout => rustix::io::write(&stdout, part),
+                Stream::Stderr => rustix::io::write(&stderr, part),
+            };
+            match (written, to) {
+                (Ok(count), Stream::Stdout) => self.written.0 += count as u64,
+                (Ok(count), Stream::Stderr) => self.written.1 += count as u64,
+                (Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN), _) => {}
+                (Err(rustix::io::Errno::PIPE), Stream::Stdout) => self.unread()?,
+                // Nobody reads the complaints. The output may still have its reader.
+                (Err(_), Stream::Stderr) => return Ok(()),
+                (Err(error), Stream::Stdout) => {
+                    self.cancel();
+                    let message = format!("cannot write to standard output: {error}");
+                    return Err(Failure::uncertain(message));
+                }
+            }
+            bytes = bytes.get(written.unwrap_or(0)..).unwrap_or_default();
+        }
+        Ok(())
+    }
+}
+
+/// What to wait for to learn of Ctrl-C.
+fn watch(signals: Option<&Signals>) -> Watched {
+    signals.map_or(NOTHING, |signals| (signals.descriptor(), zmq::POLLIN))
+}

@@ -1,0 +1,139 @@
+//! What `--help` prints.
+//!
+//! Promises: each text begins with examples that work as they stand. Leaves out: the functions of
+//! the maths, which the caller hands over.
+
+/// The help on a subcommand, or on all; `reference` lists the operators and functions.
+pub fn text(subcommand: Option<&str>, reference: &str) -> String {
+    match subcommand {
+        Some("compute") => format!("{COMPUTE}{reference}"),
+        Some("os") => OS.to_owned(),
+        Some("list") => LIST.to_owned(),
+        Some("ping" | "status") => PING.to_owned(),
+        Some("cancel") => CANCEL.to_owned(),
+        Some("menu") => MENU.to_owned(),
+        Some("batch") => BATCH.to_owned(),
+        Some("bench") => BENCH.to_owned(),
+        _ => ALL.to_owned(),
+    }
+}
+
+const ALL: &str = "\
+zcmd: run allowed commands and evaluate maths on a host where zcmdd listens
+
+  export ZCMD_TOKEN_FILE=~/.zcmd-token     a file with your token (chmod 600)
+  zcmd compute '2*(3+4)'                   14
+  zcmd list                                what you may run, with its parameters
+  zcmd os uptime                           its output; its exit status
+  zcmd os ping example.org 3               parameters come after the name
+  zcmd --server tcp://host:5555 ping       is anybody there?
+  zcmd batch < expressions.txt             one expression a line, answers in order
+  zcmd menu                                for people
+
+Subcommands: compute, os, list, ping, status, cancel, menu, batch, bench.
+`zcmd SUBCOMMAND --help` has more examples.
+
+Options:
+  --server LIST       addresses, comma-separated, tried in order: tcp://HOST:PORT, ipc://PATH
+                      (or ZCMD_SERVER; tcp://127.0.0.1:5555 unless given)
+  --token-file FILE   a file with the token, closed to others; - is standard input
+                      (or ZCMD_TOKEN_FILE, or the token itself in ZCMD_TOKEN)
+  --timeout SECONDS   how long the whole run may take (60)
+  --json              print the reply as it came, and no more
+  --id ID             the id of the request, for zcmd cancel
+  --explain           show where an expression fails, also when nobody may be looking
+  --help, --version
+
+Exit status:
+  0-123, 128+n   the command's own, or 128 + the signal that ended it; maths: 0, or 1 for a bad
+                 expression
+  124   the daemon ended the command at its time limit
+  125   refused, or failed before anything ran: command line, token, parameter, limit, no daemon
+  126   forbidden for this token, or the program could not be started
+  127   unknown command
+  130   Ctrl-C; the command was cancelled            141   nobody reads standard output any more
+  255   sent, and no answer in time: it may or may not have run
+";
+
+const COMPUTE: &str = "\
+zcmd compute [OPTION]... EXPRESSION...
+
+  zcmd compute '2*(3+4)'                   14
+  zcmd compute 2^100                       all 31 digits
+  zcmd compute -2^2                        -4; no -- is needed
+  zcmd compute --let r=2.5 'pi*r^2'        variables; --let may be repeated
+  zcmd compute --explain '2*(3'            with a mark where it fails
+  if x=$(zcmd compute \"$a/$b\"); then ...   exit status 1 is a bad expression
+
+Several arguments are joined by blanks. The shell has its own idea of * and ( ): quote them.
+";
+
+const OS: &str = "\
+zcmd os [OPTION]... NAME [PARAMETER]...
+
+  zcmd os uptime                           its output, and its exit status
+  zcmd os ping example.org 3               parameters, in the order of zcmd list
+  zcmd os logs | grep error                output as it comes; grep's end is its end
+  zcmd os --stdin wc < file                its standard input is yours, up to 128 KiB of UTF-8
+  zcmd --json os uptime                    all in one object, when it is over
+  zcmd os --id backup backup &             then: zcmd cancel backup
+
+Options come before NAME; after it, everything is a parameter, dashes included (one -- directly
+after NAME is dropped). Ctrl-C ends the command on the daemon's host; a second one does not wait
+for its end.
+";
+
+const LIST: &str = "\
+zcmd list [OPTION]...
+
+  zcmd list                                what this token may run, with its parameters
+  zcmd --json list                         the same for programs
+";
+
+const PING: &str = "\
+zcmd ping [OPTION]...        is the daemon there, and is the token good?
+zcmd status [OPTION]...      its counters (the token must reach status)
+
+  until zcmd --timeout 1 ping; do sleep 1; done
+  zcmd --json status
+";
+
+const CANCEL: &str = "\
+zcmd cancel [OPTION]... ID
+
+  zcmd os --id backup backup &
+  zcmd cancel backup                       ends it, running or queued
+
+Only commands of the same subject. Digits are a number: --id 7 is the id 7.
+";
+
+const MENU: &str = "\
+zcmd menu [OPTION]...
+
+  zcmd menu                                1 runs a command, 2 computes, 3 quits
+
+Asks for each parameter by its name, with its type and default. Ctrl-C ends a running command,
+leaves a question, or leaves the menu.
+";
+
+const BATCH: &str = "\
+zcmd batch [OPTION]... [EXPRESSION]
+
+  zcmd batch < expressions.txt             one expression a line, answers in order
+  zcmd batch --let x=3 < expressions.txt   the same variables for all
+  zcmd batch --let-columns x,y 'x^2+y' < rows.csv      one value a row
+
+A line without a value gives an empty line, and its message and number on standard error; a blank
+line gives a blank line. The exit status is that of the worst line. A rate limit slows it down.
+--timeout is how long to wait without any answer.
+";
+
+const BENCH: &str = "\
+zcmd bench [OPTION]...
+
+  zcmd bench                               the daemon beside a bare ROUTER that echoes
+  zcmd bench --requests 100000 --in-flight 16
+
+Start the daemon with MAX_REQUESTS_PER_MINUTE=0. The echo runs on this host: compare a daemon on
+this host with it.
+";

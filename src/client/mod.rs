@@ -1,0 +1,101 @@
+//! The client: ask a daemon, print its answer, say by the exit status what became of it.
+//!
+//! Promises: standard output carries answers and nothing else, except in `menu`, which is for
+//! people; everything else is one line on standard error. Every run ends with one of the statuses
+//! of `status`, and none waits without a bound.
+//! Leaves out: the command line, which `bin/zcmd.rs` reads.
+
+pub mod batch;
+pub mod bench;
+pub mod catalogue;
+pub mod connection;
+pub mod conversation;
+pub mod help;
+pub mod lines;
+pub mod menu;
+pub mod settings;
+pub mod status;
+pub mod text;
+pub mod variables;
+
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use crate::client::conversation::Conversation;
+use crate::client::settings::Settings;
+use crate::client::status::Failure;
+use crate::limits;
+use crate::protocol::request::{Ask, Id, Os, Request};
+use crate::system::files;
+use crate::system::signals::{SIGINT, Signals};
+
+/// What one run of the client is for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Task {
+    /// Ask once, and print the answer.
+    Ask(Ask),
+    /// Ask once for a command that reads this process's standard input.
+    AskWithInput(Os),
+    /// Evaluate many expressions.
+    Batch(batch::Batch),
+    /// Offer what there is to a person.
+    Menu,
+    /// Measure a daemon.
+    Bench(bench::Bench),
+    /// Be the echo that a daemon is measured against.
+    Echo,
+}
+
+/// Does it, says on standard error what went wrong, and returns the exit status.
+pub fn run(task: Task, settings: &settings::Given) -> u8 {
+    let done = match task {
+        Task::Echo => bench::echo(),
+        task => Settings::gather(settings).and_then(|settings| perform(task, &settings)),
+    };
+    done.unwrap_or_else(|failure| {
+        if !failure.message.is_empty() {
+            text::diagnose(&failure.message);
+        }
+        failure.status
+    })
+}
+
+fn perform(task: Task, settings: &Settings) -> Result<u8, Failure> {
+    match task {
+        Task::Ask(ask @ Ask::Os(_)) => ask_once(settings, ask, Some(&catch()?)),
+        Task::Ask(ask) => ask_once(settings, ask, None),
+        Task::AskWithInput(os) => {
+            let bytes_max = limits::STDIN_BYTES_MAX;
+            let stdin = files::read_within(std::io::stdin(), "standard input", bytes_max);
+            let stdin = stdin.map_err(Failure::refused)?;
+            ask_once(settings, Ask::Os(Os { stdin, ..os }), Some(&catch()?))
+        }
+        Task::Batch(batch) => batch.run(settings),
+        Task::Menu => menu::run(settings, &catch()?),
+        Task::Bench(bench) => bench.run(settings),
+        Task::Echo => bench::echo(),
+    }
+}
+
+/// Catches Ctrl-C.
+fn catch() -> Result<Signals, Failure> {
+    Signals::catch(&[SIGINT])
+        .map_err(|error| Failure::refused(format!("cannot watch for Ctrl-C: {error}")))
+}
+
+/// Asks once over a connection of its own, prints the answer, and returns its exit status.
+fn ask_once(settings: &Settings, ask: Ask, signals: Option<&Signals>) -> Result<u8, Failure> {
+    let id = settings.id.clone().unwrap_or_else(fresh_id);
+    let request = Request { id: Some(id), token: settings.token.clone(), ask };
+    Conversation::open(settings, &request, signals)?.run()
+}
+
+/// An id that no other request of this subject has now, so that `cancel` finds the right one.
+fn fresh_id() -> Id {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Id::Text(format!("zcmd-{}-{:x}", std::process::id(), now.as_nanos()))
+}
+
+/// When a run that begins now has to be over.
+fn deadline(settings: &Settings) -> Instant {
+    Instant::now() + settings.timeout
+}

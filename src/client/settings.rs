@@ -1,0 +1,207 @@
+//! What a client needs to know: which servers, which token, how long.
+//!
+//! Promises: a token comes from a file that others cannot read, from the environment or from
+//! standard input, and never from the argument list, where every user of the host can see it.
+//! Leaves out: what the servers and the token are good for.
+
+use std::io;
+use std::time::Duration;
+
+use crate::client::status::Failure;
+use crate::limits;
+use crate::protocol::request::Id;
+use crate::system::files;
+
+/// Where a daemon listens unless it is told otherwise.
+const SERVER: &str = "tcp://127.0.0.1:5555";
+
+/// What the command line says.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Given {
+    /// `--server`.
+    pub server: Option<String>,
+    /// `--token-file`.
+    pub token_file: Option<String>,
+    /// `--timeout`, in seconds.
+    pub timeout: Option<String>,
+    /// `--id`.
+    pub id: Option<String>,
+    /// `--json`.
+    pub json: bool,
+    /// `--explain`.
+    pub explain: bool,
+}
+
+/// What a run goes by.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Addresses, in the order in which they are tried.
+    pub servers: Vec<String>,
+    /// The token.
+    pub token: String,
+    /// How long the whole run may take.
+    pub timeout: Duration,
+    /// The id of the request, when the caller chose one.
+    pub id: Option<Id>,
+    /// Whether replies are printed as they came.
+    pub json: bool,
+    /// Whether a bad expression is shown even where nobody may be looking.
+    pub explain: bool,
+}
+
+impl Settings {
+    /// Completes what was given with the environment.
+    ///
+    /// # Errors
+    /// What is missing or wrong, and how to mend it.
+    pub fn gather(given: &Given) -> Result<Self, Failure> {
+        Self::complete(given, |name| std::env::var(name).ok()).map_err(Failure::refused)
+    }
+
+    fn complete(given: &Given, env: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
+        // A variable that is set to nothing is not set.
+        let env = |name: &str| env(name).filter(|value| !value.is_empty());
+        let server = given.server.clone().or_else(|| env("ZCMD_SERVER"));
+        Ok(Self {
+            servers: servers(server.as_deref().unwrap_or(SERVER))?,
+            timeout: given
+                .timeout
+                .as_deref()
+                .map_or(Ok(Duration::from_secs(limits::TIMEOUT_SECONDS)), timeout)?,
+            id: given.id.as_deref().map(id).transpose()?,
+            json: given.json,
+            explain: given.explain,
+            token: token(given.token_file.as_deref(), env)?,
+        })
+    }
+}
+
+fn servers(list: &str) -> Result<Vec<String>, String> {
+    let servers: Vec<String> = list.split(',').map(|server| server.trim().to_owned()).collect();
+    if servers.len() > limits::SERVERS_MAX {
+        return Err(format!(
+            "{} servers; at most {} are tried",
+            servers.len(),
+            limits::SERVERS_MAX
+        ));
+    }
+    for server in &servers {
+        let rest = ["tcp://", "ipc://"].iter().find_map(|kind| server.strip_prefix(kind));
+        if rest.is_none_or(str::is_empty) {
+            return Err(format!(
+                "{server:?} is no address of a server; write tcp://HOST:PORT or ipc://PATH"
+            ));
+        }
+    }
+    Ok(servers)
+}
+
+fn timeout(text: &str) -> Result<Duration, String> {
+    let max = limits::TIMEOUT_SECONDS_MAX;
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    match seconds {
+        Some(timeout) if !timeout.is_zero() && timeout.as_secs() <= max => Ok(timeout),
+        _ => Err(format!("--timeout {text}: expected seconds, more than 0 and at most {max}")),
+    }
+}
+
+/// An id as the wire has it: an integer when it looks like one.
+///
+/// # Errors
+/// It is longer than an id may be.
+pub fn id(text: &str) -> Result<Id, String> {
+    if text.len() > limits::ID_BYTES_MAX || text.is_empty() {
+        return Err(format!("an id has 1 to {} bytes, not {}", limits::ID_BYTES_MAX, text.len()));
+    }
+    match text.parse::<i64>() {
+        Ok(number) if number.to_string() == text => Ok(Id::Number(number.into())),
+        _ => Ok(Id::Text(text.to_owned())),
+    }
+}
+
+fn token(file: Option<&str>, env: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+    let bytes_max = limits::SECRET_FILE_BYTES_MAX;
+    let text = match (file, env("ZCMD_TOKEN_FILE"), env("ZCMD_TOKEN")) {
+        (Some("-"), _, _) => files::read_within(io::stdin(), "standard input", bytes_max)?,
+        (Some(path), _, _) => files::read_secret(path, bytes_max)?,
+        (None, Some(_), Some(_)) => {
+            return Err("ZCMD_TOKEN_FILE and ZCMD_TOKEN are both set; unset one of them".into());
+        }
+        (None, Some(path), None) => files::read_secret(&path, bytes_max)?,
+        (None, None, Some(token)) => token,
+        (None, None, None) => {
+            return Err("no token; set ZCMD_TOKEN_FILE to a file that holds one (chmod 600), or \
+                        give --token-file FILE"
+                .into());
+        }
+    };
+    let token = text.strip_suffix('\n').unwrap_or(&text);
+    let token = token.strip_suffix('\r').unwrap_or(token);
+    match token.len() {
+        0 => Err("the token is empty; ask the owner of the host for one (zcmdd token)".into()),
+        1..=limits::TOKEN_BYTES_MAX => Ok(token.to_owned()),
+        long => Err(format!("the token has {long} bytes; at most {}", limits::TOKEN_BYTES_MAX)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn complete(given: Given, env: &[(&str, &str)]) -> Result<Settings, String> {
+        let get = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Settings::complete(&given, get)
+    }
+
+    #[test]
+    fn arguments_go_before_the_environment_and_that_before_the_defaults() {
+        let token = ("ZCMD_TOKEN", "t");
+        let settings = complete(Given::default(), &[token]).unwrap();
+        assert_eq!(settings.servers, [SERVER]);
+        assert_eq!((settings.token.as_str(), settings.timeout.as_secs()), ("t", 60));
+        let two = ("ZCMD_SERVER", "tcp://a:1, ipc:///b");
+        let settings = complete(Given::default(), &[token, two]).unwrap();
+        assert_eq!(settings.servers, ["tcp://a:1", "ipc:///b"]);
+        let given = Given {
+            server: Some("tcp://c:1".into()),
+            timeout: Some(".25".into()),
+            id: Some("7".into()),
+            ..Given::default()
+        };
+        let settings = complete(given, &[token, two]).unwrap();
+        assert_eq!(settings.servers, ["tcp://c:1"]);
+        assert_eq!(settings.timeout, Duration::from_millis(250));
+        assert_eq!(settings.id, Some(Id::Number(7)));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_before_anything_is_sent() {
+        let timeout = |text: &str| Given { timeout: Some(text.into()), ..Given::default() };
+        let server = |text: &str| Given { server: Some(text.into()), ..Given::default() };
+        let id = |text: &str| Given { id: Some(text.into()), ..Given::default() };
+        let token = [("ZCMD_TOKEN", "t")];
+        let long = "x".repeat(limits::TOKEN_BYTES_MAX + 1);
+        type Env<'a> = &'a [(&'a str, &'a str)];
+        let cases: &[(Given, Env<'_>, &str)] = &[
+            (Given::default(), &[], "no token;"),
+            (Given::default(), &[("ZCMD_TOKEN", "\n")], "the token is empty"),
+            (Given::default(), &[("ZCMD_TOKEN", &long)], "the token has 8193 bytes"),
+            (Given::default(), &[("ZCMD_TOKEN", "a"), ("ZCMD_TOKEN_FILE", "b")], "both set"),
+            (timeout("0"), &token, "--timeout 0: expected seconds"),
+            (timeout("-1"), &token, "expected seconds"),
+            (timeout("nan"), &token, "expected seconds"),
+            (timeout("inf"), &token, "expected seconds"),
+            (timeout("1e9"), &token, "expected seconds"),
+            (server("localhost:5555"), &token, "write tcp://HOST:PORT"),
+            (server("ws://a:1"), &token, "write tcp://HOST:PORT"),
+            (server("tcp://a:1,"), &token, "\"\" is no address"),
+            (server(&["tcp://a:1"; 9].join(",")), &token, "9 servers; at most 8"),
+            (id(""), &token, "an id has 1 to 64 bytes, not 0"),
+            (id(&"x".repeat(65)), &token, "an id has 1 to 64 bytes, not 65"),
+        ];
+        for (given, env, message) in cases {
+            let error = complete(given.clone(), env).expect_err(message);
+            assert!(error.contains(message), "{error}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Exit statuses: the one place that says what a script learns from `$?`.
+//!
+//! Promises: 125, 126 and 127 are given only when nothing ran, 255 when that is not known; a
+//! command that ran gives its own status, or 128 and the number of the signal that ended it.
+//! Leaves out: what is printed.
+
+use crate::protocol::reply::{Answer, Code, Error, Ran};
+
+/// The daemon did what it was asked.
+pub const DONE: u8 = 0;
+/// The expression has no value.
+pub const NO_VALUE: u8 = 1;
+/// The daemon ended the command at its time limit.
+pub const TIMED_OUT: u8 = 124;
+/// Refused, or failed before anything ran.
+pub const REFUSED: u8 = 125;
+/// Forbidden for this token, or the program could not be started.
+pub const FORBIDDEN: u8 = 126;
+/// No such command.
+pub const UNKNOWN: u8 = 127;
+/// Ended by Ctrl-C: 128 and SIGINT.
+pub const INTERRUPTED: u8 = 130;
+/// The reader of standard output has left: 128 and SIGPIPE.
+pub const UNREAD: u8 = 141;
+/// Sent, and what became of it is not known.
+pub const UNCERTAIN: u8 = 255;
+
+/// The end of a run that has no answer to print.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The exit status.
+    pub status: u8,
+    /// What happened and what to do; empty when there is nothing to say.
+    pub message: String,
+}
+
+impl Failure {
+    /// Nothing was sent.
+    pub fn refused(message: impl Into<String>) -> Self {
+        Self { status: REFUSED, message: message.into() }
+    }
+
+    /// Something was sent, and what became of it is not known.
+    pub fn uncertain(message: impl Into<String>) -> Self {
+        Self { status: UNCERTAIN, message: message.into() }
+    }
+
+    /// An end that needs no words.
+    pub fn quiet(status: u8) -> Self {
+        Self { status, message: String::new() }
+    }
+}
+
+/// The exit status for an answer; `os` says whether a command was asked for.
+pub fn of(answer: &Answer, os: bool) -> u8 {
+    match answer {
+        Answer::Result(_) | Answer::Output { .. } => DONE,
+        Answer::Ran(ran) => ended(ran),
+        Answer::Error(error) => refused(error, os),
+    }
+}
+
+fn ended(ran: &Ran) -> u8 {
+    match &ran.end {
+        Ok(code) => u8::try_from(*code).unwrap_or(UNCERTAIN),
+        Err(signal) => signaled(signal),
+    }
+}
+
+fn refused(error: &Error, os: bool) -> u8 {
+    let ran = error.ran.is_some() || error.executed == Some(true);
+    match error.code {
+        Code::BadExpression => NO_VALUE,
+        Code::TimedOut if ran || error.executed.is_none() => TIMED_OUT,
+        Code::Cancelled if ran => match &error.ran {
+            Some(Ran { end: Err(signal), .. }) => signaled(signal),
+            Some(Ran { end: Ok(code), .. }) if *code != 0 => u8::try_from(*code).unwrap_or(143),
+            // It left with 0 when it was told to end. That is no success.
+            _ => signaled("SIGTERM"),
+        },
+        _ if ran => UNCERTAIN,
+        Code::Internal if os && error.executed.is_none() => UNCERTAIN,
+        Code::Forbidden | Code::NotStarted => FORBIDDEN,
+        Code::UnknownCommand => UNKNOWN,
+        Code::Malformed
+        | Code::TooLarge
+        | Code::Unauthorized
+        | Code::BadParameter
+        | Code::RateLimited
+        | Code::Busy
+        | Code::TimedOut
+        | Code::Cancelled
+        | Code::NotFound
+        | Code::ShuttingDown
+        | Code::Internal => REFUSED,
+    }
+}
+
+/// The signals of Linux from number 1 on, as x86, Arm and RISC-V count them.
+const SIGNALS: &[&str] = &[
+    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
+    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
+    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
+];
+
+/// 128 and the number of the signal of this name.
+fn signaled(name: &str) -> u8 {
+    let name = name.strip_prefix("SIG").unwrap_or(name);
+    let known = SIGNALS.iter().zip(1..).find(|(known, _)| **known == name);
+    let number = known.map(|(_, number)| number).or_else(|| name.parse().ok());
+    number.and_then(|number| 128u8.checked_add(number)).unwrap_or(UNCERTAIN)
+}
+
+/// What a person can do about an error, beyond what its message says.
+pub fn hint(error: &Error) -> String {
+    let wait = match error.retry_after {
+        Some(wait) => format!("; try again in {:.1} s", wait.as_secs_f64()),
+        None => String::new(),
+    };
+    let hint = match error.code {
+        Code::Unauthorized => "; ask the owner of the host for a new one (zcmdd token)",
+        Code::UnknownCommand => "; zcmd list shows what there is",
+        Code::Forbidden => "; zcmd list shows what this token may do",
+        Code::ShuttingDown => "; try again, or another server",
+        Code::Cancelled if error.executed == Some(false) => "; nothing ran",
+        _ => "",
+    };
+    format!("{wait}{hint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    fn ran(end: Result<i32, &str>) -> Ran {
+        Ran {
+            end: end.map_err(str::to_owned),
+            stdout: vec![],
+            stderr: vec![],
+            duration: Duration::ZERO,
+            truncated: None,
+        }
+    }
+
+    fn error(code: Code, executed: Option<bool>, end: Option<Result<i32, &str>>) -> Answer {
+        let ran = end.map(ran);
+        let message = String::new();
+        Answer::Error(Error { code, message, position: None, retry_after: None, executed, ran })
+    }
+
+    #[test]
+    fn a_command_that_ran_gives_its_own_status() {
+        let cases = [
+            (Ok(0), 0),
+            (Ok(7), 7),
+            (Ok(124), 124),
+            (Ok(255), 255),
+            (Ok(300), 255),
+            (Err("SIGHUP"), 129),
+            (Err("SIGKILL"), 137),
+            (Err("SIGTERM"), 143),
+            (Err("SIGSYS"), 159),
+            (Err("SIG40"), 168),
+            (Err("SIGNOVEL"), 255),
+        ];
+        for (end, status) in cases {
+            assert_eq!(of(&Answer::Ran(ran(end)), true), status, "{end:?}");
+        }
+        assert_eq!(of(&Answer::Result("1".into()), false), 0);
+    }
+
+    #[test]
+    fn an_error_says_whether_anything_ran() {
+        use Code::*;
+        let cases = [
+            (error(BadExpression, None, None), false, 1),
+            (error(TimedOut, Some(true), Some(Err("SIGKILL"))), true, 124),
+            (error(TimedOut, Some(false), None), true, 125),
+            (error(Cancelled, Some(true), Some(Err("SIGINT"))), true, 130),
+            (error(Cancelled, Some(true), Some(Ok(0))), true, 143),
+            (error(Cancelled, Some(true), Some(Ok(3))), true, 3),
+            (error(Cancelled, Some(false), None), true, 125),
+            (error(Forbidden, Some(false), None), true, 126),
+            (error(Forbidden, None, None), false, 126),
+            (error(NotStarted, Some(false), None), true, 126),
+            (error(UnknownCommand, Some(false), None), true, 127),
+            (error(Internal, Some(false), None), true, 125),
+            (error(Internal, None, None), true, 255),
+            (error(Internal, None, None), false, 125),
+            (error(Internal, Some(true), None), true, 255),
+            (error(ShuttingDown, Some(true), None), true, 255),
+        ];
+        for (answer, os, status) in cases {
+            assert_eq!(of(&answer, os), status, "{answer:?}");
+        }
+        let refusals = [Malformed, TooLarge, Unauthorized, BadParameter, RateLimited, Busy];
+        for code in refusals.into_iter().chain([NotFound, ShuttingDown]) {
+            assert_eq!(of(&error(code, Some(false), None), true), 125, "{code:?}");
+        }
+    }
+}

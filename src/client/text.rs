@@ -1,0 +1,103 @@
+//! Text for people: one line of complaint, and a mark under the place where an expression fails.
+//!
+//! Promises: what a daemon says cannot forge a second line or move the cursor. Nothing is
+//! coloured. A terminal that went away is no error.
+//! Leaves out: answers.
+
+use std::io::{self, Write};
+
+use crate::client::status::{self, Failure};
+use crate::limits;
+
+/// Writes one line to standard error.
+pub fn diagnose(message: &str) {
+    show(&format!("zcmd: {}", one_line(message)));
+}
+
+/// Writes a text to standard error, and a line feed.
+pub fn show(text: &str) {
+    // There is nobody left to tell that nobody is left.
+    let _ = writeln!(io::stderr().lock(), "{text}");
+}
+
+/// Shows how far a long job is, in a line of a terminal that the next such line, or `""`, wipes.
+pub fn progress(text: &str) {
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "\r\x1b[K{text}").and_then(|()| stderr.flush());
+}
+
+/// What it means that standard output takes no more.
+pub fn unwritten(error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::quiet(status::UNREAD),
+        _ => Failure::uncertain(format!("cannot write to standard output: {error}")),
+    }
+}
+
+/// The text with its control characters escaped.
+pub fn one_line(text: &str) -> String {
+    let escape = |c: char| c.is_control().then(|| c.escape_default().collect::<String>());
+    text.chars().map(|c| escape(c).unwrap_or_else(|| c.to_string())).collect()
+}
+
+/// The expression, and under it a caret at the character that begins at byte `position`. Of a
+/// long expression, the part around it.
+pub fn caret(expression: &str, position: usize) -> String {
+    let characters: Vec<(usize, char)> = expression.char_indices().collect();
+    let place = characters.iter().take_while(|(at, _)| *at < position).count();
+    let first = place.saturating_sub(limits::CARET_CHARACTERS_MAX);
+    let end = place.saturating_add(limits::CARET_CHARACTERS_MAX);
+    let part = characters.iter().skip(first).take(end.saturating_sub(first));
+    let mut line: String = part.map(|(_, character)| one_column(*character)).collect();
+    let mut column = place.saturating_sub(first);
+    if first > 0 {
+        line.insert(0, '…');
+        column += 1;
+    }
+    if end < characters.len() {
+        line.push('…');
+    }
+    format!("{line}\n{:column$}^", "")
+}
+
+/// A character that every terminal draws in one column: blanks and controls as a blank, and what
+/// might be wide or have no width as `?`.
+fn one_column(character: char) -> char {
+    match character {
+        ' '..='~' | '\u{a1}'..='\u{ac}' | '\u{ae}'..='\u{2ff}' | '\u{370}'..='\u{3ff}' => character,
+        '\u{2010}'..='\u{2027}' | '\u{2190}'..='\u{22ff}' => character,
+        _ if character.is_whitespace() || character.is_control() => ' ',
+        _ => '?',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caret_stands_under_the_fault() {
+        let long = format!("{}$+{}", "1+".repeat(100), "1+".repeat(100));
+        let (ones, rest) = ("1+".repeat(30), format!("$+{}", "1+".repeat(29)));
+        let long_shown = format!("…{ones}{rest}…\n{:61}^", "");
+        let cases = [
+            ("2+$", 2, "2+$\n  ^".to_owned()),
+            ("(1+2", 4, "(1+2\n    ^".to_owned()),
+            ("", 0, "\n^".to_owned()),
+            ("1", 99, "1\n ^".to_owned()),
+            ("1\t+\n$", 4, "1 + $\n    ^".to_owned()),
+            ("2×$", 3, "2×$\n  ^".to_owned()),
+            ("2×$", 2, "2×$\n  ^".to_owned()),
+            ("漢e\u{301}+$", 7, "?e?+$\n    ^".to_owned()),
+            (&long, 200, long_shown),
+        ];
+        for (expression, position, shown) in cases {
+            assert_eq!(caret(expression, position), shown, "{expression:?}");
+        }
+    }
+
+    #[test]
+    fn a_message_is_one_line() {
+        assert_eq!(one_line("a\nb\u{1b}[2J é"), "a\\nb\\u{1b}[2J é");
+    }
+}
