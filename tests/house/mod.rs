@@ -1,7 +1,7 @@
 //! A house for tests: a daemon of its own with real sockets, a key, tokens and commands, in a
 //! directory that goes with it.
 
-#![allow(dead_code, missing_docs)]
+#![allow(missing_docs, unreachable_pub)]
 
 use std::fs;
 use std::io::Read;
