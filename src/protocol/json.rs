@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::limits;
@@ -39,7 +39,7 @@ pub struct Json<'a> {
 /// The members of an object, in the order of the text, each name once.
 #[derive(Debug)]
 pub struct Object<'a> {
-    members: Vec<(String, Json<'a>)>,
+    members: Vec<(Cow<'a, str>, Json<'a>)>,
 }
 
 impl<'a> Json<'a> {
@@ -157,12 +157,17 @@ impl<'a> Json<'a> {
         Ok(Object { members })
     }
 
-    /// Checks the whole value, ignored parts included: no duplicate names, no excess of depth.
+    /// The value as an object all of which is strict, ignored parts included: no name that stands
+    /// twice, no excess of depth.
     ///
     /// # Errors
-    /// The first such fault.
-    pub fn check(self) -> Result<(), Fault> {
-        self.check_within(limits::JSON_DEPTH_MAX)
+    /// Another kind of value, or the first such fault.
+    pub fn strict_object(self) -> Result<Object<'a>, Fault> {
+        let object = self.object()?;
+        for (_, value) in &object.members {
+            value.check_within(limits::JSON_DEPTH_MAX)?;
+        }
+        Ok(object)
     }
 
     fn check_within(self, depth: usize) -> Result<(), Fault> {
@@ -211,7 +216,7 @@ impl<'a> Object<'a> {
 
     /// All members, in the order of the text.
     pub fn members(&self) -> impl Iterator<Item = (&str, Json<'a>)> {
-        self.members.iter().map(|(name, value)| (name.as_str(), *value))
+        self.members.iter().map(|(name, value)| (name.as_ref(), *value))
     }
 
     /// Refuses any member that is not among `known`.
@@ -219,7 +224,7 @@ impl<'a> Object<'a> {
     /// # Errors
     /// The first unknown member, with the known ones to choose from.
     pub fn only(&self, known: &[&str]) -> Result<(), Fault> {
-        match self.members.iter().find(|(name, _)| !known.contains(&name.as_str())) {
+        match self.members.iter().find(|(name, _)| !known.contains(&name.as_ref())) {
             None => Ok(()),
             Some((name, value)) => Err(value.fault(format!(
                 "unknown field {}; known here: {}",
@@ -269,7 +274,7 @@ impl<'a> Visitor<'a> for Elements {
 struct Members;
 
 impl<'a> Visitor<'a> for Members {
-    type Value = Vec<(String, &'a RawValue)>;
+    type Value = Vec<(Cow<'a, str>, &'a RawValue)>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an object")
@@ -277,10 +282,35 @@ impl<'a> Visitor<'a> for Members {
 
     fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::new();
-        while let Some(member) = object.next_entry()? {
-            members.push(member);
+        while let Some(Name(name)) = object.next_key()? {
+            members.push((name, object.next_value()?));
         }
         Ok(members)
+    }
+}
+
+/// The name of a member, borrowed when it has no escapes.
+struct Name<'a>(Cow<'a, str>);
+
+impl<'a> Deserialize<'a> for Name<'a> {
+    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
+        struct Borrow;
+        impl<'a> Visitor<'a> for Borrow {
+            type Value = Name<'a>;
+
+            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+                out.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'a str) -> Result<Name<'a>, E> {
+                Ok(Name(Cow::Borrowed(name)))
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'a>, E> {
+                Ok(Name(Cow::Owned(name.to_owned())))
+            }
+        }
+        from.deserialize_str(Borrow)
     }
 }
 
@@ -290,18 +320,18 @@ mod tests {
 
     #[test]
     fn faults_name_the_byte_and_never_the_value() {
-        let deep = format!("{}1{}", "[".repeat(40), "]".repeat(40));
+        let deep = format!(r#"{{"a":{}1{}}}"#, "[".repeat(40), "]".repeat(40));
         let cases: &[(&[u8], usize, &str)] = &[
             (b"", 0, "JSON: EOF while parsing a value"),
             (b"\xff", 0, "not valid UTF-8"),
             (b"{} x", 3, "JSON: trailing characters"),
             (b"{\"a\":1,\"\\u0061\":2}", 16, "the member \"a\" is there twice"),
-            (b"[{\"a\":1},\n {\"b\":1,\"b\":2}]", 22, "the member \"b\" is there twice"),
-            (b"[\"\\ud800\"]", 8, "JSON: unexpected end of hex escape"),
-            (deep.as_bytes(), 16, "nested deeper than 16"),
+            (b"{\"a\":[1],\n \"c\":{\"b\":1,\"b\":2}}", 26, "the member \"b\" is there twice"),
+            (b"{\"a\":\"\\ud800\"}", 12, "JSON: unexpected end of hex escape"),
+            (deep.as_bytes(), 21, "nested deeper than 16"),
         ];
         for (text, position, message) in cases {
-            let fault = Json::parse(text).and_then(Json::check).expect_err("refused");
+            let fault = Json::parse(text).and_then(Json::strict_object).expect_err("refused");
             assert_eq!((fault.position, fault.message.as_str()), (*position, *message));
         }
         let fault = Json::parse(br#"{"token":5}"#).unwrap().object().unwrap();

@@ -127,8 +127,8 @@ impl Keys {
     pub fn open(&self, token: &str) -> Result<Claims, Unopened> {
         let payload = self.verify(token)?;
         let json = Json::parse(&payload).map_err(|_| Unopened("payload is not JSON"))?;
-        json.check().map_err(|_| Unopened("payload is not strict JSON"))?;
-        let object = json.object().map_err(|_| Unopened("payload is not an object"))?;
+        let object =
+            json.strict_object().map_err(|_| Unopened("payload is not a strict object"))?;
         claims(&object)
     }
 
@@ -220,8 +220,7 @@ fn mac(secret: &[u8]) -> Option<Hmac<Sha256>> {
 /// RFC 7515, 4.1; RFC 7519, 5; RFC 8725, 3.1, 3.8 and 3.11.
 fn check_header(header: &[u8], kid: Option<&str>) -> Result<(), Unopened> {
     let json = Json::parse(header).map_err(|_| Unopened("header is not JSON"))?;
-    json.check().map_err(|_| Unopened("header is not strict JSON"))?;
-    let object = json.object().map_err(|_| Unopened("header is not an object"))?;
+    let object = json.strict_object().map_err(|_| Unopened("header is not a strict object"))?;
     let member = |name| object.get(name).map(Json::string);
     match member("alg") {
         Some(Ok(algorithm)) if algorithm == "HS256" => {}
@@ -414,9 +413,9 @@ mod tests {
             (r#"{"alg":"hs256"}"#, "alg is not HS256"),
             (r#"{"alg":["HS256"]}"#, "alg is not HS256"),
             (r#"{"typ":"JWT"}"#, "alg is not HS256"),
-            (r#"{"alg":"HS256","\u0061lg":"HS256"}"#, "header is not strict JSON"),
+            (r#"{"alg":"HS256","\u0061lg":"HS256"}"#, "header is not a strict object"),
             (r#"{"alg":"HS256"}x"#, "header is not JSON"),
-            (r#"["HS256"]"#, "header is not an object"),
+            (r#"["HS256"]"#, "header is not a strict object"),
             (r#"{"alg":"HS256","crit":["b64"]}"#, "header asks for an extension"),
             (r#"{"alg":"HS256","zip":"DEF"}"#, "header asks for an extension"),
             (r#"{"alg":"HS256","typ":"JWE"}"#, "typ is not JWT"),
@@ -439,9 +438,9 @@ mod tests {
             (r#"{"sub":"a","exp":1,"jti":[]}"#, "jti is not a string"),
             (r#"{"sub":"a","exp":1,"scope":["os:*"]}"#, "scope is not a string"),
             (r#"{"sub":"a","exp":1,"aud":[1]}"#, "aud is neither a string nor an array of strings"),
-            (r#"{"sub":"a","exp":1,"x":{"y":1,"y":2}}"#, "payload is not strict JSON"),
-            (&deep, "payload is not strict JSON"),
-            ("7", "payload is not an object"),
+            (r#"{"sub":"a","exp":1,"x":{"y":1,"y":2}}"#, "payload is not a strict object"),
+            (&deep, "payload is not a strict object"),
+            ("7", "payload is not a strict object"),
         ];
         let layouts = [
             (String::new(), "token has no dots"),
