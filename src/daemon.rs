@@ -17,7 +17,7 @@ use crate::system::child::{Children, Part, Slot};
 use crate::system::clock::Clock;
 use crate::system::log::Log;
 use crate::system::router::Router;
-use crate::system::signals::{SIGHUP, SIGINT, SIGTERM, Signals};
+use crate::system::signals::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, Signals};
 use crate::system::{clock, files};
 
 /// How the daemon reads the files that its settings name.
@@ -33,6 +33,7 @@ pub struct Daemon {
     children: Children,
     stop: Signals,
     reload: Signals,
+    orphans: Signals,
     log: Log,
 }
 
@@ -52,6 +53,7 @@ impl Daemon {
             Signals::catch(signals).map_err(|error| vec![format!("cannot catch signals: {error}")])
         };
         let (stop, reload) = (catch(&[SIGTERM, SIGINT])?, catch(&[SIGHUP])?);
+        let orphans = catch(&[SIGCHLD])?;
         let children = Children::new();
         let router = Router::bind(&settings.endpoints).map_err(one)?;
         let mut daemon = Self {
@@ -62,6 +64,7 @@ impl Daemon {
             children,
             stop,
             reload,
+            orphans,
             log,
         };
         daemon.announce(&rules);
@@ -98,6 +101,7 @@ impl Daemon {
             self.router.poll_item(),
             readable(self.stop.descriptor()),
             readable(self.reload.descriptor()),
+            readable(self.orphans.descriptor()),
         ];
         items.extend(slots.iter().map(|slot| match slot.part {
             Part::Stdin => PollItem::from_fd(slot.descriptor, PollEvents::POLLOUT),
@@ -121,7 +125,7 @@ impl Daemon {
         slots: &[Slot],
         events: &mut Vec<Event>,
     ) -> std::ops::ControlFlow<()> {
-        let [socket, stop, reload, children @ ..] = ready else {
+        let [socket, stop, reload, orphans, children @ ..] = ready else {
             return std::ops::ControlFlow::Continue(());
         };
         if *stop {
@@ -137,6 +141,9 @@ impl Daemon {
         }
         for (slot, _) in slots.iter().zip(children).filter(|(_, ready)| **ready) {
             self.children.gather(*slot, events);
+        }
+        if *orphans && self.orphans.gather() > 0 {
+            self.children.look_after(events);
         }
         if *socket {
             self.router.gather(events);

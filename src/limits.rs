@@ -100,6 +100,11 @@ pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
 pub const OUTBOX_BYTES_PER_PEER_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of replies that wait for all such peers together.
 pub const OUTBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Processes that one command may have started and that are signalled in one go.
+pub const TREE_PROCESSES_MAX: usize = 4096;
+/// Bytes of a process's environment in which its mark is looked for: what Linux lets `exec` take
+/// of one string.
+pub const ENVIRONMENT_BYTES_MAX: u64 = 128 * 1024;
 /// Bytes of the launcher's report of a failure.
 pub const LAUNCH_REPORT_BYTES_MAX: usize = 1024;
 /// Bytes of /etc/passwd and /etc/group.

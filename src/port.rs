@@ -64,13 +64,17 @@ pub enum Event {
         /// What it wrote; never empty.
         bytes: Vec<u8>,
     },
-    /// A command is over: the last event of its job, and there is exactly one.
+    /// A command is over, with all of its output: there is exactly one such event for each job.
     Ended {
         /// Which command.
         job: JobId,
         /// How.
         ending: Ending,
+        /// Whether something that it started is still there. Then `Gone` follows.
+        leftover: bool,
     },
+    /// Nothing is left of what a command had started.
+    Gone(JobId),
     /// A reply could not be sent, and comes back.
     Unsent {
         /// Whom it was for.
@@ -166,6 +170,8 @@ pub struct Invocation {
     pub directory: String,
     /// What it reads from standard input.
     pub stdin: Vec<u8>,
+    /// Whether what it starts may go on after its end.
+    pub leave_children: bool,
     /// Name or number of the user that it runs as; the daemon's when absent.
     pub user: Option<String>,
     /// Name or number of the group that it runs as; the user's when absent.

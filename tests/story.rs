@@ -1,6 +1,8 @@
 //! Whole stories: events go into the service in virtual time, and the trace of what it decides is
 //! compared. The test plays the machine.
 
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
@@ -65,7 +67,7 @@ impl Story {
     }
 
     fn ended(&mut self, job: u64, ending: Ending) {
-        self.event(Event::Ended { job: JobId(job), ending });
+        self.event(Event::Ended { job: JobId(job), ending, leftover: false });
     }
 
     fn event(&mut self, event: Event) {
@@ -449,7 +451,7 @@ fn old_wound_secrets_and_tokens_are_in_no_line_of_the_log() {
     }
     story.service.handle(
         &now,
-        Event::Ended { job: JobId(0), ending: Ending::Exited(0) },
+        Event::Ended { job: JobId(0), ending: Ending::Exited(0), leftover: false },
         &mut actions,
     );
     let logged: String = actions

@@ -41,6 +41,7 @@ pub(super) struct Command {
     pub(super) user: Option<String>,
     pub(super) group: Option<String>,
     pub(super) resources: Resources,
+    pub(super) leave_children: bool,
 }
 
 /// One element of `run`: text and placeholders.
@@ -127,6 +128,7 @@ impl Commands {
                 environment: environment.into_iter().collect(),
                 directory: command.directory.clone(),
                 stdin: os.stdin.clone().into_bytes(),
+                leave_children: command.leave_children,
                 user: command.user.clone(),
                 group: command.group.clone(),
                 beneath: command.beneath(&values),

@@ -33,6 +33,7 @@ const ENTRY_KEYS: &[&str] = &[
     "open_files_max",
     "processes_max",
     "file_bytes_max",
+    "leave_children",
 ];
 
 impl Commands {
@@ -138,6 +139,7 @@ fn command(name: &str, json: Json<'_>) -> Result<Command, Fault> {
         output_bytes_max: member(&object, "output_bytes_max", count(limits::OUTPUT_BYTES_MAX))?,
         at_most: member(&object, "at_most", count(limits::CONCURRENT_COMMANDS_MAX))?,
         environment: member(&object, "env", environment)?.unwrap_or_default(),
+        leave_children: member(&object, "leave_children", Json::boolean)?.unwrap_or(false),
         directory: member(&object, "cwd", absolute)?.unwrap_or_else(|| "/".to_owned()),
         user: member(&object, "user", text)?,
         group: member(&object, "group", text)?,

@@ -2,8 +2,10 @@
 //!
 //! Promises: every job that is opened is closed exactly once, and whoever asked for it is told how
 //! it ended. Waiting is bounded; whoever has fewest commands running comes first, and among those
-//! who has waited longest. A command is asked to end (SIGTERM) and, when it has not by the end of
-//! its grace, is ended (SIGKILL).
+//! who has waited longest. A command, and what it started, are asked to end (SIGTERM) and, when
+//! they have not by the end of the grace, are ended (SIGKILL): at the time limit, on demand, and
+//! when the command has ended by itself and left something running. A job counts as running until
+//! nothing is left of it; its reply does not wait for that.
 //! Leaves out: how processes are started and ended, and what the replies look like.
 
 use std::collections::BTreeMap;
@@ -79,6 +81,15 @@ struct Running {
     stderr: Capture,
 }
 
+/// A command that has ended and was answered, and that has left something running.
+#[derive(Debug)]
+struct Lingering {
+    subject: Subject,
+    command: String,
+    /// When it is killed; none when it has been.
+    due: Option<Duration>,
+}
+
 /// Why a command is being ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stop {
@@ -95,17 +106,24 @@ pub struct Jobs {
     next: u64,
     waiting: BTreeMap<JobId, Waiting>,
     running: BTreeMap<JobId, Running>,
+    lingering: BTreeMap<JobId, Lingering>,
 }
 
 impl Jobs {
     /// No jobs.
     pub fn new(limits: CommandLimits) -> Self {
-        Self { limits, next: 0, waiting: BTreeMap::new(), running: BTreeMap::new() }
+        let (waiting, running, lingering) = Default::default();
+        Self { limits, next: 0, waiting, running, lingering }
     }
 
     /// How many are running, and how many wait.
     pub fn counts(&self) -> (usize, usize) {
-        (self.running.len(), self.waiting.len())
+        (self.running.len() + self.lingering.len(), self.waiting.len())
+    }
+
+    /// Whether nothing is running, nothing waits and nothing is left.
+    pub fn is_empty(&self) -> bool {
+        self.counts() == (0, 0)
     }
 
     /// Opens a job: it starts now, or waits for its turn.
@@ -118,7 +136,7 @@ impl Jobs {
         order: Order,
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
-        let may_start = self.has_room() && Tally::of(&self.running).fits(&self.limits, &order);
+        let may_start = self.has_room() && self.tally().fits(&self.limits, &order);
         if !may_start && self.waiting.len() >= self.limits.queued_max {
             return Err(Refusal::Busy(self.next_end(now)));
         }
@@ -148,17 +166,37 @@ impl Jobs {
         (!passed.is_empty()).then_some((&job.order.origin, passed))
     }
 
-    /// Closes a job that has ended, and starts what has waited for its place.
+    /// Closes a job that has ended. What it has left running is asked to end; if it has left
+    /// nothing, what has waited for its place starts.
     pub fn close(
         &mut self,
         now: Duration,
-        job: JobId,
+        id: JobId,
         ending: Ending,
+        leftover: bool,
         out: &mut Vec<Action>,
     ) -> Option<Closed> {
-        let job = self.running.remove(&job)?;
+        let job = self.running.remove(&id)?;
+        if leftover {
+            let Order { subject, command, permit, .. } = &job.order;
+            let due = match job.stop {
+                Some(_) => job.due,
+                None => {
+                    out.push(Action::Terminate(id));
+                    Some(now.saturating_add(permit.grace))
+                }
+            };
+            let (subject, command) = (subject.clone(), command.clone());
+            self.lingering.insert(id, Lingering { subject, command, due });
+        }
         self.start_next(now, out);
         Some(job.close(now, ending))
+    }
+
+    /// Nothing is left of a job.
+    pub fn gone(&mut self, now: Duration, id: JobId, out: &mut Vec<Action>) {
+        self.lingering.remove(&id);
+        self.start_next(now, out);
     }
 
     /// Stops the jobs of one subject with this `id`. Those that wait are closed at once; none if
@@ -218,7 +256,8 @@ impl Jobs {
 
     /// When the next running command is due to be asked, or made, to end.
     pub fn next_deadline(&self) -> Option<Duration> {
-        self.running.values().filter_map(|job| job.due).min()
+        let lingering = self.lingering.values().filter_map(|job| job.due);
+        self.running.values().filter_map(|job| job.due).chain(lingering).min()
     }
 
     /// Asks and makes to end what is due.
@@ -234,12 +273,29 @@ impl Jobs {
                 out.push(Action::Kill(*id));
             }
         }
+        for (id, job) in &mut self.lingering {
+            if job.due.is_some_and(|due| due <= now) {
+                job.due = None;
+                out.push(Action::Kill(*id));
+            }
+        }
+    }
+
+    fn tally(&self) -> Tally<'_> {
+        let mut tally = Tally::default();
+        for Running { order, .. } in self.running.values() {
+            tally.count(&order.subject, &order.command);
+        }
+        for Lingering { subject, command, .. } in self.lingering.values() {
+            tally.count(subject, command);
+        }
+        tally
     }
 
     /// Starts jobs that wait, as long as there is room.
     fn start_next(&mut self, now: Duration, out: &mut Vec<Action>) {
         while self.has_room() {
-            let tally = Tally::of(&self.running);
+            let tally = self.tally();
             let fitting =
                 self.waiting.iter().filter(|(_, job)| tally.fits(&self.limits, &job.order));
             let next = fitting.min_by_key(|(_, job)| tally.of_subject(&job.order.subject));
@@ -252,7 +308,7 @@ impl Jobs {
     }
 
     fn has_room(&self) -> bool {
-        self.running.len() < self.limits.concurrent_max
+        self.counts().0 < self.limits.concurrent_max
     }
 
     /// How long until the first running command must have ended, its grace included.
@@ -267,19 +323,16 @@ impl Jobs {
 }
 
 /// How many commands are running, by whose and by which they are.
+#[derive(Default)]
 struct Tally<'a> {
     subjects: BTreeMap<&'a Subject, usize>,
     commands: BTreeMap<&'a str, usize>,
 }
 
 impl<'a> Tally<'a> {
-    fn of(running: &'a BTreeMap<JobId, Running>) -> Self {
-        let mut tally = Self { subjects: BTreeMap::new(), commands: BTreeMap::new() };
-        for Running { order, .. } in running.values() {
-            *tally.subjects.entry(&order.subject).or_default() += 1;
-            *tally.commands.entry(&order.command).or_default() += 1;
-        }
-        tally
+    fn count(&mut self, subject: &'a Subject, command: &'a str) {
+        *self.subjects.entry(subject).or_default() += 1;
+        *self.commands.entry(command).or_default() += 1;
     }
 
     fn of_subject(&self, subject: &Subject) -> usize {

@@ -25,7 +25,7 @@ pub mod settings;
 use std::time::Duration;
 
 use crate::limits;
-use crate::port::{Action, Ending, Event, Field, JobId, Level, Misframing, Moment, Peer, Unsent};
+use crate::port::{Action, Event, Field, JobId, Level, Misframing, Moment, Peer, Unsent};
 use crate::port::{Record, Stream};
 use crate::protocol::reply::{Answer, Reply};
 use crate::protocol::request::{Ask, Id, Os, Request, Undecoded};
@@ -88,7 +88,7 @@ impl Service {
 
     /// Whether all is answered and the daemon may end.
     pub fn is_drained(&self) -> bool {
-        self.draining.is_some() && self.jobs.counts() == (0, 0)
+        self.draining.is_some() && self.jobs.is_empty()
     }
 
     /// Decides what follows from an event.
@@ -97,7 +97,11 @@ impl Service {
             Event::Message { peer, body } => self.message(now, peer, &body, out),
             Event::Misframed { peer, fault } => self.misframed(now, peer, fault, out),
             Event::Output { job, stream, bytes } => self.output(job, stream, &bytes, out),
-            Event::Ended { job, ending } => self.ended(now, job, ending, out),
+            Event::Ended { job, ending, leftover } => {
+                let closed = self.jobs.close(now.uptime, job, ending, leftover, out);
+                self.close_all(closed.into_iter().collect(), out);
+            }
+            Event::Gone(job) => self.jobs.gone(now.uptime, job, out),
             Event::Unsent { peer, body, reason } => self.unsent(now, peer, body, reason, out),
             Event::Shutdown => self.shut_down(now, out),
         }
@@ -273,11 +277,6 @@ impl Service {
             let peer = origin.peer.clone();
             self.send(peer, &reply, out);
         }
-    }
-
-    fn ended(&mut self, now: &Moment, job: JobId, ending: Ending, out: &mut Vec<Action>) {
-        let closed = self.jobs.close(now.uptime, job, ending, out);
-        self.close_all(closed.into_iter().collect(), out);
     }
 
     /// Tells the callers, and the log, how their commands ended.

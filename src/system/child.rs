@@ -2,25 +2,28 @@
 //!
 //! Promises: nothing here blocks. A child that was started ends with exactly one `Event::Ended`,
 //! after all of its output. Its end is known from its pidfd, not from its pipes, so a grandchild
-//! that holds a pipe delays nothing; whatever is left of its process group is killed before it is
-//! reaped, while its number cannot belong to another.
+//! that holds a pipe delays nothing. It is reaped when nothing is left of what it started, so its
+//! number, and that of its process group, cannot belong to another before that. This process is
+//! the subreaper: whoever loses its parent becomes its child (prctl(2), PR_SET_CHILD_SUBREAPER).
 //! Leaves out: what may be started, how long it may run and what becomes of its output.
 
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt;
+use std::process::{ChildStdin, Command, Stdio};
 
 use rustix::fs::OFlags;
 use rustix::io::FdFlags;
 use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit, Signal};
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus, WaitOptions};
 
 use crate::limits;
 use crate::port::{Ending, Event, Invocation, JobId, Stream};
-use crate::system::launch;
+use crate::system::tree::Owner;
+use crate::system::{launch, tree};
 
 /// All running commands.
 #[derive(Debug)]
@@ -28,6 +31,8 @@ pub struct Children {
     running: BTreeMap<JobId, Child>,
     /// Descriptors that a command may have open when its entry says nothing.
     open_files: u64,
+    /// Whether a command has run that may leave processes behind: whose mark is gone may be its.
+    left: bool,
     buffer: Box<[u8]>,
 }
 
@@ -41,6 +46,11 @@ struct Child {
     stderr: Option<File>,
     report: File,
     paused: bool,
+    leave: bool,
+    /// It has ended, and something that it started has not.
+    lingers: bool,
+    /// Whatever still turns up of it is killed.
+    killed: bool,
 }
 
 /// What a command has still to read.
@@ -74,46 +84,123 @@ pub enum Part {
 }
 
 impl Children {
-    /// No children. Raises this process's own limit on descriptors to the highest that it may
-    /// have, and remembers the former one for its children.
+    /// No children yet; orphans will be ours. Raises this process's own limit on descriptors to the
+    /// highest that it may have, and remembers the former one for its children.
     pub fn new() -> Self {
         let Rlimit { current, maximum } = rustix::process::getrlimit(Resource::Nofile);
         // Failing that, there are fewer descriptors, and commands that find none do not start.
         let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+        // Any process but 0 switches it on. On a kernel without it, orphans are init's.
+        let _ = rustix::process::set_child_subreaper(Some(Pid::INIT));
         Self {
             running: BTreeMap::new(),
             open_files: current.unwrap_or(1024),
+            left: false,
             buffer: vec![0; limits::PIPE_BYTES_PER_TURN].into_boxed_slice(),
         }
     }
 
     /// Starts a command; tells at once if that fails.
     pub fn start(&mut self, job: JobId, invocation: &Invocation) -> Option<Event> {
-        match spawn(invocation, self.open_files) {
+        match spawn(job, invocation, self.open_files) {
             Ok(child) => {
+                self.left |= invocation.leave_children;
                 self.running.insert(job, child);
                 None
             }
             Err(error) => {
                 let (step, reason) = ("spawn".to_owned(), error.to_string());
-                Some(Event::Ended { job, ending: Ending::NotStarted { step, reason } })
+                let ending = Ending::NotStarted { step, reason };
+                Some(Event::Ended { job, ending, leftover: false })
             }
         }
     }
 
-    /// Asks a command and its process group to end.
-    pub fn terminate(&self, job: JobId) {
+    /// Asks a command, and what it started, to end.
+    pub fn terminate(&mut self, job: JobId) {
         self.signal(job, Signal::TERM);
     }
 
-    /// Ends a command and its process group.
-    pub fn kill(&self, job: JobId) {
+    /// Ends a command, and what it started; also what turns up of it later.
+    pub fn kill(&mut self, job: JobId) {
+        if let Some(child) = self.running.get_mut(&job) {
+            child.killed = true;
+        }
         self.signal(job, Signal::KILL);
     }
 
     /// Ends all commands.
-    pub fn kill_all(&self) {
-        self.running.keys().for_each(|job| self.kill(*job));
+    pub fn kill_all(&mut self) {
+        let jobs: Vec<JobId> = self.running.keys().copied().collect();
+        jobs.into_iter().for_each(|job| self.kill(job));
+    }
+
+    fn signal(&mut self, job: JobId, signal: Signal) {
+        let Some(child) = self.running.get(&job) else { return };
+        // It is not reaped yet, so the number is its own; a group that has gone is fine.
+        let _ = rustix::process::kill_process_group(child.group, signal);
+        tree::signal_descendants(child.group, signal);
+        for (_, orphan) in self.orphans().into_iter().filter(|(owner, _)| *owner == job) {
+            let _ = rustix::process::kill_process(orphan, signal);
+            tree::signal_descendants(orphan, signal);
+        }
+    }
+
+    /// The processes of commands that have lost their parent, and so are children of this one;
+    /// those that have ended are reaped. One that belongs to no command has escaped from its own,
+    /// and is killed.
+    fn orphans(&self) -> Vec<(JobId, Pid)> {
+        let mut orphans = Vec::new();
+        for pid in tree::children(rustix::process::getpid()) {
+            let is_command = self.running.values().any(|child| child.group == pid);
+            let is_alive = || {
+                let status = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+                status.is_ok_and(|ended| ended.is_none())
+            };
+            if is_command || !is_alive() {
+                continue;
+            }
+            match tree::owner(pid) {
+                Owner::Job(job) if self.running.contains_key(&job) => orphans.push((job, pid)),
+                Owner::Left => {}
+                Owner::Nobody if self.left => {}
+                Owner::Job(_) | Owner::Nobody => {
+                    let _ = rustix::process::kill_process(pid, Signal::KILL);
+                }
+            }
+        }
+        orphans
+    }
+
+    /// Looks after orphans, when some child has ended: reaps them, kills what is left of commands
+    /// that were killed, and tells of which command nothing is left.
+    pub fn look_after(&mut self, events: &mut Vec<Event>) {
+        let orphans = self.orphans();
+        for (job, orphan) in &orphans {
+            if self.running.get(job).is_some_and(|child| child.killed) {
+                let _ = rustix::process::kill_process(*orphan, Signal::KILL);
+            }
+        }
+        let is_gone = |job: &JobId, child: &Child| {
+            child.lingers && !orphans.iter().any(|(owner, _)| owner == job)
+        };
+        let gone: Vec<JobId> = self
+            .running
+            .iter()
+            .filter(|(job, child)| is_gone(job, child))
+            .map(|(j, _)| *j)
+            .collect();
+        for job in gone {
+            self.reap(job);
+            events.push(Event::Gone(job));
+        }
+    }
+
+    fn reap(&mut self, job: JobId) {
+        if let Some(mut child) = self.running.remove(&job) {
+            // It has ended: this takes its place in the table of processes, and does not wait.
+            let _ = child.process.wait();
+        }
     }
 
     /// Whether the output of a command is left where it is.
@@ -123,17 +210,13 @@ impl Children {
         }
     }
 
-    fn signal(&self, job: JobId, signal: Signal) {
-        if let Some(child) = self.running.get(&job) {
-            // It is not reaped yet, so the number is its own; a group that has gone is fine.
-            let _ = rustix::process::kill_process_group(child.group, signal);
-        }
-    }
-
     /// What to wait for.
     pub fn slots(&self, slots: &mut Vec<Slot>) {
         for (job, child) in &self.running {
             let mut wait = |part, descriptor| slots.push(Slot { job: *job, part, descriptor });
+            if child.lingers {
+                continue;
+            }
             wait(Part::End, child.end.as_raw_fd());
             if let Some(stdin) = &child.stdin {
                 wait(Part::Stdin, stdin.pipe.as_raw_fd());
@@ -149,17 +232,22 @@ impl Children {
 
     /// Does what a slot is ready for.
     pub fn gather(&mut self, slot: Slot, events: &mut Vec<Event>) {
-        let Some(child) = self.running.get_mut(&slot.job) else { return };
-        match slot.part {
+        let Slot { job, part, .. } = slot;
+        let Some(child) = self.running.get_mut(&job) else { return };
+        match part {
             Part::Stdin => child.feed(),
             Part::Output(stream) => {
-                child.read(slot.job, stream, &mut self.buffer, events);
+                child.read(job, stream, &mut self.buffer, events);
             }
             Part::End => {
-                if let Some(ending) = child.finish(slot.job, &mut self.buffer, events) {
-                    self.running.remove(&slot.job);
-                    events.push(Event::Ended { job: slot.job, ending });
+                let Some(ending) = child.finish(job, &mut self.buffer, events) else { return };
+                let leftover =
+                    !child.leave && self.orphans().iter().any(|(owner, _)| *owner == job);
+                match self.running.get_mut(&job).filter(|_| leftover) {
+                    Some(child) => child.lingers = true,
+                    None => self.reap(job),
                 }
+                events.push(Event::Ended { job, ending, leftover });
             }
         }
     }
@@ -171,7 +259,7 @@ impl Default for Children {
     }
 }
 
-fn spawn(invocation: &Invocation, open_files: u64) -> io::Result<Child> {
+fn spawn(job: JobId, invocation: &Invocation, open_files: u64) -> io::Result<Child> {
     let (report, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     // This end, and nothing else, is for the launcher to inherit.
     rustix::io::fcntl_setfd(&theirs, FdFlags::empty())?;
@@ -182,6 +270,7 @@ fn spawn(invocation: &Invocation, open_files: u64) -> io::Result<Child> {
         .args(arguments)
         .env_clear()
         .envs(invocation.environment.iter().map(|(name, value)| (name, value)))
+        .env(tree::MARK, tree::mark(job, invocation.leave_children))
         .process_group(0)
         .stdin(if has_input { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
@@ -196,7 +285,9 @@ fn spawn(invocation: &Invocation, open_files: u64) -> io::Result<Child> {
         return Err(watched.err().unwrap_or(io::ErrorKind::Other.into()));
     };
     let report = File::from(report);
-    Ok(Child { process, group, end, stdin, stdout, stderr, report, paused: false })
+    let leave = invocation.leave_children;
+    let [paused, lingers, killed] = [false; 3];
+    Ok(Child { process, group, end, stdin, stdout, stderr, report, paused, leave, lingers, killed })
 }
 
 type Watched = (Pid, OwnedFd, Option<Input>, Option<File>, Option<File>);
@@ -263,12 +354,13 @@ impl Child {
         }
     }
 
-    /// Ends what is left of its group, takes what is left in its pipes, and reaps it. Nothing if
-    /// it has not ended after all.
+    /// Takes what is left in its pipes, closes them, and tells how it ended. Nothing if it has not
+    /// ended after all.
     fn finish(&mut self, job: JobId, buffer: &mut [u8], events: &mut Vec<Event>) -> Option<Ending> {
-        let _ = rustix::process::kill_process_group(self.group, Signal::KILL);
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = rustix::process::waitid(WaitId::PidFd(self.end.as_fd()), options).ok()??;
         for stream in [Stream::Stdout, Stream::Stderr] {
-            // Bounded by what fits a pipe: somebody who left the group may go on writing.
+            // Bounded by what fits a pipe: somebody else may go on writing to it.
             let mut drained = 0;
             while drained < limits::DRAIN_BYTES_MAX {
                 match self.read(job, stream, buffer, events) {
@@ -277,8 +369,8 @@ impl Child {
                 }
             }
         }
-        let status = self.process.try_wait().ok()??;
-        Some(self.failure_to_launch().unwrap_or_else(|| ending(status)))
+        (self.stdin, self.stdout, self.stderr) = (None, None, None);
+        Some(self.failure_to_launch().unwrap_or_else(|| ending(&status)))
     }
 
     fn failure_to_launch(&mut self) -> Option<Ending> {
@@ -297,10 +389,10 @@ fn would_block(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-fn ending(status: ExitStatus) -> Ending {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Ending::Exited(code),
-        (None, signal) => Ending::Signaled(signal_name(signal.unwrap_or(0))),
+fn ending(status: &WaitIdStatus) -> Ending {
+    match status.exit_status() {
+        Some(code) => Ending::Exited(code),
+        None => Ending::Signaled(signal_name(status.terminating_signal().unwrap_or(0))),
     }
 }
 

@@ -1,7 +1,8 @@
 //! A house for tests: a daemon of its own with real sockets, a key, tokens and commands, in a
 //! directory that goes with it.
 
-#![allow(missing_docs, unreachable_pub)]
+// Each test program uses a part of it.
+#![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::fs;
 use std::io::Read;

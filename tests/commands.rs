@@ -1,0 +1,339 @@
+//! Commands do exactly what the owner allowed, and nothing of them is left.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod house;
+
+use std::fs;
+
+use house::{House, code, is_alive, receive, sh, until};
+use serde_json::{Value, json};
+
+/// The misbehaving command, which is built beside the tests.
+fn child() -> String {
+    let programs = std::path::Path::new(env!("CARGO_BIN_EXE_zcmdd")).parent().unwrap();
+    let child = programs.join("examples/child");
+    assert!(child.exists(), "cargo build --examples makes {}", child.display());
+    child.display().to_string()
+}
+
+fn pids(reply: &Value) -> Vec<String> {
+    let stdout = reply["result"]["stdout"].as_str().unwrap_or_else(|| panic!("{reply}"));
+    stdout.split_whitespace().map(str::to_owned).collect()
+}
+
+fn all_end(pids: &[String]) {
+    for (index, pid) in pids.iter().enumerate() {
+        until(&format!("the end of process {index}"), || (!is_alive(pid)).then_some(()));
+    }
+}
+
+fn running(house: &House) -> Value {
+    house.ask(json!({"command_type": "status"}))["result"]["commands"]["running"].clone()
+}
+
+#[test]
+fn old_wound_a_tree_of_four_does_not_survive_its_command() {
+    let house = House::new(json!({
+        "tree": {"run": [child(), "tree"], "grace_seconds": 1, "timeout_seconds": 60},
+        "stay": {"run": [child(), "tree-and-wait"], "grace_seconds": 1, "timeout_seconds": 1},
+    }));
+    // The reply comes at the end of the command, while the stubborn one is still there.
+    let reply = house.os("tree", &[]);
+    assert_eq!(reply["result"]["exit_code"], 0, "{reply}");
+    let tree = pids(&reply);
+    assert_eq!(tree.len(), 4);
+    assert!(is_alive(&tree[3]), "the reply does not wait for what ignores SIGTERM");
+    all_end(&tree);
+    until("no running command", || (running(&house) == 0).then_some(()));
+
+    let reply = house.os("stay", &[]);
+    assert_eq!(code(&reply), "timed_out");
+    let tree = pids(&reply);
+    assert_eq!(tree.len(), 2);
+    all_end(&tree);
+}
+
+#[test]
+fn what_wipes_its_environment_and_loses_its_parent_is_ended_too() {
+    let house = House::new(json!({
+        "escape": {"run": [child(), "escape"], "grace_seconds": 1},
+        "quiet": sh(":"),
+    }));
+    let escaped = pids(&house.os("escape", &[]));
+    house.os("quiet", &[]);
+    all_end(&escaped);
+}
+
+#[test]
+fn what_may_be_left_running_is_left_running() {
+    let house = House::new(json!({
+        "leave": {"run": [child(), "tree"], "leave_children": true},
+        "quiet": sh(":"),
+    }));
+    let tree = pids(&house.os("leave", &[]));
+    assert_eq!(running(&house), 0);
+    house.os("quiet", &[]);
+    for pid in &tree {
+        assert!(is_alive(pid));
+        house::kill(pid.parse().unwrap(), 9);
+    }
+    all_end(&tree);
+}
+
+#[test]
+fn a_shutdown_ends_what_commands_left() {
+    let mut house = House::with(
+        json!({"tree": {"run": [child(), "tree"], "grace_seconds": 1}}),
+        &[("SHUTDOWN_GRACE_SECONDS", "0")],
+    );
+    let tree = pids(&house.os("tree", &[]));
+    house.signal(15);
+    assert_eq!(house.wait().code(), Some(0));
+    assert!(tree.iter().all(|pid| !is_alive(pid)), "all ended before the daemon did");
+}
+
+#[test]
+fn a_gigabyte_of_output_is_counted_and_not_held() {
+    let house = House::new(json!({
+        "gigabyte": {"run": ["/usr/bin/head", "-c", "1073741824", "/dev/zero"], "timeout_seconds": 300},
+        "quiet": sh(":"),
+    }));
+    house.os("quiet", &[]);
+    let before = house.proc_status("VmRSS");
+    let socket = house.dealer();
+    house.send(&socket, json!({"command_type": "os", "command_name": "gigabyte"}));
+    let mut answers = 0;
+    let mut most = 0;
+    let reply = loop {
+        let reply = house.ask(json!({"command_type": "compute", "expression": "1+1"}));
+        assert_eq!(reply["result"], 2);
+        answers += 1;
+        most = most.max(house.proc_status("VmRSS"));
+        if socket.poll(zmq::POLLIN, 0).unwrap() > 0 {
+            break receive(&socket);
+        }
+    };
+    let totals = json!({"stdout_bytes": 1_073_741_824, "stderr_bytes": 0});
+    assert_eq!(reply["result"]["truncated"], totals);
+    assert!(answers > 10, "{answers} answers to others meanwhile");
+    // Before the reply is written: one cap, and what is in flight.
+    assert!(most - before < 12 * 1024, "{} KiB more than before", most - before);
+}
+
+#[test]
+fn two_thousand_commands_leave_no_descriptor_no_zombie_and_no_memory() {
+    let house = House::with(
+        json!({"quiet": sh("exit 0"), "absent": {"run": ["/nonexistent"]}}),
+        &[("MAX_COMMANDS_PER_SUBJECT", "64"), ("MAX_CONCURRENT_COMMANDS", "64")],
+    );
+    let descriptors = || fs::read_dir(format!("/proc/{}/fd", house.pid())).unwrap().count();
+    let socket = house.dealer();
+    let round = || {
+        for name in ["quiet", "absent"] {
+            let request = json!({"command_type": "os", "command_name": name});
+            (0..50).for_each(|_| house.send(&socket, request.clone()));
+        }
+        (0..100).for_each(|_| drop(receive(&socket)));
+    };
+    (0..3).for_each(|_| round());
+    let (before, memory) = (descriptors(), house.proc_status("VmRSS"));
+    (0..20).for_each(|_| round());
+    assert_eq!(descriptors(), before);
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", house.pid()));
+    assert_eq!(children.unwrap_or_default(), "", "no zombies");
+    let grown = house.proc_status("VmRSS").saturating_sub(memory);
+    assert!(grown < 1024, "{grown} KiB more than before");
+}
+
+#[test]
+fn a_reader_that_does_not_keep_up_slows_its_command_and_nobody_else() {
+    let house = House::new(json!({
+        "endless": {"run": ["/bin/cat", "/dev/zero"], "timeout_seconds": 600},
+    }));
+    let slow = house.context.socket(zmq::DEALER).unwrap();
+    slow.set_linger(0).unwrap();
+    slow.set_rcvhwm(1).unwrap();
+    slow.set_rcvbuf(4096).unwrap();
+    slow.connect(&house.tcp).unwrap();
+    let request = json!({"command_type": "os", "command_name": "endless", "stream": true, "id": 1});
+    slow.send(house.body(request), 0).unwrap();
+    let written = || {
+        let status = house.ask(json!({"command_type": "status"}));
+        status["result"]["totals"]["bytes"]["written_by_commands"].as_u64().unwrap()
+    };
+    let stalled = until("a command that is held up", || {
+        let before = written();
+        (0..20).for_each(|_| assert!(written() >= before));
+        (before > 0 && written() == before).then_some(before)
+    });
+    assert!(house.proc_status("VmRSS") < 200_000, "{stalled} bytes held");
+    // The reader goes away: its command ends.
+    drop(slow);
+    until("the end of the command", || (running(&house) == 0).then_some(()));
+}
+
+#[test]
+fn cancel_ends_a_running_command_by_its_id() {
+    let house = House::new(json!({"sleep": sh("echo $$; exec sleep 300")}));
+    let socket = house.dealer();
+    house.send(
+        &socket,
+        json!({"command_type": "os", "command_name": "sleep", "stream": true, "id": "x"}),
+    );
+    let pid = receive(&socket)["data"].as_str().unwrap().trim().to_owned();
+    assert_eq!(
+        house.ask(json!({"command_type": "cancel", "target": "x"}))["result"],
+        json!({"cancelled": true})
+    );
+    let last = receive(&socket);
+    assert_eq!((code(&last), &last["id"]), ("cancelled", &json!("x")));
+    assert_eq!(
+        (&last["error"]["executed"], &last["result"]["signal"]),
+        (&json!(true), &json!("SIGTERM"))
+    );
+    assert!(!is_alive(&pid));
+    assert_eq!(code(&house.ask(json!({"command_type": "cancel", "target": "x"}))), "not_found");
+}
+
+#[test]
+fn a_launch_that_fails_at_any_step_is_not_started_and_told_to_the_log() {
+    let house = House::new(json!({
+        "program": {"run": ["/nonexistent/program"]},
+        "folder": {"run": ["/tmp"]},
+        "cwd": {"run": ["/bin/true"], "cwd": "/nonexistent"},
+        "user": {"run": ["/bin/true"], "user": "no-such-user"},
+        "group": {"run": ["/bin/true"], "group": "no-such-group"},
+        "files": {"run": ["/bin/true"], "open_files_max": 18_446_744_073_709_551_615_u64},
+    }));
+    for (name, step) in [
+        ("program", "exec: "),
+        ("folder", "exec: "),
+        ("cwd", "cwd: "),
+        ("user", "user: there is no user no-such-user"),
+        ("group", "group: there is no group no-such-group"),
+        ("files", "limits: "),
+    ] {
+        let reply = house.os(name, &[]);
+        assert_eq!((code(&reply), &reply["error"]["executed"]), ("not_started", &json!(false)));
+        let ended = house.logged("command_ended").pop().unwrap();
+        assert!(ended["reason"].as_str().unwrap().starts_with(step), "{name}: {ended}");
+    }
+}
+
+/// A source of repeatable chance (xorshift64*).
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_F491_4F6C_DD1D) >> 33) as usize % bound
+    }
+}
+
+#[test]
+fn five_hundred_values_made_to_break_out_are_refused_or_one_literal_argument() {
+    let house = House::new(json!({
+        "print": {"run": [child(), "print", "first", "--value={v}", "{v}", "last"],
+                  "parameters": [{"name": "v", "type": "text", "max_bytes": 64}]},
+    }));
+    let pieces = [
+        "; id",
+        "$(id)",
+        "`id`",
+        "&& id",
+        "| id",
+        "> /tmp/x",
+        "'",
+        "\"",
+        "\\",
+        "*",
+        "?",
+        "~",
+        "{v}",
+        "{",
+        "}",
+        "%s",
+        "$HOME",
+        "--",
+        "-x",
+        "--config=/etc/shadow",
+        " ",
+        "\t",
+        "\n",
+        "\r",
+        "\0",
+        "\u{7f}",
+        "\u{85}",
+        "\u{2028}",
+        "；",
+        "﹣",
+        "‐",
+        "－x",
+        "..",
+        "../",
+        "/etc/passwd",
+        "#",
+        "!",
+        "a",
+        "5 --evil -x",
+        "é",
+        "\u{202e}",
+        "\u{feff}",
+        "0x41",
+        "%00",
+        "\\0",
+        "\u{1b}[2J",
+    ];
+    let mut chance = Chance(0x9E37_79B9_7F4A_7C15);
+    let socket = house.dealer();
+    let (mut passed, mut refused) = (0, 0);
+    for round in 0..600 {
+        let value: String =
+            (0..=chance.below(4)).map(|_| pieces[chance.below(pieces.len())]).collect();
+        let value = if round % 50 == 0 { value.repeat(40) } else { value };
+        house.send(
+            &socket,
+            json!({"command_type": "os", "command_name": "print", "parameters": [value]}),
+        );
+        let reply = receive(&socket);
+        if reply["status"] == "ok" {
+            let stdout = reply["result"]["stdout"].as_str().unwrap();
+            assert_eq!(stdout, format!("first\0--value={value}\0{value}\0last\0"), "{value:?}");
+            passed += 1;
+        } else {
+            assert_eq!(
+                (code(&reply), &reply["error"]["executed"]),
+                ("bad_parameter", &json!(false))
+            );
+            let lawful =
+                !value.starts_with('-') && value.len() <= 64 && !value.contains(char::is_control);
+            assert!(!lawful, "{value:?} was refused");
+            refused += 1;
+        }
+    }
+    assert!(passed > 200 && refused > 100, "{passed} passed, {refused} refused");
+}
+
+#[test]
+fn a_command_runs_as_its_user_and_within_its_limits() {
+    if !rustix::process::geteuid().is_root() {
+        println!("only root can become another user: nothing was tried");
+        return;
+    }
+    let house = House::new(json!({
+        "id": {"run": ["/usr/bin/id"], "user": "nobody"},
+        "groups": {"run": ["/usr/bin/id", "-u"], "user": "nobody", "group": "0"},
+        "write": {"run": ["/bin/sh", "-c", "echo x > /proc/self/coredump_filter; head -c 100000 /dev/zero > \"$(mktemp)\""],
+                  "file_bytes_max": 1000},
+        "cpu": {"run": ["/bin/sh", "-c", "while :; do :; done"], "cpu_seconds_max": 1},
+    }));
+    let id = house.os("id", &[])["result"]["stdout"].as_str().unwrap().to_owned();
+    assert!(id.starts_with("uid=65534(nobody)") && !id.contains("root"), "{id}");
+    assert_eq!(house.os("groups", &[])["result"]["stdout"], "65534\n");
+    assert_eq!(house.os("cpu", &[])["result"]["signal"], "SIGKILL");
+    let write = house.os("write", &[]);
+    assert_ne!(write["result"]["exit_code"], 0, "{write}");
+}

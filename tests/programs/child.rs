@@ -1,0 +1,110 @@
+//! A command that misbehaves on demand, for the tests of how commands end.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+fn main() -> std::io::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        // Prints its arguments, each ended by NUL.
+        Some("print") => {
+            let text: String = arguments.iter().skip(1).map(|word| format!("{word}\0")).collect();
+            std::io::stdout().write_all(text.as_bytes())
+        }
+        // Starts four processes that would outlive it, and ends: one in the background, one in a
+        // session of its own, one whose parent is gone, one that ignores SIGTERM.
+        Some("tree") => {
+            let background = start("wait", false)?;
+            let session = start("session", false)?;
+            let orphan = start_by_another("session")?;
+            let stubborn = start_by_another("stubborn")?;
+            println!("{background} {session} {orphan} {stubborn}");
+            Ok(())
+        }
+        // The same, and stays.
+        Some("tree-and-wait") => {
+            println!("{} {}", start("stubborn", false)?, start_by_another("stubborn")?);
+            wait()
+        }
+        // Starts a process that has neither its parent nor its environment, and stays a while.
+        Some("escape") => {
+            println!("{}", start_by_another("wiped")?);
+            Ok(())
+        }
+        Some("wipe") => {
+            println!("{}", start("session", true)?);
+            Ok(())
+        }
+        Some("start") => {
+            println!("{}", start(arguments.get(1).map_or("wait", String::as_str), false)?);
+            Ok(())
+        }
+        Some("session") => {
+            own_session()?;
+            wait()
+        }
+        Some("stubborn") => {
+            own_session()?;
+            let seen = std::sync::Arc::default();
+            signal_hook::flag::register(signal_hook::consts::SIGTERM, seen)?;
+            wait()
+        }
+        Some("wait") => wait(),
+        other => Err(std::io::Error::other(format!("unknown argument {other:?}"))),
+    }
+}
+
+fn wait() -> std::io::Result<()> {
+    loop {
+        std::thread::sleep(Duration::from_secs(60));
+    }
+}
+
+/// Leaves the session, and so the process group; one that leads its group already has to stay.
+fn own_session() -> std::io::Result<()> {
+    rustix::process::setsid()?;
+    Ok(())
+}
+
+/// Starts this program anew and leaves it; tells its number. It holds on to standard output.
+fn start(what: &str, wiped: bool) -> std::io::Result<u32> {
+    let mut command = Command::new(std::env::current_exe()?);
+    if wiped {
+        command.env_clear();
+    }
+    let pid = command.arg(what).stdin(Stdio::null()).spawn()?.id();
+    // Not before it has got as far as it says: it may be ended at any time after this.
+    while !is_ready(pid, what)? {
+        std::thread::yield_now();
+    }
+    Ok(pid)
+}
+
+/// Whether a process has left the session, and catches SIGTERM, as far as it is meant to.
+fn is_ready(pid: u32, what: &str) -> std::io::Result<bool> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
+    let leads_session = field("NSsid:").trim() == pid.to_string();
+    let caught = u64::from_str_radix(field("SigCgt:").trim(), 16).unwrap_or(0);
+    Ok(match what {
+        "session" => leads_session,
+        "stubborn" => leads_session && caught & (1 << (signal_hook::consts::SIGTERM - 1)) != 0,
+        _ => true,
+    })
+}
+
+/// Has another process start this program, and waits for the end of that other.
+fn start_by_another(what: &str) -> std::io::Result<u32> {
+    let mut command = Command::new(std::env::current_exe()?);
+    match what {
+        "wiped" => command.arg("wipe"),
+        what => command.args(["start", what]),
+    };
+    // The number comes through a file: the pipe of the other is held by what it has started.
+    let file = std::env::temp_dir().join(format!("zcmd-child-{}-{what}", std::process::id()));
+    command.stdout(std::fs::File::create(&file)?).status()?;
+    let text = std::fs::read_to_string(&file)?;
+    std::fs::remove_file(&file)?;
+    text.trim().parse().map_err(std::io::Error::other)
+}
