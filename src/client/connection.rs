@@ -74,8 +74,10 @@ impl Connection {
     fn begin(context: &zmq::Context, server: &str, later: Vec<String>) -> Result<Self, Failure> {
         let prepare = || {
             let socket = context.socket(zmq::DEALER)?;
-            // Without it, requests would wait in silence for a daemon that may never come.
-            socket.set_immediate(true)?;
+            // Never again: a request must not wait in silence for a daemon that may come back.
+            // ZMQ_IMMEDIATE would do that, too, but it throws away replies that have come when
+            // the daemon leaves after its answer.
+            socket.set_reconnect_ivl(i32::MAX)?;
             socket.set_linger(limits::LINGER_MILLISECONDS)?;
             socket.set_handshake_ivl(limits::HANDSHAKE_MILLISECONDS)?;
             socket.set_heartbeat_ivl(limits::HEARTBEAT_MILLISECONDS)?;
