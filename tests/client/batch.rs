@@ -6,7 +6,7 @@ use zcmd::limits;
 use zcmd::protocol::reply::{Answer, Code, Error};
 use zcmd::protocol::request::{Ask, Request};
 
-use crate::played::{Caller, Client, Played, error, value};
+use crate::played::{Caller, Client, Played, error, run, value};
 
 /// Answers an expression with itself, `bad` with an error.
 fn answer(request: &Request, caller: &Caller<'_>) {
@@ -184,8 +184,7 @@ fn an_answer_does_not_wait_for_the_next_line() {
 #[test]
 fn a_reader_that_leaves_ends_it_quietly() {
     let played = daemon();
-    let mut client = Client::start(played.zcmd(&["batch"]));
-    drop(client.child.stdout.take());
-    std::io::Write::write_all(client.child.stdin.as_mut().unwrap(), b"1\n").unwrap();
-    client.end().is(141, "", "");
+    let mut command = played.zcmd(&["batch"]);
+    command.stdout(std::io::pipe().unwrap().1);
+    run(command, "1\n").is(141, "", "");
 }

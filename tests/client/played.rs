@@ -50,6 +50,8 @@ impl Played {
     /// Plays a daemon that hands each request to `script`, until that returns false.
     pub(crate) fn new(script: impl FnMut(&Request, &Caller<'_>) -> bool + Send + 'static) -> Self {
         let socket = zmq::Context::new().socket(zmq::ROUTER).unwrap();
+        // A ROUTER drops what is over its mark.
+        socket.set_sndhwm(0).unwrap();
         socket.bind("tcp://127.0.0.1:*").unwrap();
         socket.set_linger(1000).unwrap();
         socket.set_rcvtimeo(20).unwrap();
