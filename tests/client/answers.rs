@@ -29,7 +29,7 @@ fn a_command_gives_its_output_and_its_exit_status() {
         (refused(Code::BadParameter, "count: too large"), 125, "", "zcmd: count: too large"),
         (refused(Code::Forbidden, "not yours"), 126, "", "zcmd: not yours; zcmd list"),
         (refused(Code::NotStarted, "no such program"), 126, "", "zcmd: no such program"),
-        (refused(Code::UnknownCommand, "no such command"), 127, "", "; zcmd list shows"),
+        (refused(Code::UnknownCommand, "no such command"), 127, "", "zcmd: no such command"),
         (refused(Code::ShuttingDown, "draining"), 125, "", "another server"),
         (refused(Code::Internal, "a\nb\u{1b}[2J"), 125, "", "zcmd: a\\nb\\u{1b}[2J"),
         (Answer::Error(error(Code::Internal, "lost", None)), 255, "", "zcmd: lost"),
