@@ -154,10 +154,11 @@ pub const CONNECT_SECONDS: u64 = 10;
 /// Milliseconds for the ZMTP handshake: a port that takes connections and says nothing is no
 /// daemon.
 pub const HANDSHAKE_MILLISECONDS: i32 = 3000;
-/// Milliseconds between two heartbeats of a client.
-pub const HEARTBEAT_MILLISECONDS: i32 = 5000;
-/// Milliseconds without a sign of life after which a connection is dead.
-pub const HEARTBEAT_MILLISECONDS_MAX: i32 = 20_000;
+/// Seconds without traffic after which TCP asks whether the daemon's host is still there, and
+/// between two such questions.
+pub const KEEPALIVE_SECONDS: i32 = 5;
+/// Such questions without an answer after which it is not.
+pub const KEEPALIVES_MAX: i32 = 3;
 /// Milliseconds that a client which ends leaves to what it still has to send: a `cancel`.
 pub const LINGER_MILLISECONDS: i32 = 500;
 /// Seconds from a `cancel` to the last reply: the grace of 2 seconds, and some for the way.
@@ -170,9 +171,10 @@ pub const WRITE_BYTES_MAX: usize = 4096;
 pub const LINE_BYTES_MAX: usize = EXPRESSION_BYTES_MAX;
 /// Bytes of one read from standard input.
 pub const READ_BYTES_MAX: usize = 64 * 1024;
-/// Requests of a batch that are asked and not yet printed: enough to hide a round trip, fewer
-/// than the daemon holds for one peer.
-pub const BATCH_REQUESTS_MAX: usize = 64;
+/// Requests of a batch that are asked and not yet printed: enough to hide a round trip. libzmq
+/// counts what a peer has taken in steps of half of what it holds for it; with no more than the
+/// other half in flight, no reply ever has to wait for room.
+pub const BATCH_REQUESTS_MAX: usize = PEER_MESSAGES_MAX as usize / 2;
 /// Milliseconds between two looks of the progress line.
 pub const PROGRESS_MILLISECONDS: u64 = 200;
 /// Characters of an expression that are shown on each side of a fault.

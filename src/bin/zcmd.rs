@@ -14,9 +14,7 @@ use zcmd::client::settings::{self, Given};
 use zcmd::client::{Task, help, run, status, text, variables};
 use zcmd::limits;
 use zcmd::protocol::request::{Ask, Os};
-
-/// The operators and functions of the maths, for `zcmd compute --help`.
-const REFERENCE: &str = "";
+use zcmd::service::maths::REFERENCE;
 
 /// A command line as far as it was read.
 #[derive(Default)]
@@ -80,7 +78,9 @@ impl Line {
                     }
                 }
                 Short('h') | Long("help") => {
-                    line.print = Some(help::text(line.subcommand.as_deref(), REFERENCE));
+                    let reference = REFERENCE.iter();
+                    let reference = reference.map(|e| [e.form, e.about, e.example, e.result]);
+                    line.print = Some(help::text(line.subcommand.as_deref(), reference));
                     return Ok(line);
                 }
                 Short('V') | Long("version") => {

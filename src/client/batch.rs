@@ -118,14 +118,15 @@ impl Run<'_> {
         loop {
             let answers = self.receive();
             let full = answers.is_ok() && self.take_lines();
-            let sent = answers.and_then(|()| self.send());
+            let sent = answers.and_then(|()| {
+                self.send().map_err(|failure| match self.in_flight {
+                    0 => failure,
+                    _ => self.lost(&failure.message),
+                })
+            });
             // What was answered before a failure is printed all the same.
             let printed = self.print();
-            sent.map_err(|failure| match self.in_flight {
-                0 => failure,
-                _ if failure.status == status::REFUSED => self.lost(&failure.message),
-                _ => failure,
-            })?;
+            sent?;
             printed.map_err(|error| text::unwritten(&error))?;
             let room = self.slots.len() < limits::BATCH_REQUESTS_MAX;
             if full && room {

@@ -166,7 +166,10 @@ impl Target<'_> {
 }
 
 fn stopped(error: &zmq::Error) -> Failure {
-    Failure::uncertain(format!("the measurement stopped: {error}"))
+    Failure::uncertain(match error {
+        zmq::Error::EAGAIN => "an answer is missing, and the time is over".to_owned(),
+        error => format!("the measurement stopped: {error}"),
+    })
 }
 
 /// Makes the socket block with a bound, and asks once, to see what the answer looks like.

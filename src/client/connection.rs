@@ -74,12 +74,18 @@ impl Connection {
     fn begin(context: &zmq::Context, server: &str, later: Vec<String>) -> Result<Self, Failure> {
         let prepare = || {
             let socket = context.socket(zmq::DEALER)?;
-            // Without it, requests would wait in silence for a daemon that may never come.
-            socket.set_immediate(true)?;
+            // Never again: a request must not wait in silence for a daemon that may come back.
+            // ZMQ_IMMEDIATE would do that, too, but it throws away replies that have come when
+            // the daemon leaves after its answer.
+            socket.set_reconnect_ivl(i32::MAX)?;
             socket.set_linger(limits::LINGER_MILLISECONDS)?;
             socket.set_handshake_ivl(limits::HANDSHAKE_MILLISECONDS)?;
-            socket.set_heartbeat_ivl(limits::HEARTBEAT_MILLISECONDS)?;
-            socket.set_heartbeat_timeout(limits::HEARTBEAT_MILLISECONDS_MAX)?;
+            // ZMTP's own heartbeats would end the connection of a stream whose reader pauses: what
+            // has come waits in front of the answer to the heartbeat.
+            socket.set_tcp_keepalive(1)?;
+            socket.set_tcp_keepalive_idle(limits::KEEPALIVE_SECONDS)?;
+            socket.set_tcp_keepalive_intvl(limits::KEEPALIVE_SECONDS)?;
+            socket.set_tcp_keepalive_cnt(limits::KEEPALIVES_MAX)?;
             socket.set_sndhwm(limits::PEER_MESSAGES_MAX)?;
             socket.set_rcvhwm(limits::PEER_MESSAGES_MAX)?;
             socket.set_maxmsgsize(i64::try_from(limits::REPLY_BYTES_MAX).unwrap_or(i64::MAX))?;

@@ -3,10 +3,17 @@
 //! Promises: each text begins with examples that work as they stand. Leaves out: the functions of
 //! the maths, which the caller hands over.
 
-/// The help on a subcommand, or on all; `reference` lists the operators and functions.
-pub fn text(subcommand: Option<&str>, reference: &str) -> String {
+/// The help on a subcommand, or on all. `reference` lists what an expression may use: how it is
+/// written, what it means, an example, and what that gives.
+pub fn text<'a>(subcommand: Option<&str>, reference: impl Iterator<Item = [&'a str; 4]>) -> String {
     match subcommand {
-        Some("compute") => format!("{COMPUTE}{reference}"),
+        Some("compute") => {
+            let mut text = COMPUTE.to_owned();
+            for [form, about, example, result] in reference {
+                text += &format!("  {form:16} {about:44} {example} = {result}\n");
+            }
+            text
+        }
         Some("os") => OS.to_owned(),
         Some("list") => LIST.to_owned(),
         Some("ping" | "status") => PING.to_owned(),
@@ -66,6 +73,8 @@ zcmd compute [OPTION]... EXPRESSION...
   if x=$(zcmd compute \"$a/$b\"); then ...   exit status 1 is a bad expression
 
 Several arguments are joined by blanks. The shell has its own idea of * and ( ): quote them.
+An expression may use:
+
 ";
 
 const OS: &str = "\

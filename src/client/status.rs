@@ -119,7 +119,6 @@ pub fn hint(error: &Error) -> String {
     };
     let hint = match error.code {
         Code::Unauthorized => "; ask the owner of the host for a new one (zcmdd token)",
-        Code::UnknownCommand => "; zcmd list shows what there is",
         Code::Forbidden => "; zcmd list shows what this token may do",
         Code::ShuttingDown => "; try again, or another server",
         Code::Cancelled if error.executed == Some(false) => "; nothing ran",

@@ -1,0 +1,228 @@
+//! One answer each: what is printed, and the exit status.
+
+use std::time::Duration;
+
+use zcmd::limits;
+use zcmd::protocol::reply::{Answer, Code, Error, Ran};
+use zcmd::protocol::request::{Ask, Id, Os};
+
+use crate::played::{Played, error, exited, ran, run, value, zcmd};
+
+#[test]
+fn a_command_gives_its_output_and_its_exit_status() {
+    let cut = Ran { truncated: Some((5_000_000, 3)), ..ran(Ok(0), b"abc", b"") };
+    let timed_out = Error {
+        ran: Some(ran(Err("SIGKILL"), b"so far\n", b"")),
+        ..error(Code::TimedOut, "ended after 30 s", Some(true))
+    };
+    let refused = |code, message| Answer::Error(error(code, message, Some(false)));
+    let cases = [
+        (Answer::Ran(ran(Ok(0), b"up 3 days\n", b"")), 0, "up 3 days\n", ""),
+        (Answer::Ran(ran(Ok(7), b"", b"oops\n")), 7, "", "oops\n"),
+        (Answer::Ran(ran(Ok(124), b"", b"")), 124, "", ""),
+        (Answer::Ran(ran(Ok(255), b"", b"")), 255, "", ""),
+        (Answer::Ran(ran(Err("SIGKILL"), b"x", b"")), 137, "x", ""),
+        (Answer::Ran(ran(Err("SIGSEGV"), b"", b"")), 139, "", ""),
+        (Answer::Ran(cut), 0, "abc", "3 of 5000000 bytes of standard output"),
+        (Answer::Error(timed_out), 124, "so far\n", "zcmd: ended after 30 s"),
+        (refused(Code::Unauthorized, "no"), 125, "", "zcmd: no; ask the owner"),
+        (refused(Code::BadParameter, "count: too large"), 125, "", "zcmd: count: too large"),
+        (refused(Code::Forbidden, "not yours"), 126, "", "zcmd: not yours; zcmd list"),
+        (refused(Code::NotStarted, "no such program"), 126, "", "zcmd: no such program"),
+        (refused(Code::UnknownCommand, "no such command"), 127, "", "zcmd: no such command"),
+        (refused(Code::ShuttingDown, "draining"), 125, "", "another server"),
+        (refused(Code::Internal, "a\nb\u{1b}[2J"), 125, "", "zcmd: a\\nb\\u{1b}[2J"),
+        (Answer::Error(error(Code::Internal, "lost", None)), 255, "", "zcmd: lost"),
+    ];
+    for (answer, status, out, err) in cases {
+        Played::always(answer).run(&["os", "name"]).is(status, out, err);
+    }
+}
+
+#[test]
+fn output_is_passed_on_byte_for_byte() {
+    let all: Vec<u8> = (0..=255).cycle().take(70_000).collect();
+    let played = Played::always(Answer::Ran(ran(Ok(0), &all, &[b'e'; 70_000])));
+    let run = played.run(&["os", "name"]);
+    assert!(run.out == all && run.err == "e".repeat(70_000) && run.status == 0);
+}
+
+#[test]
+fn maths_gives_a_value_or_1() {
+    let played = Played::new(|request, caller| {
+        let Ask::Compute { expression, variables } = &request.ask else { panic!() };
+        let bad =
+            Error { position: Some(2), ..error(Code::BadExpression, "2*$: not a number", None) };
+        caller.reply(
+            request,
+            match (expression.as_str(), variables.as_slice()) {
+                ("2^100", []) => value("1267650600228229401496703205376"),
+                ("-2^2", []) => value("-4"),
+                ("2 + 3", []) => value("5"),
+                ("x", [(x, v)]) if x == "x" => value(v),
+                _ => Answer::Error(bad),
+            },
+        );
+        true
+    });
+    played.run(&["compute", "2^100"]).is(0, "1267650600228229401496703205376\n", "");
+    played.run(&["compute", "-2^2"]).is(0, "-4\n", "");
+    played.run(&["compute", "--", "-2^2"]).is(0, "-4\n", "");
+    played.run(&["compute", "2", "+", "3"]).is(0, "5\n", "");
+    played.run(&["compute", "--let", "x=-.5", "x"]).is(0, "-0.5\n", "");
+    played.run(&["compute", "x", "--let", "x=7"]).is(0, "7\n", "");
+    played.run(&["compute", "2*$"]).is(1, "", "zcmd: 2*$: not a number");
+    let run = played.run(&["compute", "--explain", "2*$"]);
+    assert_eq!((run.status, run.err.as_str()), (1, "zcmd: 2*$: not a number\n2*$\n  ^\n"));
+}
+
+#[test]
+fn json_is_printed_as_it_came() {
+    let body = br#"{ "id":"i", "status":"error", "new":[1],
+        "error":{"code":"bad_parameter","message":"m","executed":false} }"#;
+    let played = Played::new(|request, caller| {
+        assert_eq!(request.id, Some(Id::Text("i".into())));
+        if let Ask::Os(os) = &request.ask {
+            assert!(!os.stream);
+        }
+        caller.raw(body);
+        true
+    });
+    let whole = format!("{}\n", std::str::from_utf8(body).unwrap());
+    played.run(&["--json", "os", "--id", "i", "name"]).is(125, &whole, "");
+    played.run(&["--json", "--id", "i", "ping"]).is(125, &whole, "");
+}
+
+#[test]
+fn everything_after_the_name_is_a_parameter() {
+    let played = Played::always(exited(0));
+    let cases: &[(&[&str], &[&str])] = &[
+        (&["os", "name"], &[]),
+        (&["os", "name", "5", "-x", "--json"], &["5", "-x", "--json"]),
+        (&["os", "name", "--", "-x", "--"], &["-x", "--"]),
+        (&["os", "name", "5", "--", "x"], &["5", "--", "x"]),
+        (&["os", "--", "name", "a b", ""], &["a b", ""]),
+    ];
+    for (arguments, parameters) in cases {
+        played.run(arguments).is(0, "", "");
+        let parameters = parameters.iter().map(|p| (*p).to_owned()).collect();
+        let os = Os { name: "name".into(), parameters, stream: true, ..Os::default() };
+        assert_eq!(played.seen().last().unwrap().ask, Ask::Os(os));
+    }
+}
+
+#[test]
+fn a_command_reads_our_standard_input_within_bounds() {
+    let played = Played::always(exited(0));
+    let most = "x".repeat(limits::STDIN_BYTES_MAX);
+    for stdin in ["", "a\né\u{0}\n", &most] {
+        played.feed(&["os", "--stdin", "name"], stdin).is(0, "", "");
+        let Ask::Os(os) = played.seen().pop().unwrap().ask else { panic!() };
+        assert!(os.stdin == stdin);
+    }
+    let sent = played.seen().len();
+    let over = format!("{most}x");
+    let message = "standard input is larger than 131072 bytes";
+    played.feed(&["os", "--stdin", "name"], &over).is(125, "", message);
+    // It fits, and its JSON does not.
+    let spelled = "\u{1}".repeat(limits::STDIN_BYTES_MAX);
+    played.feed(&["os", "--stdin", "name"], &spelled).is(125, "", "a daemon takes 262144");
+    assert_eq!(played.seen().len(), sent);
+}
+
+#[test]
+fn the_plain_questions_are_answered_for_people() {
+    let played = Played::new(|request, caller| {
+        let json = match request.ask {
+            Ask::Ping => r#"{"version":"0.1.0","uptime_ms":93784000}"#,
+            Ask::Status => r#"{"requests":{"os":1,"compute":22},"running":3}"#,
+            Ask::List => r#"{"compute":false,"commands":[{"name":"a","parameters":[]}]}"#,
+            _ => r#"{"cancelled":true}"#,
+        };
+        caller.reply(request, value(json));
+        true
+    });
+    played.run(&["ping"]).is(0, "zcmdd 0.1.0, up 1 day 2 h\n", "");
+    let counters = "requests\n  os       1\n  compute  22\nrunning   3\n";
+    played.run(&["status"]).is(0, counters, "");
+    played.run(&["list"]).is(0, "a\n", "");
+    for (text, id) in [("7", Id::Number(7)), ("07", Id::Text("07".into()))] {
+        played.run(&["cancel", text]).is(0, "", "");
+        assert_eq!(played.seen().pop().unwrap().ask, Ask::Cancel { target: id });
+    }
+}
+
+#[test]
+fn replies_to_others_are_passed_over() {
+    let played = Played::new(|request, caller| {
+        caller.reply_to(Some(Id::Number(99)), value("1"));
+        caller.reply_to(Some(Id::Text("99".into())), exited(3));
+        caller.reply(request, value("2"));
+        true
+    });
+    played.run(&["compute", "1+1"]).is(0, "2\n", "");
+    // What a daemon could not read has no id.
+    let played = Played::new(|_, caller| {
+        caller.reply_to(None, Answer::Error(error(Code::Malformed, "bytes", None)));
+        true
+    });
+    played.run(&["compute", "1+1"]).is(125, "", "zcmd: bytes");
+    let played = Played::new(|_, caller| {
+        caller.raw(b"HTTP/1.1 400 Bad Request");
+        true
+    });
+    played.run(&["compute", "1+1"]).is(255, "", "no reply of a daemon");
+}
+
+#[test]
+fn a_wrong_command_line_is_answered_with_one_line_and_125() {
+    let cases: &[(&[&str], &str)] = &[
+        (&[], "what is to be done?"),
+        (&["dance"], "unknown subcommand \"dance\""),
+        (&["--token", "x", "ping"], "--token"),
+        (&["compute"], "an expression is missing"),
+        (&["compute", "--let", "x", "1"], "write NAME=NUMBER"),
+        (&["compute", "--let-columns", "x", "1"], "--let-columns"),
+        (&["os"], "a command is missing"),
+        (&["ping", "--stdin"], "--stdin"),
+        (&["ping", "me"], "one argument too many: \"me\""),
+        (&["cancel"], "an id is missing"),
+        (&["batch", "1+1"], "expressions come from standard input"),
+        (&["batch", "--let-columns", "x"], "needs an expression"),
+        (&["batch", "--token-file", "-"], "both the token and the input"),
+        (&["--timeout", "soon", "ping"], "--timeout soon: expected seconds"),
+        (&["--timeout"], "missing argument"),
+        (&["bench", "--in-flight", "0"], "a number from 1 to 100"),
+    ];
+    let played = Played::silent();
+    for (arguments, message) in cases {
+        played.run(arguments).is(125, "", message);
+    }
+    assert_eq!(played.seen(), []);
+}
+
+#[test]
+fn help_and_version_go_to_standard_output() {
+    let subcommands = "compute os list ping status cancel menu batch bench";
+    for subcommand in subcommands.split(' ') {
+        let run = run(zcmd("none", &[subcommand, "--help"]), "");
+        assert!(run.status == 0 && run.err.is_empty(), "{run:?}");
+        assert!(run.text().contains(&format!("zcmd {subcommand}")), "{run:?}");
+    }
+    run(zcmd("none", &["-V"]), "").is(0, concat!("zcmd ", env!("CARGO_PKG_VERSION"), "\n"), "");
+}
+
+#[test]
+fn a_measurement_has_a_baseline() {
+    let played = Played::always(value("14"));
+    let run = played.run(&["bench", "--requests", "50", "--in-flight", "8"]);
+    assert!(run.status == 0 && run.err.is_empty(), "{run:?}");
+    for part in ["bare echo", "median", "p99", "8 in flight, requests/s", "ratio"] {
+        assert!(run.text().contains(part), "{run:?}");
+    }
+    // The one that found out what the answer is, then one at a time and in flight.
+    assert_eq!(played.seen().len(), 1 + 2 * 50);
+    let limited = error(Code::RateLimited, "too many", None);
+    let limited = Error { retry_after: Some(Duration::from_secs(1)), ..limited };
+    Played::always(Answer::Error(limited)).run(&["bench"]).is(125, "", "MAX_REQUESTS_PER_MINUTE=0");
+}

@@ -1,0 +1,301 @@
+//! A daemon played by a closure, and the client run against it.
+
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use zcmd::port::Stream;
+use zcmd::protocol::reply::{Answer, Code, Error, Ran, Reply};
+use zcmd::protocol::request::{Ask, Id, Request};
+
+/// No test takes longer, or it has failed.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const TOKEN: &str = "the-token";
+
+/// A daemon with a script.
+pub(crate) struct Played {
+    pub(crate) address: String,
+    seen: Arc<Mutex<Vec<Request>>>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Where the script sends its replies.
+pub(crate) struct Caller<'a> {
+    socket: &'a zmq::Socket,
+    envelope: &'a [Vec<u8>],
+}
+
+impl Caller<'_> {
+    pub(crate) fn reply(&self, request: &Request, answer: Answer) {
+        self.raw(&Reply { id: request.id.clone(), answer }.encode());
+    }
+
+    pub(crate) fn reply_to(&self, id: Option<Id>, answer: Answer) {
+        self.raw(&Reply { id, answer }.encode());
+    }
+
+    pub(crate) fn raw(&self, body: &[u8]) {
+        let frames = self.envelope.iter().map(Vec::as_slice).chain([body]);
+        let _ = self.socket.send_multipart(frames, 0);
+    }
+}
+
+impl Played {
+    /// Plays a daemon that hands each request to `script`, until that returns false.
+    pub(crate) fn new(script: impl FnMut(&Request, &Caller<'_>) -> bool + Send + 'static) -> Self {
+        let socket = zmq::Context::new().socket(zmq::ROUTER).unwrap();
+        // A ROUTER drops what is over its mark.
+        socket.set_sndhwm(0).unwrap();
+        socket.bind("tcp://127.0.0.1:*").unwrap();
+        socket.set_linger(1000).unwrap();
+        socket.set_rcvtimeo(20).unwrap();
+        let address = socket.get_last_endpoint().unwrap().unwrap();
+        let (seen, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let thread = {
+            let (seen, stop) = (Arc::clone(&seen), Arc::clone(&stop));
+            std::thread::spawn(move || play(&socket, script, &seen, &stop))
+        };
+        Self { address, seen, stop, thread: Some(thread) }
+    }
+
+    /// A daemon that gives everything the same answer.
+    pub(crate) fn always(answer: Answer) -> Self {
+        Self::new(move |request, caller| {
+            caller.reply(request, answer.clone());
+            true
+        })
+    }
+
+    /// A daemon that never answers.
+    pub(crate) fn silent() -> Self {
+        Self::new(|_, _| true)
+    }
+
+    pub(crate) fn seen(&self) -> Vec<Request> {
+        self.seen.lock().unwrap().clone()
+    }
+
+    /// Waits until as many requests have come.
+    pub(crate) fn wait_for(&self, count: usize) -> Vec<Request> {
+        wait_until("requests", || self.seen.lock().unwrap().len() >= count);
+        self.seen()
+    }
+
+    /// The client, ready to be given its arguments.
+    pub(crate) fn zcmd(&self, arguments: &[&str]) -> Command {
+        zcmd(&self.address, arguments)
+    }
+
+    /// Runs the client to its end with nothing to read.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Run {
+        run(self.zcmd(arguments), "")
+    }
+
+    /// Runs the client to its end with this to read.
+    pub(crate) fn feed(&self, arguments: &[&str], stdin: &str) -> Run {
+        run(self.zcmd(arguments), stdin)
+    }
+}
+
+impl Drop for Played {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        let played = self.thread.take().map(JoinHandle::join);
+        if !std::thread::panicking() {
+            played.unwrap().expect("the script went well");
+        }
+    }
+}
+
+fn play(
+    socket: &zmq::Socket,
+    mut script: impl FnMut(&Request, &Caller<'_>) -> bool,
+    seen: &Mutex<Vec<Request>>,
+    stop: &AtomicBool,
+) {
+    while !stop.load(Ordering::Relaxed) {
+        let Ok(mut frames) = socket.recv_multipart(0) else { continue };
+        let body = frames.pop().unwrap();
+        let request = Request::decode(&body).expect("a good request");
+        assert_eq!(request.token, TOKEN);
+        seen.lock().unwrap().push(request.clone());
+        if !script(&request, &Caller { socket, envelope: &frames }) {
+            return;
+        }
+    }
+}
+
+/// The client with this server and a token, ready to be given its arguments.
+pub(crate) fn zcmd(server: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_zcmd"));
+    command.args(arguments).env_remove("ZCMD_TOKEN_FILE");
+    command.env("ZCMD_SERVER", server).env("ZCMD_TOKEN", TOKEN);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+/// How a client ran.
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) status: i32,
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: String,
+    pub(crate) took: Duration,
+}
+
+impl Run {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.out).unwrap()
+    }
+
+    /// Checks that it ended so, and said no more than one line.
+    #[track_caller]
+    pub(crate) fn is(&self, status: i32, out: &str, err: &str) {
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.text(), out, "{self:?}");
+        match err {
+            "" => assert_eq!(self.err, "", "{self:?}"),
+            _ => assert!(self.err.contains(err) && self.err.lines().count() == 1, "{self:?}"),
+        }
+    }
+}
+
+/// Runs a client to its end.
+pub(crate) fn run(command: Command, stdin: &str) -> Run {
+    let mut client = Client::start(command);
+    let mut input = client.child.stdin.take().unwrap();
+    let stdin = stdin.to_owned();
+    // A client that ends early leaves some of it unread.
+    let writer = std::thread::spawn(move || drop(input.write_all(stdin.as_bytes())));
+    let run = client.end();
+    writer.join().unwrap();
+    run
+}
+
+/// A client that is running.
+pub(crate) struct Client {
+    pub(crate) child: Child,
+    begun: Instant,
+}
+
+impl Client {
+    pub(crate) fn start(mut command: Command) -> Self {
+        Self { child: command.spawn().unwrap(), begun: Instant::now() }
+    }
+
+    /// Ctrl-C.
+    pub(crate) fn interrupt(&self) {
+        let pid = rustix::process::Pid::from_raw(self.child.id().try_into().unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    }
+
+    /// Reads from standard output until `text` has come.
+    pub(crate) fn read_until(&mut self, text: &str) -> String {
+        let mut read = Vec::new();
+        let out = self.child.stdout.as_mut().unwrap();
+        while !String::from_utf8_lossy(&read).ends_with(text) {
+            let mut byte = [0];
+            assert_eq!(out.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&read));
+            read.extend(byte);
+        }
+        String::from_utf8(read).unwrap()
+    }
+
+    /// Waits for its end, reading what it still writes.
+    pub(crate) fn end(mut self) -> Run {
+        let out = self.child.stdout.take().map(reader);
+        let err = self.child.stderr.take().map(reader);
+        let status = self.status();
+        let text = |all: Option<Receiver<Vec<u8>>>| {
+            all.map(|all| all.recv_timeout(PATIENCE).unwrap()).unwrap_or_default()
+        };
+        let (out, err) = (text(out), String::from_utf8(text(err)).unwrap());
+        Run { status, out, err, took: self.begun.elapsed() }
+    }
+
+    /// Waits for its end, reading nothing.
+    pub(crate) fn status(&mut self) -> i32 {
+        let mut ended = None;
+        wait_until("the client's end", || {
+            ended = self.child.try_wait().unwrap();
+            ended.is_some()
+        });
+        let ended = ended.unwrap();
+        ended.code().unwrap_or_else(|| panic!("ended by signal {:?}", ended.signal()))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn reader(mut source: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (send, receive) = channel();
+    std::thread::spawn(move || {
+        let mut all = Vec::new();
+        source.read_to_end(&mut all).unwrap();
+        let _ = send.send(all);
+    });
+    receive
+}
+
+/// Waits for a condition, for a bounded time.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < PATIENCE, "waited too long for {what}");
+        std::thread::yield_now();
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+pub(crate) fn ran(end: Result<i32, &str>, stdout: &[u8], stderr: &[u8]) -> Ran {
+    Ran {
+        end: end.map_err(str::to_owned),
+        stdout: stdout.to_vec(),
+        stderr: stderr.to_vec(),
+        duration: Duration::from_millis(5),
+        truncated: None,
+    }
+}
+
+pub(crate) fn output(bytes: &[u8]) -> Answer {
+    Answer::Output { stream: Stream::Stdout, bytes: bytes.to_vec() }
+}
+
+pub(crate) fn exited(code: i32) -> Answer {
+    Answer::Ran(ran(Ok(code), b"", b""))
+}
+
+pub(crate) fn value(json: &str) -> Answer {
+    Answer::Result(json.to_owned())
+}
+
+/// An error with this message; for a command, with whether it ran.
+pub(crate) fn error(code: Code, message: &str, executed: Option<bool>) -> Error {
+    let message = message.to_owned();
+    Error { code, message, position: None, retry_after: None, executed, ran: None }
+}
+
+pub(crate) fn cancelled(signal: &str) -> Answer {
+    let ran = Some(ran(Err(signal), b"", b""));
+    Answer::Error(Error { ran, ..error(Code::Cancelled, "cancelled", Some(true)) })
+}
+
+/// The id that a `cancel` is about.
+pub(crate) fn target(request: &Request) -> Option<&Id> {
+    match &request.ask {
+        Ask::Cancel { target } => Some(target),
+        _ => None,
+    }
+}
