@@ -148,8 +148,10 @@ impl<'a> Parser<'a> {
         let exponent = self.signed()?;
         self.leave();
         let result = self.charge_power(base, exponent).and_then(|()| base.power(exponent));
-        let value = self.place(result, at, operator_end)?;
-        Ok(self.hold(value))
+        match result {
+            Ok(value) => Ok(self.hold(value)),
+            Err(reason) => Err(self.scanner.fail(reason, at, operator_end)),
+        }
     }
 
     #[inline(always)]
@@ -232,8 +234,9 @@ impl<'a> Parser<'a> {
             loop {
                 let argument = self.sum()?;
                 let argument = self.held(argument);
-                let taken = arguments.take(argument, &mut self.work);
-                self.place(taken, start, end)?;
+                if let Err(reason) = arguments.take(argument, &mut self.work) {
+                    return Err(self.scanner.fail(arguments.named(reason), start, end));
+                }
                 match self.scanner.peek() {
                     b',' => self.scanner.advance(),
                     b')' => break,
@@ -243,9 +246,10 @@ impl<'a> Parser<'a> {
         }
         self.scanner.advance();
         self.leave();
-        let result = arguments.apply(&mut self.work);
-        let value = self.place(result, start, end)?;
-        Ok(self.hold(value))
+        match arguments.apply(&mut self.work) {
+            Ok(value) => Ok(self.hold(value)),
+            Err(reason) => Err(self.scanner.fail(arguments.named(reason), start, end)),
+        }
     }
 
     /// Results go through two places of the parser instead of the return value: a `Value` is
