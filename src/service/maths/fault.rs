@@ -76,8 +76,12 @@ pub(super) struct Fault {
     end: u16,
 }
 
+/// There is a fault, and the scanner keeps it: an error without a weight of its own, because
+/// every step of an evaluation returns one or a number.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Failed;
+
 impl Fault {
-    #[cold]
     pub(super) fn new(reason: Reason, start: usize, end: usize) -> Fault {
         Fault { reason, start: start as u16, end: end as u16 }
     }
@@ -100,7 +104,12 @@ pub struct BadExpression {
 
 impl BadExpression {
     #[cold]
-    pub(super) fn new(fault: Fault, text: &str, variables: &[(&str, Value)]) -> BadExpression {
+    pub(super) fn new(
+        fault: Option<Fault>,
+        text: &str,
+        variables: &[(&str, Value)],
+    ) -> BadExpression {
+        let fault = fault.unwrap_or(Fault::new(Reason::Blank, 0, 0));
         let span = |start: u16, end: u16| {
             text.as_bytes().get(usize::from(start)..usize::from(end)).unwrap_or_default()
         };

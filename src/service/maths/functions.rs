@@ -47,7 +47,7 @@ pub(super) static FUNCTIONS: [Function; 62] = [
         ["acos(x)", "angle whose cosine is x, for x from -1 to 1", "acos(1)", "0"],
         One(libm::acos),
     ),
-    row(["acosh(x)", "inverse of cosh, for x from 1 up", "acosh(1)", "0"], One(libm::acosh)),
+    row(["acosh(x)", "inverse of cosh, for x from 1 up", "acosh(1)", "0"], One(acosh)),
     row(["asin(x)", "angle whose sine is x, for x from -1 to 1", "asin(0)", "0"], One(libm::asin)),
     row(["asinh(x)", "inverse of sinh", "asinh(0)", "0"], One(libm::asinh)),
     row(["atan(x)", "angle whose tangent is x", "4*atan(1)", "3.141592653589793"], One(libm::atan)),
@@ -250,24 +250,12 @@ impl Arguments {
     }
 
     pub(super) fn take(&mut self, argument: Value, work: &mut Work) -> Result<(), Reason> {
-        self.store(argument, work).map_err(|reason| self.named(reason))
-    }
-
-    /// An argument that is outside of a domain is outside of this function's.
-    fn named(&self, reason: Reason) -> Reason {
-        match reason {
-            Reason::Outside => Reason::Domain(&self.function.entry),
-            other => other,
-        }
-    }
-
-    fn store(&mut self, argument: Value, work: &mut Work) -> Result<(), Reason> {
         let [first, second, third] = &mut self.values;
         match (&self.function.body, self.given) {
             (Fold(Some(start), fold), 0) => *first = fold(Integer(*start), argument, work)?,
-            (Mean, 0) | (_, 0) => *first = argument,
-            (Fold(_, fold), _) => *first = fold(*first, argument, work)?,
-            (Mean, _) => *first = first.plus(argument)?,
+            (Fold(_, fold), 1..) => *first = fold(*first, argument, work)?,
+            (Mean, 1..) => *first = first.plus(argument)?,
+            (_, 0) => *first = argument,
             (_, 1) => *second = argument,
             (_, 2) => *third = argument,
             // Too many: only their number matters now.
@@ -277,25 +265,34 @@ impl Arguments {
         Ok(())
     }
 
+    /// An argument that is outside of a domain is outside of this function's.
+    pub(super) fn named(&self, reason: Reason) -> Reason {
+        match reason {
+            Reason::Outside => Reason::Domain(&self.function.entry),
+            other => other,
+        }
+    }
+
+    #[inline(always)]
     pub(super) fn apply(&self, work: &mut Work) -> Outcome {
-        let Arguments { function, values: [x, y, z], given } = *self;
+        let Arguments { function, values: [x, y, z], given } = self;
+        let given = *given;
         if given < function.least || given > function.most {
             return Err(match (function.name, given) {
                 ("log", 1) => Reason::AmbiguousLog,
                 _ => Reason::Arity(&function.entry, given as u16),
             });
         }
-        let outcome = match function.body {
+        match function.body {
             One(of) => real_of(of, x.to_f64()),
             Two(of) => Value::real(of(x.to_f64(), y.to_f64())),
-            Whole(of) => whole_of(of, x),
-            Track(of) => of(x),
-            Pair(of) => of(x, if given == 1 { x } else { y }, work),
-            Triple(of) => of(x, y, z),
-            Fold(..) => Ok(x),
+            Whole(of) => whole_of(of, *x),
+            Track(of) => of(*x),
+            Pair(of) => of(*x, if given == 1 { *x } else { *y }, work),
+            Triple(of) => of(*x, *y, *z),
+            Fold(..) => Ok(*x),
             Mean => x.over(Integer(given as i128)),
-        };
-        outcome.map_err(|reason| self.named(reason))
+        }
     }
 }
 
@@ -466,6 +463,11 @@ fn lgamma(x: Value) -> Outcome {
         Some(..=0) => Err(Reason::Outside),
         _ => real_of(libm::lgamma, x.to_f64()),
     }
+}
+
+fn acosh(x: f64) -> f64 {
+    // libm 0.2.16 gives numbers below -1.
+    if x < 1.0 { f64::NAN } else { libm::acosh(x) }
 }
 
 fn degrees(x: f64) -> f64 {

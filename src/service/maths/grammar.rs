@@ -15,7 +15,7 @@
 
 use super::diagnosis;
 use super::exact::Work;
-use super::fault::{Fault, Reason};
+use super::fault::{Failed, Fault, Reason};
 use super::functions::{self, Function};
 use super::scan::Scanner;
 use super::value::Value;
@@ -29,6 +29,15 @@ pub(super) struct Parser<'a> {
     variables: &'a [(&'a str, Value)],
     levels_left: usize,
     work: Work,
+    integer: i128,
+    real: f64,
+}
+
+/// Where the parser holds the value of the part that it has read last.
+#[derive(Clone, Copy)]
+enum Held {
+    Integer,
+    Real,
 }
 
 impl<'a> Parser<'a> {
@@ -38,59 +47,70 @@ impl<'a> Parser<'a> {
             variables: variables.get(..VARIABLES_MAX).unwrap_or(variables),
             levels_left: EXPRESSION_DEPTH_MAX,
             work: Work::new(),
+            integer: 0,
+            real: 0.0,
         }
     }
 
     /// Evaluates the whole text.
-    pub(super) fn run(&mut self) -> Result<Value, Fault> {
+    pub(super) fn run(&mut self) -> Result<Value, Option<Fault>> {
+        self.whole().map_err(|Failed| self.scanner.fault())
+    }
+
+    fn whole(&mut self) -> Result<Value, Failed> {
         if self.scanner.text().len() > EXPRESSION_BYTES_MAX {
-            return Err(Fault::new(Reason::TooLong, 0, 0));
+            return Err(self.scanner.fail(Reason::TooLong, 0, 0));
         }
         let value = self.sum()?;
-        if self.scanner.is_at_end() { Ok(value) } else { Err(self.stray(None)) }
+        if self.scanner.is_at_end() { Ok(self.held(value)) } else { Err(self.stray(None)) }
     }
 
-    fn sum(&mut self) -> Result<Value, Fault> {
-        let mut left = self.product()?;
+    #[inline(never)]
+    fn sum(&mut self) -> Result<Held, Failed> {
+        let mut left = Value::Integer(0);
+        let mut operator = b'+';
+        let mut at = 0;
         loop {
-            let at = self.scanner.at();
-            let result = match self.scanner.peek() {
-                b'+' => left.plus(self.right_of_sum()?),
-                b'-' => left.minus(self.right_of_sum()?),
-                _ => return Ok(left),
+            let right = self.product()?;
+            let result = match operator {
+                b'+' => left.plus(right),
+                _ => left.minus(right),
             };
-            left = place(result, at, at + 1)?;
+            left = self.place(result, at, at + 1)?;
+            operator = self.scanner.peek();
+            at = self.scanner.at();
+            if !matches!(operator, b'+' | b'-') {
+                return Ok(self.hold(left));
+            }
+            self.scanner.advance();
         }
     }
 
-    #[inline]
-    fn right_of_sum(&mut self) -> Result<Value, Fault> {
-        self.scanner.advance();
-        self.product()
-    }
-
-    #[inline]
-    fn product(&mut self) -> Result<Value, Fault> {
-        let mut left = self.signed()?;
+    #[inline(always)]
+    fn product(&mut self) -> Result<Value, Failed> {
+        let mut left = Value::Integer(1);
+        let mut operator = 0;
+        let mut at = 0;
         loop {
-            let at = self.scanner.at();
-            let operator = self.scanner.peek();
-            if !matches!(operator, b'*' | b'/' | b'%') {
-                return Ok(left);
-            }
-            self.scanner.advance();
             let right = self.signed()?;
             let result = match operator {
+                0 => Ok(right),
                 b'*' => left.times(right),
                 b'/' => self.charge_division(left, right, false).and_then(|()| left.over(right)),
                 _ => self.charge_division(left, right, true).and_then(|()| left.rest(right)),
             };
-            left = place(result, at, at + 1)?;
+            left = self.place(result, at, at + 1)?;
+            operator = self.scanner.peek();
+            at = self.scanner.at();
+            if !matches!(operator, b'*' | b'/' | b'%') {
+                return Ok(left);
+            }
+            self.scanner.advance();
         }
     }
 
-    #[inline]
-    fn signed(&mut self) -> Result<Value, Fault> {
+    #[inline(always)]
+    fn signed(&mut self) -> Result<Value, Failed> {
         let mut negative = false;
         loop {
             match self.scanner.peek() {
@@ -104,8 +124,8 @@ impl<'a> Parser<'a> {
         Ok(if negative { value.negated() } else { value })
     }
 
-    #[inline]
-    fn power(&mut self) -> Result<Value, Fault> {
+    #[inline(always)]
+    fn power(&mut self) -> Result<Value, Failed> {
         let base = self.postfix()?;
         let at = self.scanner.at();
         match self.scanner.peek() {
@@ -113,13 +133,14 @@ impl<'a> Parser<'a> {
             b'*' if self.scanner.peek_second() == b'*' => self.scanner.advance(),
             _ => return Ok(base),
         }
-        self.tower(base, at)
+        let value = self.tower(base, at)?;
+        Ok(self.held(value))
     }
 
     /// The rest of a power, from its operator on. The exponent may be a power itself, so this
     /// recurses, and is not part of the frame of every level.
     #[inline(never)]
-    fn tower(&mut self, base: Value, at: usize) -> Result<Value, Fault> {
+    fn tower(&mut self, base: Value, at: usize) -> Result<Held, Failed> {
         self.scanner.advance();
         let operator_end =
             at + if self.scanner.text().as_bytes().get(at) == Some(&b'*') { 2 } else { 1 };
@@ -127,31 +148,47 @@ impl<'a> Parser<'a> {
         let exponent = self.signed()?;
         self.leave();
         let result = self.charge_power(base, exponent).and_then(|()| base.power(exponent));
-        place(result, at, operator_end)
+        match result {
+            Ok(value) => Ok(self.hold(value)),
+            Err(reason) => Err(self.scanner.fail(reason, at, operator_end)),
+        }
     }
 
-    #[inline]
-    fn postfix(&mut self) -> Result<Value, Fault> {
-        let mut value = self.primary()?;
+    #[inline(always)]
+    fn postfix(&mut self) -> Result<Value, Failed> {
+        let value = self.primary()?;
+        if self.scanner.peek() != b'!' {
+            return Ok(value);
+        }
+        let value = self.factorials(value)?;
+        Ok(self.held(value))
+    }
+
+    #[inline(never)]
+    fn factorials(&mut self, mut value: Value) -> Result<Held, Failed> {
         while self.scanner.peek() == b'!' {
             let at = self.scanner.at();
-            value = place(value.factorial(), at, at + 1)?;
+            value = self.place(value.factorial(), at, at + 1)?;
             self.scanner.advance();
         }
-        Ok(value)
+        Ok(self.hold(value))
     }
 
-    #[inline]
-    fn primary(&mut self) -> Result<Value, Fault> {
+    #[inline(always)]
+    fn primary(&mut self) -> Result<Value, Failed> {
         match self.scanner.peek() {
             b'0'..=b'9' | b'.' => self.scanner.number(&mut self.work),
             b'(' => self.group(),
-            b'a'..=b'z' | b'A'..=b'Z' | b'_' => self.name(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
+                let value = self.name()?;
+                Ok(self.held(value))
+            }
             _ => Err(self.missing()),
         }
     }
 
-    fn group(&mut self) -> Result<Value, Fault> {
+    #[inline(always)]
+    fn group(&mut self) -> Result<Value, Failed> {
         let open = self.scanner.at();
         self.enter(open)?;
         self.scanner.advance();
@@ -161,11 +198,11 @@ impl<'a> Parser<'a> {
         }
         self.scanner.advance();
         self.leave();
-        Ok(value)
+        Ok(self.held(value))
     }
 
     #[inline(never)]
-    fn name(&mut self) -> Result<Value, Fault> {
+    fn name(&mut self) -> Result<Held, Failed> {
         let start = self.scanner.at();
         let name = self.scanner.name();
         let called = self.scanner.peek() == b'(';
@@ -173,8 +210,8 @@ impl<'a> Parser<'a> {
             return self.call(function, start);
         }
         match functions::constant(name).or_else(|| self.variable(name)) {
-            Some(value) => Ok(value),
-            None => Err(diagnosis::unknown(name, start, called)),
+            Some(value) => Ok(self.hold(value)),
+            None => Err(self.scanner.keep(diagnosis::unknown(name, start, called))),
         }
     }
 
@@ -185,17 +222,21 @@ impl<'a> Parser<'a> {
     }
 
     /// A call, from its parenthesis on.
-    fn call(&mut self, function: &'static Function, start: usize) -> Result<Value, Fault> {
+    fn call(&mut self, function: &'static Function, start: usize) -> Result<Held, Failed> {
         let end = start + function.entry.name().len();
         let open = self.scanner.at();
         self.enter(open)?;
-        place(self.work.charge(CALL), start, end)?;
+        let charged = self.work.charge(CALL);
+        self.place(charged, start, end)?;
         self.scanner.advance();
         let mut arguments = functions::Arguments::new(function);
         if self.scanner.peek() != b')' {
             loop {
                 let argument = self.sum()?;
-                place(arguments.take(argument, &mut self.work), start, end)?;
+                let argument = self.held(argument);
+                if let Err(reason) = arguments.take(argument, &mut self.work) {
+                    return Err(self.scanner.fail(arguments.named(reason), start, end));
+                }
                 match self.scanner.peek() {
                     b',' => self.scanner.advance(),
                     b')' => break,
@@ -205,13 +246,40 @@ impl<'a> Parser<'a> {
         }
         self.scanner.advance();
         self.leave();
-        place(arguments.apply(&mut self.work), start, end)
+        match arguments.apply(&mut self.work) {
+            Ok(value) => Ok(self.hold(value)),
+            Err(reason) => Err(self.scanner.fail(arguments.named(reason), start, end)),
+        }
     }
 
-    fn enter(&mut self, at: usize) -> Result<(), Fault> {
+    /// Results go through two places of the parser instead of the return value: a `Value` is
+    /// too large for registers, and copying one costs more than the rest of a level.
+    #[inline(always)]
+    fn hold(&mut self, value: Value) -> Held {
+        match value {
+            Value::Integer(number) => {
+                self.integer = number;
+                Held::Integer
+            }
+            Value::Real(x) => {
+                self.real = x;
+                Held::Real
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn held(&self, held: Held) -> Value {
+        match held {
+            Held::Integer => Value::Integer(self.integer),
+            Held::Real => Value::Real(self.real),
+        }
+    }
+
+    fn enter(&mut self, at: usize) -> Result<(), Failed> {
         match self.levels_left.checked_sub(1) {
             Some(left) => self.levels_left = left,
-            None => return Err(Fault::new(Reason::TooDeep, at, at + 1)),
+            None => return Err(self.scanner.fail(Reason::TooDeep, at, at + 1)),
         }
         Ok(())
     }
@@ -241,18 +309,25 @@ impl<'a> Parser<'a> {
     }
 
     #[cold]
-    fn missing(&self) -> Fault {
-        diagnosis::missing(self.scanner.text(), self.scanner.at())
+    fn missing(&mut self) -> Failed {
+        let fault = diagnosis::missing(self.scanner.text(), self.scanner.at());
+        self.scanner.keep(fault)
     }
 
     #[cold]
-    fn stray(&self, open: Option<usize>) -> Fault {
-        diagnosis::stray(self.scanner.text(), self.scanner.at(), open)
+    fn stray(&mut self, open: Option<usize>) -> Failed {
+        let fault = diagnosis::stray(self.scanner.text(), self.scanner.at(), open);
+        self.scanner.keep(fault)
     }
-}
 
-/// Says where in the text a reason lies.
-#[inline]
-fn place<T>(result: Result<T, Reason>, start: usize, end: usize) -> Result<T, Fault> {
-    result.map_err(|reason| Fault::new(reason, start, end))
+    /// Says where in the text a reason lies.
+    #[inline(always)]
+    fn place<T>(
+        &mut self,
+        result: Result<T, Reason>,
+        start: usize,
+        end: usize,
+    ) -> Result<T, Failed> {
+        result.map_err(|reason| self.scanner.fail(reason, start, end))
+    }
 }

@@ -38,9 +38,8 @@ use crate::limits::NAME_BYTES_MAX;
 ///
 /// Whatever has no finite value: see the messages of [`BadExpression`].
 pub fn evaluate(expression: &str, variables: &[(&str, Value)]) -> Result<Value, BadExpression> {
-    grammar::Parser::new(expression, variables)
-        .run()
-        .map_err(|fault| BadExpression::new(fault, expression, variables))
+    let mut parser = grammar::Parser::new(expression, variables);
+    parser.run().map_err(|fault| BadExpression::new(fault, expression, variables))
 }
 
 /// Reads a JSON number (RFC 8259, section 6): exact if it is whole and fits 128 bits, otherwise

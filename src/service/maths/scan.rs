@@ -5,7 +5,7 @@
 //! Leaves out: what the numbers and names mean (grammar.rs).
 
 use super::exact::Work;
-use super::fault::{Fault, Reason};
+use super::fault::{Failed, Fault, Reason};
 use super::value::Value;
 
 /// The text and the place that has been reached in it.
@@ -14,6 +14,7 @@ use super::value::Value;
 pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    fault: Option<Fault>,
 }
 
 /// Digits that a `u64` can always hold.
@@ -31,19 +32,19 @@ const POWERS_OF_TEN: [f64; 23] = [
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Scanner<'a> {
-        let mut scanner = Scanner { text, at: 0 };
+        let mut scanner = Scanner { text, at: 0, fault: None };
         scanner.skip_blanks();
         scanner
     }
 
     /// The byte at the place; 0 at the end. A 0 in the text is nobody's operator either.
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
     /// The byte after that.
-    #[inline]
+    #[inline(always)]
     pub(super) fn peek_second(&self) -> u8 {
         self.text.as_bytes().get(self.at + 1).copied().unwrap_or(0)
     }
@@ -56,18 +57,35 @@ impl<'a> Scanner<'a> {
         self.at
     }
 
+    /// Keeps what is wrong.
+    #[cold]
+    pub(super) fn fail(&mut self, reason: Reason, start: usize, end: usize) -> Failed {
+        self.keep(Fault::new(reason, start, end))
+    }
+
+    #[cold]
+    pub(super) fn keep(&mut self, fault: Fault) -> Failed {
+        self.fault = Some(fault);
+        Failed
+    }
+
+    /// What is wrong, after a failure.
+    pub(super) fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
     pub(super) fn text(&self) -> &'a str {
         self.text
     }
 
     /// Steps over one byte and the blanks after it.
-    #[inline]
+    #[inline(always)]
     pub(super) fn advance(&mut self) {
         self.at += 1;
         self.skip_blanks();
     }
 
-    #[inline]
+    #[inline(always)]
     fn skip_blanks(&mut self) {
         while matches!(self.peek(), b' ' | b'\t' | b'\n' | b'\r') {
             self.at += 1;
@@ -75,7 +93,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A name, at whose first letter the place is.
-    #[inline]
+    #[inline(always)]
     pub(super) fn name(&mut self) -> &'a [u8] {
         let start = self.at;
         while is_name_byte(self.peek()) {
@@ -87,24 +105,27 @@ impl<'a> Scanner<'a> {
     }
 
     /// A number, at whose first digit or point the place is.
-    #[inline]
-    pub(super) fn number(&mut self, work: &mut Work) -> Result<Value, Fault> {
+    #[inline(always)]
+    pub(super) fn number(&mut self, work: &mut Work) -> Result<Value, Failed> {
         let start = self.at;
         let mantissa = self.digits(0);
         let value = match self.peek() {
-            b'.' | b'e' | b'E' => self.fraction(start, mantissa, work)?,
+            b'.' | b'e' | b'E' => Value::Real(self.fraction(start, mantissa, work)?),
             b'x' | b'X' | b'b' | b'B' | b'o' | b'O' if self.is_lone_zero(start) => {
-                self.other_radix(start)?
+                Value::Integer(self.other_radix(start)?)
             }
             _ if self.at - start <= DIGITS_MAX => Value::Integer(i128::from(mantissa)),
-            _ => self.long_integer(start, work)?,
+            _ => match self.long_integer(start) {
+                Some(number) => Value::Integer(number),
+                None => Value::Real(self.rounded(start, self.at - start, 0, work)?),
+            },
         };
         self.skip_blanks();
         Ok(value)
     }
 
     /// Appends digits to a mantissa, which is only right if there are at most `DIGITS_MAX`.
-    #[inline]
+    #[inline(always)]
     fn digits(&mut self, mut mantissa: u64) -> u64 {
         loop {
             let digit = self.peek().wrapping_sub(b'0');
@@ -117,12 +138,13 @@ impl<'a> Scanner<'a> {
     }
 
     /// The rest of a number with a point or an exponent: a double.
+    #[inline(always)]
     fn fraction(
         &mut self,
         start: usize,
         mut mantissa: u64,
         work: &mut Work,
-    ) -> Result<Value, Fault> {
+    ) -> Result<f64, Failed> {
         let mut count = self.at - start;
         let mut scale = 0_i32;
         if self.peek() == b'.' {
@@ -132,7 +154,7 @@ impl<'a> Scanner<'a> {
             count += self.at - point;
             scale = -((self.at - point) as i32);
             if count == 0 {
-                return Err(Fault::new(Reason::LonelyPoint, start, self.at));
+                return Err(self.fail(Reason::LonelyPoint, start, self.at));
             }
         }
         if matches!(self.peek(), b'e' | b'E') {
@@ -142,14 +164,14 @@ impl<'a> Scanner<'a> {
         match power {
             Some(power) if count <= DIGITS_MAX && mantissa <= MANTISSA_MAX => {
                 let mantissa = mantissa as f64;
-                Ok(Value::Real(if scale < 0 { mantissa / power } else { mantissa * power }))
+                Ok(if scale < 0 { mantissa / power } else { mantissa * power })
             }
             _ => self.rounded(start, count, scale, work),
         }
     }
 
     /// What follows the digits: `e`, perhaps a sign, at least one digit.
-    fn exponent(&mut self, start: usize) -> Result<i32, Fault> {
+    fn exponent(&mut self, start: usize) -> Result<i32, Failed> {
         self.at += 1;
         let negative = self.peek() == b'-';
         if negative || self.peek() == b'+' {
@@ -163,7 +185,7 @@ impl<'a> Scanner<'a> {
             self.at += 1;
         }
         if self.at == first {
-            return Err(Fault::new(Reason::Exponent, start, self.at));
+            return Err(self.fail(Reason::Exponent, start, self.at));
         }
         Ok(if negative { -exponent } else { exponent })
     }
@@ -179,24 +201,23 @@ impl<'a> Scanner<'a> {
         count: usize,
         scale: i32,
         work: &mut Work,
-    ) -> Result<Value, Fault> {
-        let fault = |reason| Fault::new(reason, start, self.at);
+    ) -> Result<f64, Failed> {
         if count > DIGITS_MAX {
             let distance = (count as i32 + scale).unsigned_abs().min(400);
             work.charge(100 + 25 * distance + distance * count.min(800) as u32 / 16)
-                .map_err(fault)?;
+                .map_err(|reason| self.fail(reason, start, self.at))?;
         }
         let number = self.text.get(start..self.at).and_then(|text| text.parse().ok());
-        Value::real(number.unwrap_or(f64::INFINITY)).map_err(|_| fault(Reason::NumberTooLarge))
+        match number {
+            Some(number) if f64::is_finite(number) => Ok(number),
+            _ => Err(self.fail(Reason::NumberTooLarge, start, self.at)),
+        }
     }
 
     /// A whole number of 20 digits or more: exact if it fits.
     #[cold]
-    fn long_integer(&mut self, start: usize, work: &mut Work) -> Result<Value, Fault> {
-        match self.text.get(start..self.at).and_then(|text| text.parse().ok()) {
-            Some(number) => Ok(Value::Integer(number)),
-            None => self.rounded(start, self.at - start, 0, work),
-        }
+    fn long_integer(&self, start: usize) -> Option<i128> {
+        self.text.get(start..self.at)?.parse().ok()
     }
 
     fn is_lone_zero(&self, start: usize) -> bool {
@@ -205,29 +226,30 @@ impl<'a> Scanner<'a> {
 
     /// The rest of `0x1F` or `0b101`.
     #[cold]
-    fn other_radix(&mut self, start: usize) -> Result<Value, Fault> {
+    fn other_radix(&mut self, start: usize) -> Result<i128, Failed> {
         let radix = match self.peek() {
             b'x' | b'X' => 16,
             b'b' | b'B' => 2,
-            _ => return Err(Fault::new(Reason::Octal, start, self.at + 1)),
+            _ => return Err(self.fail(Reason::Octal, start, self.at + 1)),
         };
         self.at += 1;
         let first = self.at;
         let mut value = 0_i128;
         while is_name_byte(self.peek()) || self.peek() == b'.' {
             let Some(digit) = char::from(self.peek()).to_digit(radix) else {
-                return Err(Fault::new(Reason::RadixDigit(radix), self.at, self.at + 1));
+                return Err(self.fail(Reason::RadixDigit(radix), self.at, self.at + 1));
             };
-            value = value
-                .checked_mul(i128::from(radix))
-                .and_then(|value| value.checked_add(i128::from(digit)))
-                .ok_or_else(|| Fault::new(Reason::RadixTooLong, start, first))?;
+            let longer = value.checked_mul(i128::from(radix));
+            let Some(longer) = longer.and_then(|value| value.checked_add(i128::from(digit))) else {
+                return Err(self.fail(Reason::RadixTooLong, start, first));
+            };
+            value = longer;
             self.at += 1;
         }
         if self.at == first {
-            return Err(Fault::new(Reason::RadixDigit(radix), self.at, self.at));
+            return Err(self.fail(Reason::RadixDigit(radix), self.at, self.at));
         }
-        Ok(Value::Integer(value))
+        Ok(value)
     }
 }
 

@@ -48,9 +48,14 @@ impl Value {
     }
 
     /// The nearest double.
+    #[inline(always)]
     pub(super) fn to_f64(self) -> f64 {
         match self {
-            Integer(number) => number as f64,
+            Integer(number) => match i64::try_from(number) {
+                // The processor converts these by itself.
+                Ok(small) => small as f64,
+                Err(_) => number as f64,
+            },
             Real(x) => x,
         }
     }
@@ -64,7 +69,7 @@ impl Value {
     }
 
     /// `self + other`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn plus(self, other: Value) -> Outcome {
         match (self, other) {
             (Integer(a), Integer(b)) => match a.checked_add(b) {
@@ -76,7 +81,7 @@ impl Value {
     }
 
     /// `self - other`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn minus(self, other: Value) -> Outcome {
         match (self, other) {
             (Integer(a), Integer(b)) => match a.checked_sub(b) {
@@ -89,9 +94,10 @@ impl Value {
     }
 
     /// `self * other`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn times(self, other: Value) -> Outcome {
         match (self, other) {
+            (Integer(a), Integer(b)) if are_small(a, b) => Ok(Integer(a * b)),
             (Integer(a), Integer(b)) => match a.checked_mul(b) {
                 Some(product) => Ok(Integer(product)),
                 None => Ok(Real(exact::product(a, b))),
@@ -101,7 +107,7 @@ impl Value {
     }
 
     /// `self / other`: exact when it divides, a double otherwise.
-    #[inline]
+    #[inline(always)]
     pub(super) fn over(self, other: Value) -> Outcome {
         match (self, other) {
             (_, Integer(0) | Real(0.0)) => Err(Reason::DivisionByZero),
@@ -113,7 +119,10 @@ impl Value {
                     Ok(Real(small as f64 / divisor as f64))
                 }
             }
-            (Integer(a), Integer(b)) => Ok(divided(a, b)),
+            (Integer(a), Integer(b)) => Ok(match divided(a, b) {
+                Ok(whole) => Integer(whole),
+                Err(rounded) => Real(rounded),
+            }),
             _ => Value::real(self.to_f64() / other.to_f64()),
         }
     }
@@ -131,7 +140,7 @@ impl Value {
     }
 
     /// `-self`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn negated(self) -> Value {
         match self {
             Integer(number) => match number.checked_neg() {
@@ -181,18 +190,22 @@ impl Value {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn are_small(a: i128, b: i128) -> bool {
     (a.unsigned_abs() | b.unsigned_abs()) < DOUBLE_EXACT_MAX
 }
 
-fn divided(a: i128, b: i128) -> Value {
-    let negative = (a < 0) != (b < 0);
-    let (a, b) = (a.unsigned_abs(), b.unsigned_abs());
-    if a % b == 0 {
-        Value::whole(negative, a / b)
-    } else {
-        Real(exact::signed(negative, exact::quotient(a, b)))
+/// A whole quotient, or else the rounded one.
+#[inline(never)]
+fn divided(a: i128, b: i128) -> Result<i128, f64> {
+    match a.checked_rem(b) {
+        Some(0) => Ok(a / b),
+        // Only -2^127 / -1 overflows.
+        None => Err(exact::two_to(127)),
+        Some(_) => {
+            let magnitude = exact::quotient(a.unsigned_abs(), b.unsigned_abs());
+            Err(exact::signed((a < 0) != (b < 0), magnitude))
+        }
     }
 }
 
