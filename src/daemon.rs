@@ -21,7 +21,8 @@ use crate::system::signals::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, Signals};
 use crate::system::{clock, files};
 
 /// How the daemon reads the files that its settings name.
-pub const FILES: Files = Files { text: files::read, secret: files::read_secret };
+pub const FILES: Files =
+    Files { text: files::read, secret: files::read_secret, program: files::check_program };
 
 /// The daemon, started.
 #[derive(Debug)]

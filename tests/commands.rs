@@ -200,7 +200,7 @@ fn cancel_ends_a_running_command_by_its_id() {
 fn a_launch_that_fails_at_any_step_is_not_started_and_told_to_the_log() {
     let house = House::new(json!({
         "program": {"run": ["/nonexistent/program"]},
-        "folder": {"run": ["/tmp"]},
+        "folder": {"run": ["/usr"]},
         "cwd": {"run": ["/bin/true"], "cwd": "/nonexistent"},
         "user": {"run": ["/bin/true"], "user": "no-such-user"},
         "group": {"run": ["/bin/true"], "group": "no-such-group"},

@@ -458,7 +458,17 @@ fn check_shows_and_explain_tells_what_would_run() {
     };
     let (status, text) = explain(&["os:say", "say", "x"]);
     assert_eq!(status, Some(0));
-    assert!(text.starts_with("argv: [\"/bin/echo\",\"x\"]\nuser: root\n"), "{text}");
+    let permit: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(permit["argv"], json!(["/bin/echo", "x"]));
+    assert_eq!((&permit["rule"], &permit["user"]), (&json!("os:say"), &json!("root")));
+    let wire = |parameter: &str| {
+        house.ask(json!({"command_type": "os", "command_name": "say", "parameters": [parameter],
+                         "explain": true}))
+    };
+    assert_eq!(wire("x")["result"]["argv"], permit["argv"]);
+    assert_eq!(wire("x")["result"]["rule"], "os:*");
+    assert_eq!(code(&wire("-x")), "bad_parameter");
+    assert_eq!(house.logged("command_accepted").len(), 0, "nothing was run");
     let cases = [
         (&["compute", "say", "x"][..], "forbidden: "),
         (&["os:*", "say", "-x"], "bad_parameter: parameter a"),

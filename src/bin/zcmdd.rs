@@ -199,7 +199,8 @@ fn explain(scope: String, os: &Os) -> ExitCode {
     };
     match rules.commands.permit(&caller, &settings.commands, os) {
         Ok(permit) => {
-            let _ = print(&format!("{permit}"));
+            let text = serde_json::to_string_pretty(&permit).unwrap_or_default();
+            let _ = print(&format!("{text}\n"));
             ExitCode::SUCCESS
         }
         Err(refusal) => {

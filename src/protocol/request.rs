@@ -69,6 +69,8 @@ pub struct Os {
     pub timeout: Option<Duration>,
     /// Whether its output is sent while it runs.
     pub stream: bool,
+    /// Whether to tell what would run, and run nothing.
+    pub explain: bool,
 }
 
 /// A body that is no request. What could be read of it serves the reply.
@@ -141,7 +143,7 @@ fn decode(object: &Object<'_>) -> Result<Request, Refused> {
     let kind = named("command_type", kind.string())?;
     let (known, ask): (&[&str], Decode) = match kind.as_ref() {
         "compute" => (&["expression", "variables"], compute),
-        "os" => (&["command_name", "parameters", "stdin", "timeout_ms", "stream"], os),
+        "os" => (&["command_name", "parameters", "stdin", "timeout_ms", "stream", "explain"], os),
         "list" => (&[], |_| Ok(Ask::List)),
         "status" => (&[], |_| Ok(Ask::Status)),
         "ping" => (&[], |_| Ok(Ask::Ping)),
@@ -202,8 +204,10 @@ fn os(object: &Object<'_>) -> Result<Ask, Refused> {
         }
         os.timeout = Some(Duration::from_millis(milliseconds.into()));
     }
-    if let Some(json) = object.get("stream") {
-        os.stream = named("stream", json.boolean())?;
+    for (name, flag) in [("stream", &mut os.stream), ("explain", &mut os.explain)] {
+        if let Some(json) = object.get(name) {
+            *flag = named(name, json.boolean())?;
+        }
     }
     Ok(Ask::Os(os))
 }
@@ -290,8 +294,10 @@ impl Serialize for Request {
                 if let Some(timeout) = os.timeout {
                     out.serialize_entry("timeout_ms", &timeout.as_millis())?;
                 }
-                if os.stream {
-                    out.serialize_entry("stream", &true)?;
+                for (name, flag) in [("stream", os.stream), ("explain", os.explain)] {
+                    if flag {
+                        out.serialize_entry(name, &true)?;
+                    }
                 }
             }
             Ask::Cancel { target } => out.serialize_entry("target", target)?,
@@ -325,6 +331,7 @@ mod tests {
             stdin: "x\n".into(),
             timeout: Some(Duration::from_millis(1500)),
             stream: true,
+            explain: true,
         };
         let asks = [
             Ask::Compute { expression: "x+1".into(), variables: vec![("x".into(), "1e3".into())] },

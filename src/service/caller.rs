@@ -107,12 +107,18 @@ impl Caller {
         self.token_id.as_deref()
     }
 
-    /// Whether the token reaches this: its words are separated by blanks (RFC 8693, 4.2).
+    /// Whether the token reaches this.
     pub fn may(&self, scope: Scope<'_>) -> bool {
-        self.scope.split(' ').any(|word| match (scope, word.strip_prefix("os:")) {
+        self.rule(scope).is_some()
+    }
+
+    /// The word of the token's scope that reaches this: the words are separated by blanks
+    /// (RFC 8693, 4.2).
+    pub fn rule(&self, scope: Scope<'_>) -> Option<&str> {
+        self.scope.split(' ').find(|word| match (scope, word.strip_prefix("os:")) {
             (Scope::Os(name), Some(allowed)) => allowed == "*" || allowed == name,
-            (Scope::Compute, None) => word == "compute",
-            (Scope::Status, None) => word == "status",
+            (Scope::Compute, None) => *word == "compute",
+            (Scope::Status, None) => *word == "status",
             _ => false,
         })
     }

@@ -11,7 +11,6 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::port::{Invocation, Resources};
-use crate::protocol::encode;
 use crate::protocol::request::Os;
 use crate::service::caller::{Caller, Scope};
 use crate::service::parameter::{Kind, Parameter};
@@ -69,22 +68,27 @@ pub struct Permit {
     /// Bytes that are kept of each of its streams.
     pub output_bytes_max: usize,
     /// How many of its name may run at the same time.
-    pub at_most: usize,
+    pub at_most: Option<usize>,
+    /// The word of the token's scope that permits it.
+    pub rule: String,
 }
 
-impl std::fmt::Display for Permit {
-    /// What would run, one property a line, for people; the arguments as JSON, so that their ends
-    /// are seen.
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Invocation { directory, user, group, resources, .. } = &self.invocation;
-        writeln!(out, "argv: {}", String::from_utf8_lossy(&encode(&self.shown)))?;
-        writeln!(out, "user: {}", user.as_deref().unwrap_or("(the daemon's)"))?;
-        writeln!(out, "group: {}", group.as_deref().unwrap_or("(the user's)"))?;
-        writeln!(out, "cwd: {directory}")?;
-        writeln!(out, "timeout_seconds: {}", self.timeout.as_secs_f64())?;
-        writeln!(out, "grace_seconds: {}", self.grace.as_secs_f64())?;
-        writeln!(out, "output_bytes_max: {}", self.output_bytes_max)?;
+impl Serialize for Permit {
+    /// What would run, as what and within which limits; secrets masked.
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let Invocation { directory, user, group, resources, leave_children, .. } = &self.invocation;
+        let mut out = out.serialize_map(None)?;
+        out.serialize_entry("argv", &self.shown)?;
+        out.serialize_entry("rule", &self.rule)?;
+        for (name, account) in [("user", user), ("group", group)] {
+            account.iter().try_for_each(|account| out.serialize_entry(name, account))?;
+        }
+        out.serialize_entry("cwd", directory)?;
+        out.serialize_entry("timeout_ms", &self.timeout.as_millis())?;
+        out.serialize_entry("grace_ms", &self.grace.as_millis())?;
         let limits = [
+            ("output_bytes_max", Some(self.output_bytes_max as u64)),
+            ("at_most", self.at_most.map(|count| count as u64)),
             ("memory_bytes_max", resources.memory_bytes_max),
             ("cpu_seconds_max", resources.cpu_seconds_max),
             ("open_files_max", resources.open_files_max),
@@ -92,9 +96,12 @@ impl std::fmt::Display for Permit {
             ("file_bytes_max", resources.file_bytes_max),
         ];
         for (name, limit) in limits {
-            limit.map_or(Ok(()), |limit| writeln!(out, "{name}: {limit}"))?;
+            limit.iter().try_for_each(|limit| out.serialize_entry(name, limit))?;
         }
-        Ok(())
+        if *leave_children {
+            out.serialize_entry("leave_children", &true)?;
+        }
+        out.end()
     }
 }
 
@@ -110,9 +117,7 @@ impl Commands {
         os: &Os,
     ) -> Result<Permit, Refusal> {
         let scope = Scope::Os(&os.name);
-        if !caller.may(scope) {
-            return Err(Refusal::Forbidden(scope.to_string()));
-        }
+        let rule = caller.rule(scope).ok_or_else(|| Refusal::Forbidden(scope.to_string()))?;
         let command =
             self.0.get(&os.name).ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
         let values = command.values(&os.parameters).map_err(Refusal::BadParameter)?;
@@ -137,7 +142,8 @@ impl Commands {
             timeout: os.timeout.map_or(own, |asked| asked.min(own)),
             grace: command.grace,
             output_bytes_max: command.output_bytes_max.unwrap_or(limits.output_bytes_max),
-            at_most: command.at_most.unwrap_or(usize::MAX),
+            at_most: command.at_most,
+            rule: rule.to_owned(),
         })
     }
 
@@ -165,7 +171,7 @@ impl Command {
             let mine: Vec<&String> = given.by_ref().take(parameter.repeat).collect();
             let accepted = match (mine.is_empty(), &parameter.default) {
                 (true, Some(default)) => vec![parameter.accept(default)?],
-                (true, None) => return Err(format!("parameter {} is missing", parameter.name)),
+                (true, None) => return Err(parameter.missing()),
                 _ => mine.into_iter().map(|v| parameter.accept(v)).collect::<Result<_, _>>()?,
             };
             values.push(accepted);
@@ -364,7 +370,7 @@ mod tests {
                 "os:*",
                 "login",
                 &["x", "--config=/etc/shadow"],
-                "parameter user: must be a value that",
+                "parameter user: must not begin with -",
             ),
         ];
         for (scope, name, parameters, wanted) in cases {

@@ -342,7 +342,8 @@ impl<'a> Tally<'a> {
     /// Whether the limits on its subject and on its command let one more run.
     fn fits(&self, limits: &CommandLimits, order: &Order) -> bool {
         let same = self.commands.get(order.command.as_str()).copied().unwrap_or(0);
-        self.of_subject(&order.subject) < limits.per_subject_max && same < order.permit.at_most
+        self.of_subject(&order.subject) < limits.per_subject_max
+            && order.permit.at_most.is_none_or(|at_most| same < at_most)
     }
 }
 

@@ -192,7 +192,7 @@ impl Service {
                 }
                 compute(&expression, &variables).map(Some)
             }
-            Ask::Os(os) => self.open(now, caller, origin.clone(), os, out).map(|()| None),
+            Ask::Os(os) => self.open(now, caller, origin.clone(), os, out),
             Ask::List => Ok(Some(self.list(caller))),
             Ask::Status => self.status(now, caller).map(Some),
             Ask::Ping => Ok(Some(ping(now))),
@@ -207,8 +207,11 @@ impl Service {
         origin: Origin,
         os: Os,
         out: &mut Vec<Action>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<Answer>, Refusal> {
         let permit = self.rules.commands.permit(caller, &self.settings.commands, &os)?;
+        if os.explain {
+            return Ok(Some(result(&permit)));
+        }
         let mut audit = audit(&origin, Some(caller));
         audit.push(("command", os.name.clone().into()));
         audit.push(("argv", Field::List(permit.shown.clone())));
@@ -225,7 +228,7 @@ impl Service {
         };
         self.jobs.open(now.uptime, order, out)?;
         self.log(Level::Info, "command_accepted", audit, out);
-        Ok(())
+        Ok(None)
     }
 
     fn cancel(

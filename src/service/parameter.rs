@@ -138,20 +138,23 @@ impl Kind {
 }
 
 impl Parameter {
+    /// What to say when there is no value.
+    pub fn missing(&self) -> String {
+        format!("parameter {} is missing; it is {}", self.name, self.kind.rule())
+    }
+
     /// Checks a value and gives what stands for it in an argument.
     ///
     /// # Errors
     /// The rule that the value breaks. The value is not repeated: it may be a secret.
     pub fn accept(&self, value: &str) -> Result<String, String> {
-        let refused = |rule: &str| Err(format!("parameter {}: must be {rule}", self.name));
+        let rule = self.kind.rule();
         if value.starts_with('-') && !self.dash && !self.kind.negative() {
-            return refused("a value that does not begin with -");
+            return Err(format!("parameter {}: must not begin with -; it is {rule}", self.name));
         }
-        if value.len() > limits::PARAMETER_BYTES_MAX || value.contains('\0') {
-            return refused("without NUL and not so long");
-        }
-        if !self.kind.matches(value) {
-            return refused(&self.kind.rule());
+        let fits = value.len() <= limits::PARAMETER_BYTES_MAX && !value.contains('\0');
+        if !fits || !self.kind.matches(value) {
+            return Err(format!("parameter {}: must be {rule}", self.name));
         }
         Ok(match &self.kind {
             Kind::Path { under } => beneath(under, value).unwrap_or_default(),
@@ -247,7 +250,7 @@ mod tests {
             }
             for value in *bad {
                 let message = parameter.accept(value).expect_err(value);
-                assert!(message.starts_with("parameter p: must be "), "{message}");
+                assert!(message.starts_with("parameter p: must "), "{message}");
                 assert!(value.len() < 6 || !message.contains(value), "{message}");
             }
         }

@@ -21,14 +21,16 @@ pub struct Rules {
     pub commands: Commands,
 }
 
-/// How files are read: `text` any file, `secret` one that is closed to others; by path and
-/// greatest size in bytes.
+/// How files are looked at, by path; those that are read, up to a greatest size in bytes.
 #[derive(Clone, Copy)]
 pub struct Files {
     /// Reads any file.
     pub text: fn(&str, usize) -> Result<String, String>,
     /// Reads a file that must be closed to others.
     pub secret: fn(&str, usize) -> Result<String, String>,
+    /// Checks that nobody but root and this user can change a program. One that is not there is
+    /// none of its faults.
+    pub program: fn(&str) -> Result<(), String>,
 }
 
 impl std::fmt::Debug for Files {
@@ -50,7 +52,12 @@ impl Rules {
         });
         let commands = optional("COMMANDS_FILE", &settings.commands_file, |path| {
             let text = (files.text)(path, limits::COMMANDS_FILE_BYTES_MAX);
-            text.map_err(|fault| vec![fault]).and_then(|text| Commands::parse(&text))
+            let commands = Commands::parse(&text.map_err(|fault| vec![fault])?)?;
+            let faults = commands.programs().filter_map(|(name, program)| {
+                (files.program)(program).err().map(|why| format!("{name}.run[0]: {why}"))
+            });
+            let faults: Vec<String> = faults.collect();
+            if faults.is_empty() { Ok(commands) } else { Err(faults) }
         });
         match (keys, revoked, commands) {
             (Ok(keys), Ok(revoked), Ok(commands)) => Ok(Self { keys, revoked, commands }),

@@ -34,6 +34,24 @@ pub fn read_secret(path: &str, bytes_max: usize) -> Result<String, String> {
     read_within(file, path, bytes_max)
 }
 
+/// Checks that nobody but root and this user can change a program. One that is not there, or that
+/// cannot be looked at, is none of its faults.
+///
+/// # Errors
+/// Somebody else owns it, or its group or others may write it.
+pub fn check_program(path: &str) -> Result<(), String> {
+    let Ok(file) = std::fs::metadata(path) else { return Ok(()) };
+    let own = rustix::process::geteuid().as_raw();
+    if file.uid() != 0 && file.uid() != own {
+        return Err(format!("{path} belongs to user {}, not to root or to {own}", file.uid()));
+    }
+    // To be written by root's own group changes nothing.
+    if file.mode() & 0o002 != 0 || (file.mode() & 0o020 != 0 && file.gid() != 0) {
+        return Err(format!("{path} can be changed by others; close it with: chmod go-w {path}"));
+    }
+    Ok(())
+}
+
 /// Reads all of `source`, which errors call `name`, if it is at most `bytes_max` bytes of UTF-8.
 ///
 /// # Errors
