@@ -495,3 +495,23 @@ fn with_nothing_to_do_the_daemon_does_not_wake() {
         (wakes() == before).then_some(())
     });
 }
+
+#[test]
+fn a_program_that_others_can_change_is_refused_at_start() {
+    let place = folder();
+    write_secret(&place.join("key"), "0123456789abcdefghijklmnopqrstuvwxyz");
+    let program = place.join("program");
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    fs::write(place.join("commands"), json!({"p": {"run": [program]}}).to_string()).unwrap();
+    let path = |name: &str| place.join(name).display().to_string();
+    for (mode, status) in [(0o755, 0), (0o700, 0), (0o757, 78), (0o777, 78)] {
+        fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(mode)).unwrap();
+        let (key, commands) = (path("key"), path("commands"));
+        let variables = [("JWT_SECRET_KEY_FILE", &*key), ("COMMANDS_FILE", &*commands)];
+        let output = zcmdd(&variables).arg("--check").output().unwrap();
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{mode:o}: {text}");
+        assert!(status == 0 || text.contains("p.run[0]: "), "{text}");
+    }
+    fs::remove_dir_all(place).unwrap();
+}
