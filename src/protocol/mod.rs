@@ -34,6 +34,9 @@ impl<V: Serialize> Serialize for Members<'_, V> {
 }
 
 /// Text that is JSON already, to be written as it stands.
-fn raw<E: Error>(text: &str) -> Result<Box<RawValue>, E> {
+///
+/// # Errors
+/// It is not JSON.
+pub fn raw<E: Error>(text: &str) -> Result<Box<RawValue>, E> {
     RawValue::from_string(text.to_owned()).map_err(E::custom)
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::port::{Invocation, Resources};
+use crate::protocol::raw;
 use crate::protocol::request::Os;
 use crate::service::caller::{Caller, Scope};
 use crate::service::parameter::{Kind, Parameter};
@@ -257,11 +258,16 @@ impl Serialize for Parameter {
         match &self.kind {
             Kind::Integer { min, max } => {
                 out.serialize_entry("min", min)?;
-                out.serialize_entry("max", max)?;
+                if *max < i64::MAX {
+                    out.serialize_entry("max", max)?;
+                }
             }
             Kind::Number { min, max } => {
-                out.serialize_entry("min", min)?;
-                out.serialize_entry("max", max)?;
+                // As the owner wrote them: 60, not 60.0.
+                let bounds = [("min", *min), ("max", *max)];
+                for (name, bound) in bounds.into_iter().filter(|(_, bound)| *bound < f64::MAX) {
+                    out.serialize_entry(name, &raw(&bound.to_string())?)?;
+                }
             }
             Kind::Choice(of) => out.serialize_entry("of", of)?,
             Kind::Word { bytes_max } | Kind::Text { bytes_max } => {

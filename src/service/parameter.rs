@@ -84,7 +84,9 @@ impl Kind {
     /// The rule, for people.
     fn rule(&self) -> String {
         match self {
+            Self::Integer { min, max: i64::MAX } => format!("an integer, {min} or more"),
             Self::Integer { min, max } => format!("an integer from {min} to {max}, such as {min}"),
+            Self::Number { min, max: f64::MAX } => format!("a number, {min} or more"),
             Self::Number { min, max } => format!("a number from {min} to {max}, such as {min}"),
             Self::Choice(of) => format!("one of {}", of.join(", ")),
             Self::Word { bytes_max } => {
