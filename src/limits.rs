@@ -92,6 +92,9 @@ pub const QUEUED_COMMANDS_MAX: usize = 4096;
 pub const OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes read from one pipe in one turn: what a pipe holds.
 pub const PIPE_BYTES_PER_TURN: usize = 64 * 1024;
+/// The same where the output is passed on as it comes: a peer that does not read may hold
+/// `PEER_MESSAGES_MAX` such pieces.
+pub const STREAM_BYTES_PER_TURN: usize = 8 * 1024;
 /// Bytes drained from one pipe after its command has ended: the largest that Linux lets an
 /// ordinary process make a pipe, so all that the command left there.
 pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
@@ -191,6 +194,7 @@ const _: () = {
     assert!(LINE_BYTES_MAX <= READ_BYTES_MAX);
     assert!(STDIN_BYTES_MAX + TOKEN_BYTES_MAX + PARAMETER_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(EXPRESSION_BYTES_MAX + TOKEN_BYTES_MAX < MESSAGE_BYTES_MAX);
+    assert!(STREAM_BYTES_PER_TURN <= PIPE_BYTES_PER_TURN);
     assert!(PIPE_BYTES_PER_TURN <= DRAIN_BYTES_MAX);
     assert!(ECHO_BYTES_MAX < EXPRESSION_BYTES_MAX);
     assert!(KEY_BYTES_MIN <= KEY_BYTES_MAX && KEYS_MAX * KEY_BYTES_MAX < SECRET_FILE_BYTES_MAX);

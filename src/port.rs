@@ -170,6 +170,8 @@ pub struct Invocation {
     pub directory: String,
     /// What it reads from standard input.
     pub stdin: Vec<u8>,
+    /// Whether its output is passed on as it comes, in small pieces.
+    pub stream: bool,
     /// Whether what it starts may go on after its end.
     pub leave_children: bool,
     /// Name or number of the user that it runs as; the daemon's when absent.

@@ -134,6 +134,7 @@ impl Commands {
                 environment: environment.into_iter().collect(),
                 directory: command.directory.clone(),
                 stdin: os.stdin.clone().into_bytes(),
+                stream: os.stream,
                 leave_children: command.leave_children,
                 user: command.user.clone(),
                 group: command.group.clone(),

@@ -86,9 +86,11 @@ impl Service {
         self.draining.is_some()
     }
 
-    /// Whether all is answered and the daemon may end.
+    /// Whether all is answered and the daemon may end. Whoever has not taken its reply by the time
+    /// that commands are ended will not be waited for.
     pub fn is_drained(&self) -> bool {
-        self.draining.is_some() && self.jobs.is_empty()
+        let Some(Drain { until }) = self.draining else { return false };
+        self.jobs.is_empty() && (self.outbox.is_empty() || until.is_none())
     }
 
     /// Decides what follows from an event.

@@ -46,6 +46,8 @@ struct Child {
     stderr: Option<File>,
     report: File,
     paused: bool,
+    /// Bytes that are read at once.
+    piece: usize,
     leave: bool,
     /// It has ended, and something that it started has not.
     lingers: bool,
@@ -286,8 +288,25 @@ fn spawn(job: JobId, invocation: &Invocation, open_files: u64) -> io::Result<Chi
     };
     let report = File::from(report);
     let leave = invocation.leave_children;
+    let piece = match invocation.stream {
+        true => limits::STREAM_BYTES_PER_TURN,
+        false => limits::PIPE_BYTES_PER_TURN,
+    };
     let [paused, lingers, killed] = [false; 3];
-    Ok(Child { process, group, end, stdin, stdout, stderr, report, paused, leave, lingers, killed })
+    Ok(Child {
+        process,
+        group,
+        end,
+        stdin,
+        stdout,
+        stderr,
+        report,
+        paused,
+        piece,
+        leave,
+        lingers,
+        killed,
+    })
 }
 
 type Watched = (Pid, OwnedFd, Option<Input>, Option<File>, Option<File>);
@@ -339,6 +358,7 @@ impl Child {
             Stream::Stdout => &mut self.stdout,
             Stream::Stderr => &mut self.stderr,
         };
+        let buffer = buffer.get_mut(..self.piece).unwrap_or_default();
         match pipe.as_mut().map(|pipe| pipe.read(buffer)) {
             Some(Ok(count)) if count > 0 => {
                 let bytes = buffer.get(..count).unwrap_or_default().to_vec();

@@ -51,16 +51,36 @@ pub fn owner(pid: Pid) -> Owner {
     }
 }
 
-/// The children of a process. Each of its threads has its own.
+/// The children of a process.
 pub fn children(pid: Pid) -> Vec<Pid> {
+    listed_children(pid).unwrap_or_else(|| searched_children(pid))
+}
+
+/// The children of a process, each of whose threads has its own, as the kernel lists them. Kernels
+/// without CONFIG_PROC_CHILDREN do not.
+fn listed_children(pid: Pid) -> Option<Vec<Pid>> {
     let mut children = Vec::new();
-    let threads = fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero()));
-    for thread in threads.into_iter().flatten().flatten() {
-        let text = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+    for thread in fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).ok()?.flatten() {
+        let text = fs::read_to_string(thread.path().join("children")).ok()?;
         let pids = text.split_whitespace().filter_map(|number| number.parse().ok());
         children.extend(pids.filter_map(Pid::from_raw));
     }
-    children
+    Some(children)
+}
+
+/// The same, by looking at the parent of every process.
+fn searched_children(pid: Pid) -> Vec<Pid> {
+    let parent = pid.as_raw_nonzero().to_string();
+    let is_child = |stat: &str| {
+        // The name, in parentheses, may hold anything; after it come state and parent.
+        stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1)) == Some(parent.as_str())
+    };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let numbers = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    let children = numbers.filter(|number| {
+        fs::read_to_string(format!("/proc/{number}/stat")).is_ok_and(|stat| is_child(&stat))
+    });
+    children.filter_map(Pid::from_raw).collect()
 }
 
 /// Signals all descendants of a process, and no more than `TREE_PROCESSES_MAX` of them.
@@ -84,5 +104,23 @@ fn signal_child(parent: Pid, child: Pid, signal: Signal) {
     if children(parent).contains(&child) {
         // One that has ended meanwhile needs no signal.
         let _ = rustix::process::pidfd_send_signal(&descriptor, signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_are_found_with_and_without_a_list_of_the_kernel() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        let own = rustix::process::getpid();
+        assert!(searched_children(own).contains(&pid));
+        assert!(children(own).contains(&pid));
+        assert!(children(pid).is_empty());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!searched_children(own).contains(&pid));
     }
 }
