@@ -16,7 +16,7 @@ use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
 use crate::client::{deadline, text, variables};
 use crate::limits;
-use crate::protocol::reply::{Answer, Code, Error, Reply};
+use crate::protocol::reply::{Answer, Code, Reply};
 use crate::protocol::request::{Ask, Id, Request};
 
 /// What to do with each line.
@@ -156,23 +156,16 @@ impl Run<'_> {
             let state = match ask {
                 Ok(None) => State::Answered(Vec::new()),
                 Ok(Some(ask)) => State::Waiting(Request { id, token, ask }.encode()),
-                Err(message) => State::Answered(self.refuse(self.read, message)),
+                Err(message) => {
+                    // Not worth asking.
+                    self.complain(self.read, &message);
+                    self.worst = self.worst.max(status::REFUSED);
+                    State::Answered(Vec::new())
+                }
             };
             self.slots.push_back(Slot { number: self.read, state });
         }
         true
-    }
-
-    /// Notes a line that is not worth asking; returns what is printed for it.
-    fn refuse(&mut self, number: u64, message: String) -> Vec<u8> {
-        self.complain(number, &message);
-        self.worst = self.worst.max(status::REFUSED);
-        if !self.settings.json {
-            return Vec::new();
-        }
-        let (code, position, retry_after) = (Code::Malformed, None, None);
-        let error = Error { code, message, position, retry_after, executed: None, ran: None };
-        Reply { id: Some(Id::Number(number.into())), answer: Answer::Error(error) }.encode()
     }
 
     fn complain(&self, number: u64, message: &str) {
