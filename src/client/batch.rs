@@ -16,7 +16,7 @@ use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
 use crate::client::{deadline, text, variables};
 use crate::limits;
-use crate::protocol::reply::{Answer, Code, Error, Reply};
+use crate::protocol::reply::{Answer, Code, Reply};
 use crate::protocol::request::{Ask, Id, Request};
 
 /// What to do with each line.
@@ -55,8 +55,8 @@ struct Run<'a> {
     /// Lines read so far.
     read: u64,
     in_flight: usize,
-    /// How many may be in flight now: one after a refusal, twice as many after each answer.
-    allowed: usize,
+    /// Answers since the rate limit was met last; they say how many may be in flight.
+    granted: usize,
     /// When the next may be sent.
     resume: Instant,
     /// When something was heard last, or was there nothing to be heard.
@@ -85,7 +85,7 @@ impl Batch {
             slots: VecDeque::with_capacity(limits::BATCH_REQUESTS_MAX),
             read: 0,
             in_flight: 0,
-            allowed: limits::BATCH_REQUESTS_MAX,
+            granted: usize::MAX,
             resume: now,
             heard: now,
             worst: status::DONE,
@@ -156,23 +156,16 @@ impl Run<'_> {
             let state = match ask {
                 Ok(None) => State::Answered(Vec::new()),
                 Ok(Some(ask)) => State::Waiting(Request { id, token, ask }.encode()),
-                Err(message) => State::Answered(self.refuse(self.read, message)),
+                Err(message) => {
+                    // Not worth asking.
+                    self.complain(self.read, &message);
+                    self.worst = self.worst.max(status::REFUSED);
+                    State::Answered(Vec::new())
+                }
             };
             self.slots.push_back(Slot { number: self.read, state });
         }
         true
-    }
-
-    /// Notes a line that is not worth asking; returns what is printed for it.
-    fn refuse(&mut self, number: u64, message: String) -> Vec<u8> {
-        self.complain(number, &message);
-        self.worst = self.worst.max(status::REFUSED);
-        if !self.settings.json {
-            return Vec::new();
-        }
-        let (code, position, retry_after) = (Code::Malformed, None, None);
-        let error = Error { code, message, position, retry_after, executed: None, ran: None };
-        Reply { id: Some(Id::Number(number.into())), answer: Answer::Error(error) }.encode()
     }
 
     fn complain(&self, number: u64, message: &str) {
@@ -182,12 +175,19 @@ impl Run<'_> {
         text::diagnose(&format!("line {number}: {message}"));
     }
 
+    /// How many may be in flight: one after a refusal, and one more for every four answers, since
+    /// under a limit every one too many is a refusal.
+    fn allowed(&self) -> usize {
+        (self.granted / 4).clamp(1, limits::BATCH_REQUESTS_MAX)
+    }
+
     fn send(&mut self) -> Result<(), Failure> {
-        if self.in_flight >= self.allowed || Instant::now() < self.resume {
+        let allowed = self.allowed();
+        if self.in_flight >= allowed || Instant::now() < self.resume {
             return Ok(());
         }
         for slot in &mut self.slots {
-            if self.in_flight >= self.allowed {
+            if self.in_flight >= allowed {
                 break;
             }
             if let State::Waiting(body) = &mut slot.state {
@@ -240,10 +240,10 @@ impl Run<'_> {
             && let (Code::RateLimited | Code::Busy, Some(wait)) = (error.code, error.retry_after)
         {
             self.resume = self.heard + wait.max(Duration::from_millis(1));
-            self.allowed = 1;
+            self.granted = 0;
             return Ok(State::Waiting(asked));
         }
-        self.allowed = self.allowed.saturating_mul(2).min(limits::BATCH_REQUESTS_MAX);
+        self.granted = self.granted.saturating_add(1);
         let status = status::of(&answer, false);
         self.worst = self.worst.max(status);
         if let Answer::Error(error) = &answer {
@@ -274,7 +274,7 @@ impl Run<'_> {
             self.progress = Some(Instant::now());
             let done = self.read.saturating_sub(self.slots.len() as u64);
             let a_second = done as f64 / self.begun.elapsed().as_secs_f64();
-            let pause = if self.allowed == 1 { ", held back by the rate limit" } else { "" };
+            let pause = if self.allowed() == 1 { ", held back by the rate limit" } else { "" };
             text::progress(&format!("{done} lines, {a_second:.0} a second{pause}"));
         }
         Ok(())
@@ -291,7 +291,7 @@ impl Run<'_> {
             return Err(self.lost(&format!("no answer for {seconds} s")));
         }
         let mut until = if self.in_flight > 0 { silent } else { now + self.settings.timeout };
-        if self.in_flight < self.allowed
+        if self.in_flight < self.allowed()
             && self.slots.iter().any(|slot| matches!(slot.state, State::Waiting(_)))
         {
             until = until.min(self.resume);

@@ -82,7 +82,10 @@ impl<'a> Conversation<'a> {
                     continue;
                 }
                 match reply.answer {
-                    Answer::Output { stream, bytes } => self.write(stream, &bytes)?,
+                    Answer::Output { stream, bytes } => {
+                        self.write(stream, &bytes)?;
+                        self.check_deadline()?;
+                    }
                     Answer::Error(error) if self.elsewhere(&error)? => {}
                     answer => return Ok((body, answer)),
                 }
@@ -135,11 +138,10 @@ impl<'a> Conversation<'a> {
             let message = "the daemon did not confirm that the command has ended";
             return Err(Failure { status, message: message.to_owned() });
         }
-        let cancelled = match self.is_os() {
+        let cancelled = match self.cancel() {
             true => "; the daemon was told to end the command",
             false => "",
         };
-        self.cancel();
         Err(Failure::uncertain(format!(
             "no answer from {} within {} s{cancelled}; --timeout SECONDS sets another limit",
             self.connection.server(),
@@ -180,13 +182,14 @@ impl<'a> Conversation<'a> {
         self.until = Instant::now() + Duration::from_secs(limits::CANCEL_SECONDS);
     }
 
-    /// Sends a `cancel`. That it cannot be sent is no news to somebody who gives up anyway.
-    fn cancel(&mut self) {
-        if let (Ask::Os(_), Some(target)) = (&self.request.ask, self.request.id.clone()) {
-            let token = self.request.token.clone();
-            let cancel = Request { id: Some(fresh_id()), token, ask: Ask::Cancel { target } };
-            let _ = self.connection.send(&cancel.encode(), Instant::now());
-        }
+    /// Sends a `cancel`, if there is a command to end; says whether it was sent.
+    fn cancel(&mut self) -> bool {
+        let (Ask::Os(_), Some(target)) = (&self.request.ask, self.request.id.clone()) else {
+            return false;
+        };
+        let token = self.request.token.clone();
+        let cancel = Request { id: Some(fresh_id()), token, ask: Ask::Cancel { target } };
+        self.connection.send(&cancel.encode(), Instant::now()).is_ok()
     }
 
     /// Prints the last reply.

@@ -91,7 +91,8 @@ impl Menu<'_> {
             return say("There is no command that this token may run.\n");
         }
         for (index, command) in commands.iter().enumerate() {
-            say(&format!("{:3}) {:16} {}\n", index + 1, command.name, command.about))?;
+            let line = format!("{:3}) {:16} {}", index + 1, command.name, command.about);
+            say(&format!("{}\n", line.trim_end()))?;
         }
         let command = loop {
             let choice = self.question("Command (number or name; empty to go back): ")?;

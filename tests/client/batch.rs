@@ -109,7 +109,7 @@ fn a_rate_limit_slows_it_down_and_does_not_end_it() {
         let now = Instant::now();
         if now < free_at {
             refused += 1;
-            assert!(refused < 200, "it asks and asks");
+            assert!(refused < limits::BATCH_REQUESTS_MAX + 60, "it asks and asks");
             let limited = error(Code::RateLimited, "too many", None);
             let retry_after = Some(free_at - now);
             caller.reply(request, Answer::Error(Error { retry_after, ..limited }));

@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use zcmd::limits;
 use zcmd::protocol::reply::{Answer, Code};
 
 use crate::played::{Played, TOKEN, error, exited, run, value, zcmd};
@@ -29,7 +30,9 @@ fn a_port_that_is_no_daemon_is_found_out() {
     // It takes connections and says nothing.
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let server = format!("tcp://{}", listener.local_addr().unwrap());
-    run(zcmd(&server, &["ping"]), "").is(125, "", "zcmd: no daemon answers at ");
+    let waited = run(zcmd(&server, &["ping"]), "");
+    waited.is(125, "", "zcmd: no daemon answers at ");
+    assert!(waited.took < Duration::from_secs(limits::CONNECT_SECONDS), "{waited:?}");
     run(zcmd("tcp://no port", &["ping"]), "").is(125, "", "check the address");
 }
 

@@ -50,7 +50,7 @@ fn a_person_is_led_to_a_command_through_nonsense() {
     for part in [
         "1) Run an OS command\n2) Compute an expression\n3) Quit\n> ",
         "Please type 1, 2 or 3.",
-        "  1) up               How long\n  2) ping ",
+        "  1) up               How long\n  2) ping\n",
         "There is no such command in the list.",
         "host (hostname): host has no default",
         "count (integer, 1 to 10) [3]: ",
