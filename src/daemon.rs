@@ -94,7 +94,7 @@ impl Daemon {
     }
 
     /// Waits until something is ready or due; tells what is ready, the fixed slots first.
-    fn wait(&self, events: &[Event], slots: &mut Vec<Slot>) -> Vec<bool> {
+    fn wait(&mut self, events: &[Event], slots: &mut Vec<Slot>) -> Vec<bool> {
         slots.clear();
         self.children.slots(slots);
         let readable = |descriptor| PollItem::from_fd(descriptor, PollEvents::POLLIN);

@@ -125,12 +125,14 @@ pub const MESSAGES_PER_TURN: usize = 64;
 pub const BACKLOG: i32 = 1024;
 /// Milliseconds that a handshake may take.
 pub const HANDSHAKE_MS_MAX: i32 = 3000;
-/// Milliseconds between heartbeats, and until a peer that sends none is given up.
-pub const HEARTBEAT_MS: [i32; 2] = [15_000, 45_000];
+/// Seconds without a word after which a peer's host is asked for a sign of life, seconds between
+/// two such questions, and how many may stay unanswered.
+pub const KEEPALIVE: [i32; 3] = [15, 10, 3];
 /// Milliseconds that replies have to leave when the daemon ends.
 pub const LINGER_MS: i32 = 1000;
-/// Messages that libzmq holds for one peer in each direction.
-pub const PEER_MESSAGES_MAX: i32 = 100;
+/// Messages that libzmq holds for one peer in each direction. It learns what the peer has taken in
+/// steps of half of that, so an honest window is at most half as wide.
+pub const PEER_MESSAGES_MAX: i32 = 256;
 /// Endpoints that one daemon listens on.
 pub const ENDPOINTS_MAX: usize = 8;
 /// Bytes of one line in the log: five fields of any length, of which JSON may make six bytes for

@@ -18,7 +18,7 @@ pub struct Router {
     socket: Socket,
     /// The message that is being read.
     partial: Partial,
-    /// Peers that would have blocked since `gather`: what follows would overtake what came back.
+    /// Peers that would have blocked in this turn: what follows would overtake what came back.
     blocked: Vec<Vec<u8>>,
 }
 
@@ -53,15 +53,15 @@ impl Router {
         Ok(Self { socket, partial: Partial::default(), blocked: Vec::new() })
     }
 
-    /// What the loop waits for.
-    pub fn poll_item(&self) -> PollItem<'_> {
+    /// What the loop waits for, in a new turn.
+    pub fn poll_item(&mut self) -> PollItem<'_> {
+        self.blocked.clear();
         self.socket.as_poll_item(PollEvents::POLLIN)
     }
 
     /// Takes what has come, `MESSAGES_PER_TURN` messages and as many frames as they may have at
     /// most; what is left is there in the next turn.
     pub fn gather(&mut self, events: &mut Vec<Event>) {
-        self.blocked.clear();
         let mut dropped = 0;
         let enough = events.len() + limits::MESSAGES_PER_TURN;
         while events.len() < enough && dropped < limits::DROPPED_FRAMES_PER_TURN_MAX {
@@ -109,17 +109,19 @@ impl Router {
 /// The options that keep strangers from filling or stalling the socket; all before it is bound.
 fn harden(socket: Result<Socket, Error>) -> Result<Socket, Error> {
     let socket = socket?;
-    let [heartbeat, give_up] = limits::HEARTBEAT_MS;
     socket.set_maxmsgsize(limits::FRAME_BYTES_MAX)?;
     socket.set_handshake_ivl(limits::HANDSHAKE_MS_MAX)?;
-    socket.set_heartbeat_ivl(heartbeat)?;
-    socket.set_heartbeat_timeout(give_up)?;
-    socket.set_heartbeat_ttl(give_up)?;
     socket.set_rcvhwm(limits::PEER_MESSAGES_MAX)?;
     socket.set_sndhwm(limits::PEER_MESSAGES_MAX)?;
     socket.set_backlog(limits::BACKLOG)?;
     socket.set_linger(limits::LINGER_MS)?;
+    // TCP finds hosts that are gone. ZMTP heartbeats would take a peer that does not read for one:
+    // libzmq stops reading, answers to heartbeats included, while a queue is full.
+    let [idle, interval, count] = limits::KEEPALIVE;
     socket.set_tcp_keepalive(1)?;
+    socket.set_tcp_keepalive_idle(idle)?;
+    socket.set_tcp_keepalive_intvl(interval)?;
+    socket.set_tcp_keepalive_cnt(count)?;
     socket.set_ipv6(true)?;
     socket.set_router_mandatory(true)?;
     socket.set_router_handover(false)?;
