@@ -11,10 +11,12 @@ use zmq::{PollEvents, PollItem};
 
 use crate::port::{Action, Event, Field, Level, Moment, Record};
 use crate::service::Service;
-use crate::service::rules::{Files, Rules};
+use crate::service::rules::{Files, Rules, load_curve_key};
 use crate::service::settings::Settings;
 use crate::system::child::{Children, Part, Slot};
 use crate::system::clock::Clock;
+use crate::system::gate::Gate;
+use crate::system::listener::{Access, inheritable};
 use crate::system::log::Log;
 use crate::system::router::Router;
 use crate::system::signals::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, Signals};
@@ -31,6 +33,7 @@ pub struct Daemon {
     service: Service,
     clock: Clock,
     router: Router,
+    gate: Gate,
     children: Children,
     stop: Signals,
     reload: Signals,
@@ -44,8 +47,9 @@ impl Daemon {
     /// # Errors
     /// All that stands in the way.
     pub fn start(settings: Settings) -> Result<Self, Vec<String>> {
+        // What this process was left with is nobody's business but its own.
+        close_fds::set_fds_cloexec(3, &[]);
         let rules = Rules::load(&settings, FILES)?;
-        let one = |fault: String| vec![fault];
         let to = &settings.log;
         let log = Log::open(to.file.as_deref(), to.text, to.bytes_max, to.keep)
             .map_err(|error| vec![format!("LOG_FILE: {error}")])?;
@@ -56,12 +60,13 @@ impl Daemon {
         let (stop, reload) = (catch(&[SIGTERM, SIGINT])?, catch(&[SIGHUP])?);
         let orphans = catch(&[SIGCHLD])?;
         let children = Children::new();
-        let router = Router::bind(&settings.endpoints).map_err(one)?;
+        let (gate, router) = listen(&settings)?;
         let mut daemon = Self {
             service: Service::new(settings.clone(), rules.clone()),
             clock: Clock::start(),
             settings,
             router,
+            gate,
             children,
             stop,
             reload,
@@ -98,8 +103,11 @@ impl Daemon {
         slots.clear();
         self.children.slots(slots);
         let readable = |descriptor| PollItem::from_fd(descriptor, PollEvents::POLLIN);
+        let [question, failure] = self.gate.poll_items();
         let mut items = vec![
             self.router.poll_item(),
+            question,
+            failure,
             readable(self.stop.descriptor()),
             readable(self.reload.descriptor()),
             readable(self.orphans.descriptor()),
@@ -126,7 +134,7 @@ impl Daemon {
         slots: &[Slot],
         events: &mut Vec<Event>,
     ) -> std::ops::ControlFlow<()> {
-        let [socket, stop, reload, orphans, children @ ..] = ready else {
+        let [socket, question, failure, stop, reload, orphans, children @ ..] = ready else {
             return std::ops::ControlFlow::Continue(());
         };
         if *stop {
@@ -146,6 +154,9 @@ impl Daemon {
         if *orphans && self.orphans.gather() > 0 {
             self.children.look_after(events);
         }
+        if *question || *failure {
+            self.gate.gather(events);
+        }
         if *socket {
             self.router.gather(events);
         }
@@ -155,6 +166,7 @@ impl Daemon {
     /// Does what was decided; what cannot be done comes back.
     fn perform(&mut self, now: &Moment, action: Action) -> Option<Event> {
         match action {
+            Action::Judge(handshake, verdict) => self.gate.answer(handshake, verdict),
             Action::Send { peer, body } => return self.router.send(peer, body).err(),
             Action::Start { job, invocation } => return self.children.start(job, &invocation),
             Action::Terminate(job) => self.children.terminate(job),
@@ -175,6 +187,7 @@ impl Daemon {
                 self.note(Level::Info, "reloaded", vec![]);
             }
             Err(faults) => {
+                self.service.keep();
                 let faults = vec![("faults", Field::List(faults))];
                 self.note(Level::Error, "reload_refused", faults);
             }
@@ -200,9 +213,44 @@ impl Daemon {
     }
 }
 
+/// Listens, and makes sure that nobody hears of it who should not.
+fn listen(settings: &Settings) -> Result<(Gate, Router), Vec<String>> {
+    let secret = load_curve_key(settings, FILES)?;
+    if secret.is_some() && zmq::has("curve") != Some(true) {
+        return Err(vec![
+            "CURVE_SECRET_KEY_FILE: this libzmq has no CURVE; build zcmd as its README says"
+                .to_owned(),
+        ]);
+    }
+    let one = |fault: String| vec![fault];
+    let context = zmq::Context::new();
+    let gate = Gate::open(&context).map_err(|error| one(format!("cannot open a gate: {error}")))?;
+    let access = Access { mode: settings.ipc_mode, group: settings.ipc_group.clone() };
+    let router = Router::bind(&context, &gate, &settings.endpoints, secret, &access);
+    let router = router.map_err(one)?;
+    match inheritable().as_slice() {
+        [] => Ok((gate, router)),
+        leaks => Err(one(format!(
+            "every command would inherit the descriptors {}: this libzmq does not close them; \
+             build zcmd as its README says",
+            leaks.join(", ")
+        ))),
+    }
+}
+
 /// What is lawful, and perhaps not meant.
 pub fn warnings(settings: &Settings, rules: &Rules) -> Vec<String> {
     let mut warnings = Vec::new();
+    if settings.cleartext {
+        warnings.push("ALLOW_CLEARTEXT=yes: whoever reads the network reads the tokens".to_owned());
+    }
+    if zmq::has("corrections-of-zcmd") != Some(true) {
+        warnings.push(
+            "this libzmq is not the one that zcmd builds: a client past the handshake can end \
+             this daemon, or fill its memory"
+                .to_owned(),
+        );
+    }
     if settings.rate.per_minute == 0 {
         warnings.push("MAX_REQUESTS_PER_MINUTE=0: callers are not limited".to_owned());
     }

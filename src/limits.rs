@@ -66,6 +66,18 @@ pub const FAILURE_LINES_PER_MINUTE: u32 = 10;
 /// Log lines a minute that the failures of all addresses together may cause.
 pub const FAILURE_LINES_PER_MINUTE_ALL: u32 = 120;
 
+/// CURVE keys that are let in.
+pub const CLIENTS_MAX: usize = 10_000;
+/// Bytes of the list of those keys: as many lines of 200 bytes.
+pub const CLIENTS_FILE_BYTES_MAX: usize = 2 * 1024 * 1024;
+/// Log lines a minute that handshakes of one address may cause which end outside the door.
+pub const HANDSHAKE_LINES_PER_MINUTE: u32 = 1;
+/// Handshakes a minute that one address of the network may complete: a client in a loop makes 50 a
+/// second, and each costs the daemon a millisecond.
+pub const HANDSHAKES_PER_MINUTE: u32 = 6000;
+/// Handshakes that it may complete at once.
+pub const HANDSHAKE_BURST: u32 = 1000;
+
 // ---- maths ----------------------------------------------------------------------------------
 
 /// Bytes of an expression.

@@ -27,6 +27,30 @@ pub struct Peer {
     pub envelope: Vec<Vec<u8>>,
     /// The address of the connection; none for `ipc`.
     pub address: Option<IpAddr>,
+    /// The CURVE key that the peer has shown to have, in Z85; none without CURVE.
+    pub key: Option<String>,
+}
+
+/// A peer that wants to be let in, and waits.
+#[derive(Debug)]
+pub struct Handshake {
+    /// Where the verdict goes.
+    pub ticket: [Vec<u8>; 2],
+    /// The address of the connection; none for `ipc`.
+    pub address: Option<IpAddr>,
+    /// The CURVE key that it has shown to have, in Z85; none without CURVE.
+    pub key: Option<String>,
+}
+
+/// Whether a peer is let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is.
+    Admitted,
+    /// Not now; it may try again.
+    Later,
+    /// It is not.
+    Denied,
 }
 
 /// One of the two output streams of a command.
@@ -41,6 +65,13 @@ pub enum Stream {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
+    /// A peer wants to be let in. It waits for an `Action::Judge`.
+    Handshake(Handshake),
+    /// A peer did not get as far as that: it speaks another protocol, shows no key, or has left.
+    TurnedAway {
+        /// Its address; none for `ipc`.
+        address: Option<IpAddr>,
+    },
     /// A message of a lawful layout.
     Message {
         /// Who sent it.
@@ -131,6 +162,8 @@ pub enum Ending {
 /// What to do.
 #[derive(Debug)]
 pub enum Action {
+    /// Let a peer in, or not.
+    Judge(Handshake, Verdict),
     /// Send a reply. Failing, it comes back as `Event::Unsent`.
     Send {
         /// To whom.

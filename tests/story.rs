@@ -44,6 +44,7 @@ impl Story {
         let rules = Rules {
             keys: Keys::parse(KEY).unwrap(),
             revoked: Revoked::default(),
+            clients: None,
             commands: Commands::parse(COMMANDS).unwrap(),
         };
         let service = Service::new(settings.unwrap(), rules);
@@ -100,6 +101,7 @@ impl Story {
                 Action::Start { job, invocation } => {
                     format!("start {} {} {:?}", job.0, invocation.program, invocation.arguments)
                 }
+                Action::Judge(_, verdict) => format!("{verdict:?}"),
                 Action::Terminate(job) => format!("terminate {}", job.0),
                 Action::Kill(job) => format!("kill {}", job.0),
                 Action::Pause(job) => format!("pause {}", job.0),
@@ -140,7 +142,7 @@ impl Story {
 
 fn peer(who: &str) -> Peer {
     let address = Some(IpAddr::from([10, 0, 0, 1]));
-    Peer { envelope: vec![who.as_bytes().to_vec()], address }
+    Peer { envelope: vec![who.as_bytes().to_vec()], address, key: None }
 }
 
 fn os(name: &str, id: u32) -> String {

@@ -185,6 +185,7 @@ impl Line {
                 requests: self.requests.unwrap_or(20_000),
                 in_flight: self.in_flight.unwrap_or(64),
             }),
+            "keygen" => Task::Keygen(operands.next().ok_or("keygen: a file is missing")?),
             bench::ECHO => Task::Echo,
             other => return Err(format!("unknown subcommand {other:?}")),
         };

@@ -8,12 +8,13 @@ use std::process::ExitCode;
 use lexopt::{Arg, Parser, ValueExt};
 
 use zcmd::daemon::{self, Daemon};
+use zcmd::protocol::curve::CurveKey;
 use zcmd::protocol::request::Os;
 use zcmd::protocol::token::Claims;
 use zcmd::service::caller::identify;
-use zcmd::service::rules::{Rules, load_keys};
+use zcmd::service::rules::{Rules, load_curve_key, load_keys};
 use zcmd::service::settings::Settings;
-use zcmd::system::{chance, clock::Clock, clock::unix_time, launch};
+use zcmd::system::{chance, clock::Clock, clock::unix_time, keypair, launch};
 
 /// EX_USAGE of sysexits.h.
 const WRONG_USAGE: u8 = 64;
@@ -28,8 +29,10 @@ zcmdd: run the commands that this host's owner allowed, and evaluate maths, for 
   zcmdd --explain SCOPE NAME [PARAMETER...]
                                  print what a token of this scope would run, or why not
   zcmdd keygen                   print a new secret
-  zcmdd token --sub NAME [--scope SCOPE] [--minutes N]
-                                 print a token, signed with the first key
+  zcmdd keygen --curve FILE      make CURVE keys: FILE and FILE.pub; print the latter
+  zcmdd token --sub NAME [--scope SCOPE] [--minutes N] [--cnf KEY]
+                                 print a token, signed with the first key; with --cnf, of use to
+                                 the client with this public key only
 
 To begin:
   (umask 077; zcmdd keygen > key)
@@ -39,10 +42,14 @@ To begin:
   ZCMD_TOKEN_FILE=token zcmd compute '2*(3+4)'      # elsewhere
 
 Signals: SIGTERM and SIGINT drain and end, a second one ends at once; SIGHUP reads keys,
-revocations and commands again. Exit status: 0, 64 wrong usage, 78 wrong configuration.
+revocations, clients and commands again. Exit status: 0, 64 wrong usage, 78 wrong configuration.
 
 Environment (zcmdd --check shows what is in effect):
   SERVER_ADDRESS            tcp://127.0.0.1:5555   endpoints, comma-separated; tcp:// or ipc://
+  CURVE_SECRET_KEY_FILE     -                      for any network but this host: the daemon's key
+  CURVE_CLIENTS_FILE        -                      who is let in: KEY NAME [SUBJECT...] a line
+  ALLOW_CLEARTEXT           no                     yes: any network, without CURVE
+  IPC_MODE, IPC_GROUP       0660, -                of the socket's file
   JWT_SECRET_KEY_FILE       required               1 to 4 keys, a line each: SECRET or KID:SECRET
   JWT_SECRET_KEY            -                      one key, in place of the file
   JWT_ISSUER, JWT_AUDIENCE  -                      what tokens must name
@@ -67,6 +74,7 @@ enum Task {
     Check,
     Explain { scope: String, os: Os },
     Keygen,
+    CurveKeygen(String),
     Token { claims: Claims, minutes: Option<u64> },
     Print(&'static str),
 }
@@ -82,6 +90,7 @@ fn main() -> ExitCode {
     let done = match parse(arguments) {
         Ok(Task::Print(text)) => print(text),
         Ok(Task::Keygen) => keygen(),
+        Ok(Task::CurveKeygen(path)) => curve_keygen(&path),
         Ok(Task::Serve) => settings().and_then(Daemon::start).map(Daemon::run),
         Ok(Task::Check) => check(),
         Ok(Task::Explain { scope, os }) => return explain(scope, &os),
@@ -124,7 +133,11 @@ fn parse(arguments: Vec<OsString>) -> Result<Task, lexopt::Error> {
             };
             Task::Explain { scope, os: Os { name, parameters: texts.collect(), ..Os::default() } }
         }
-        Some(Arg::Value(word)) if word == "keygen" => Task::Keygen,
+        Some(Arg::Value(word)) if word == "keygen" => match parser.next()? {
+            None => Task::Keygen,
+            Some(Arg::Long("curve")) => Task::CurveKeygen(parser.value()?.string()?),
+            Some(other) => return Err(other.unexpected()),
+        },
         Some(Arg::Value(word)) if word == "token" => return parse_token(parser),
         Some(other) => return Err(other.unexpected()),
     };
@@ -140,6 +153,10 @@ fn parse_token(mut parser: Parser) -> Result<Task, lexopt::Error> {
         match argument {
             Arg::Long("sub") => claims.subject = parser.value()?.string()?,
             Arg::Long("scope") => claims.scope = Some(parser.value()?.string()?),
+            Arg::Long("cnf") => {
+                let key = parser.value()?.parse_with(CurveKey::parse)?;
+                claims.confirmation = Some(key.thumbprint());
+            }
             Arg::Long("minutes") => minutes = Some(parser.value()?.parse()?),
             other => return Err(other.unexpected()),
         }
@@ -164,6 +181,7 @@ fn print(text: &str) -> Result<(), Vec<String>> {
 fn check() -> Result<(), Vec<String>> {
     let settings = settings()?;
     let rules = Rules::load(&settings, daemon::FILES)?;
+    load_curve_key(&settings, daemon::FILES)?;
     let mut shown = settings.shown.clone();
     shown.sort();
     print(&shown.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>())?;
@@ -193,7 +211,8 @@ fn explain(scope: String, os: &Os) -> ExitCode {
         ..Claims::default()
     };
     let token = rules.keys.sign(&claims);
-    let caller = match identify(&rules.keys, &rules.revoked, &settings.tokens, &token, &now) {
+    let open = Rules { clients: None, ..rules.clone() };
+    let caller = match identify(&open, &settings.tokens, None, &token, &now) {
         Ok(caller) => caller,
         Err(why) => return complain(&[format!("no token of this scope would hold: {}", why.0)]),
     };
@@ -212,6 +231,10 @@ fn explain(scope: String, os: &Os) -> ExitCode {
 
 fn keygen() -> Result<(), Vec<String>> {
     print(&format!("{}\n", unguessable::<32>()?))
+}
+
+fn curve_keygen(path: &str) -> Result<(), Vec<String>> {
+    print(&format!("{}\n", keypair::write(path).map_err(|fault| vec![fault])?))
 }
 
 fn token(mut claims: Claims, minutes: Option<u64>) -> Result<(), Vec<String>> {

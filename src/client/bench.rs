@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::connection::{Connection, NOTHING};
 use crate::client::lines::{Line, Lines};
-use crate::client::settings::Settings;
+use crate::client::settings::{Servers, Settings};
 use crate::client::status::{self, Failure};
 use crate::client::text;
 use crate::limits;
@@ -69,7 +69,8 @@ impl Bench {
         let daemon = Connection::open(&settings.servers, until, NOTHING)?;
         let reply = first_reply(&daemon, &request, until)?;
         let (_echo, address) = start_echo(daemon.server(), &reply)?;
-        let echo = Connection::open(&[address], until, NOTHING)?;
+        let plain = Servers { addresses: vec![address], curve: None };
+        let echo = Connection::open(&plain, until, NOTHING)?;
         first_reply(&echo, &request, until)?;
         let mut measured = [Measured::default(), Measured::default()];
         let share = self.requests.div_ceil(limits::BENCH_ROUNDS);

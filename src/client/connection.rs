@@ -8,6 +8,7 @@
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
+use crate::client::settings::{Curve, Servers};
 use crate::client::status::Failure;
 use crate::limits;
 
@@ -16,7 +17,9 @@ pub struct Connection {
     socket: zmq::Socket,
     monitor: zmq::Socket,
     server: String,
-    later: Vec<String>,
+    later: Servers,
+    /// Whether somebody was there.
+    reached: bool,
     lost: bool,
 }
 
@@ -29,6 +32,7 @@ pub const NOTHING: Watched = (-1, zmq::POLLERR);
 /// What a monitored socket tells of its connection.
 #[derive(PartialEq)]
 enum News {
+    Reached,
     Connected,
     Failed,
     Broken,
@@ -41,25 +45,32 @@ impl Connection {
     ///
     /// # Errors
     /// Nobody answers, or an address is none.
-    pub fn open(
-        servers: &[String],
-        deadline: Instant,
-        interrupt: Watched,
-    ) -> Result<Self, Failure> {
+    pub fn open(servers: &Servers, deadline: Instant, interrupt: Watched) -> Result<Self, Failure> {
         let context = zmq::Context::new();
-        let mut later = servers.iter();
+        let (mut later, mut reached) = (servers.addresses.iter(), false);
         while let Some(server) = later.next() {
-            let rest = later.as_slice().to_vec();
+            let rest = Servers { addresses: later.as_slice().to_vec(), ..servers.clone() };
             let mut connection = Self::begin(&context, server, rest)?;
             let patience = Instant::now() + Duration::from_secs(limits::CONNECT_SECONDS);
             if connection.stands(deadline.min(patience), interrupt)? {
                 return Ok(connection);
             }
+            reached |= connection.reached;
+        }
+        if reached {
+            let why = match servers.curve {
+                None => "it may want CURVE: set ZCMD_SERVER_KEY and ZCMD_KEY_FILE",
+                Some(_) => "is ZCMD_SERVER_KEY its public key, and does it list your own?",
+            };
+            return Err(Failure::refused(format!(
+                "somebody is there at {}, and the handshake fails; {why}",
+                servers.addresses.join(", ")
+            )));
         }
         Err(Failure::refused(format!(
             "no daemon answers at {}; start zcmdd there, or name another server with --server \
              or ZCMD_SERVER",
-            servers.join(", ")
+            servers.addresses.join(", ")
         )))
     }
 
@@ -68,10 +79,10 @@ impl Connection {
     /// # Errors
     /// As `open`.
     pub fn next(&self, deadline: Instant, interrupt: Watched) -> Option<Result<Self, Failure>> {
-        (!self.later.is_empty()).then(|| Self::open(&self.later, deadline, interrupt))
+        (!self.later.addresses.is_empty()).then(|| Self::open(&self.later, deadline, interrupt))
     }
 
-    fn begin(context: &zmq::Context, server: &str, later: Vec<String>) -> Result<Self, Failure> {
+    fn begin(context: &zmq::Context, server: &str, later: Servers) -> Result<Self, Failure> {
         let prepare = || {
             let socket = context.socket(zmq::DEALER)?;
             // Never again: a request must not wait in silence for a daemon that may come back.
@@ -91,8 +102,13 @@ impl Connection {
             socket.set_maxmsgsize(i64::try_from(limits::REPLY_BYTES_MAX).unwrap_or(i64::MAX))?;
             // With IPv6 on, libzmq no longer finds names that have an IPv4 address only.
             socket.set_ipv6(server.contains('['))?;
+            if let Some(Curve { server, own: [secret, public] }) = &later.curve {
+                socket.set_curve_serverkey(&server.0)?;
+                socket.set_curve_secretkey(&secret.0)?;
+                socket.set_curve_publickey(&public.0)?;
+            }
             let monitor = context.socket(zmq::PAIR)?;
-            let news = format!("inproc://news-{}", later.len());
+            let news = format!("inproc://news-{}", later.addresses.len());
             socket.monitor(&news, zmq::SocketEvent::ALL.to_raw().into())?;
             monitor.connect(&news)?;
             Ok((socket, monitor))
@@ -103,7 +119,7 @@ impl Connection {
         socket.connect(server).map_err(|error| {
             Failure::refused(format!("cannot connect to {server}: {error}; check the address"))
         })?;
-        Ok(Self { socket, monitor, server: server.to_owned(), later, lost: false })
+        Ok(Self { socket, monitor, server: server.to_owned(), later, reached: false, lost: false })
     }
 
     /// Waits until the connection stands; false when it does not come to stand.
@@ -119,6 +135,7 @@ impl Connection {
                 match news {
                     News::Connected => return Ok(true),
                     News::Failed | News::Broken => return Ok(false),
+                    News::Reached => self.reached = true,
                     News::Other => {}
                 }
             }
@@ -134,7 +151,9 @@ impl Connection {
             _ => return None,
         };
         let is = |kind: zmq::SocketEvent| event == kind.to_raw();
-        Some(if is(zmq::SocketEvent::HANDSHAKE_SUCCEEDED) {
+        Some(if is(zmq::SocketEvent::CONNECTED) {
+            News::Reached
+        } else if is(zmq::SocketEvent::HANDSHAKE_SUCCEEDED) {
             News::Connected
         } else if is(zmq::SocketEvent::DISCONNECTED) {
             News::Broken

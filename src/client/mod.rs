@@ -18,6 +18,7 @@ pub mod status;
 pub mod text;
 pub mod variables;
 
+use std::io::Write;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::client::conversation::Conversation;
@@ -26,6 +27,7 @@ use crate::client::status::Failure;
 use crate::limits;
 use crate::protocol::request::{Ask, Id, Os, Request};
 use crate::system::files;
+use crate::system::keypair;
 use crate::system::signals::{SIGINT, Signals};
 
 /// What one run of the client is for.
@@ -41,6 +43,8 @@ pub enum Task {
     Menu,
     /// Measure a daemon.
     Bench(bench::Bench),
+    /// Make a pair of CURVE keys in this file.
+    Keygen(String),
     /// Be the echo that a daemon is measured against.
     Echo,
 }
@@ -49,6 +53,7 @@ pub enum Task {
 pub fn run(task: Task, settings: &settings::Given) -> u8 {
     let done = match task {
         Task::Echo => bench::echo(),
+        Task::Keygen(path) => keygen(&path),
         task => Settings::gather(settings).and_then(|settings| perform(task, &settings)),
     };
     done.unwrap_or_else(|failure| {
@@ -72,8 +77,16 @@ fn perform(task: Task, settings: &Settings) -> Result<u8, Failure> {
         Task::Batch(batch) => batch.run(settings),
         Task::Menu => menu::run(settings, &catch()?),
         Task::Bench(bench) => bench.run(settings),
+        Task::Keygen(path) => keygen(&path),
         Task::Echo => bench::echo(),
     }
+}
+
+/// Makes a pair of keys, and prints the public one: what the owner of a daemon lists.
+fn keygen(path: &str) -> Result<u8, Failure> {
+    let public = keypair::write(path).map_err(Failure::refused)?;
+    writeln!(std::io::stdout(), "{public}").map_err(|error| text::unwritten(&error))?;
+    Ok(status::DONE)
 }
 
 /// Catches Ctrl-C.

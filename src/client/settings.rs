@@ -5,10 +5,12 @@
 //! Leaves out: what the servers and the token are good for.
 
 use std::io;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::client::status::Failure;
 use crate::limits;
+use crate::protocol::curve::CurveKey;
 use crate::protocol::request::Id;
 use crate::system::files;
 
@@ -32,11 +34,29 @@ pub struct Given {
     pub explain: bool,
 }
 
+/// Where to look for a daemon.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Servers {
+    /// Addresses, in the order in which they are tried.
+    pub addresses: Vec<String>,
+    /// The keys to use, all with the same; without CURVE, none.
+    pub curve: Option<Curve>,
+}
+
+/// The keys of a connection with CURVE (RFC 26).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Curve {
+    /// The public key of the daemon: whoever answers must have its secret.
+    pub server: CurveKey,
+    /// The client's secret key, and the public one that the daemon lists.
+    pub own: [CurveKey; 2],
+}
+
 /// What a run goes by.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
-    /// Addresses, in the order in which they are tried.
-    pub servers: Vec<String>,
+    /// Where to look for a daemon.
+    pub servers: Servers,
     /// The token.
     pub token: String,
     /// How long the whole run may take.
@@ -63,7 +83,7 @@ impl Settings {
         let env = |name: &str| env(name).filter(|value| !value.is_empty());
         let server = given.server.clone().or_else(|| env("ZCMD_SERVER"));
         Ok(Self {
-            servers: servers(server.as_deref().unwrap_or(SERVER))?,
+            servers: servers(server.as_deref().unwrap_or(SERVER), env)?,
             timeout: given
                 .timeout
                 .as_deref()
@@ -76,7 +96,9 @@ impl Settings {
     }
 }
 
-fn servers(list: &str) -> Result<Vec<String>, String> {
+fn servers(list: &str, env: impl Fn(&str) -> Option<String>) -> Result<Servers, String> {
+    let curve = curve(&env)?;
+    let cleartext = env("ZCMD_ALLOW_CLEARTEXT").as_deref() == Some("yes");
     let servers: Vec<String> = list.split(',').map(|server| server.trim().to_owned()).collect();
     if servers.len() > limits::SERVERS_MAX {
         return Err(format!(
@@ -92,8 +114,39 @@ fn servers(list: &str) -> Result<Vec<String>, String> {
                 "{server:?} is no address of a server; write tcp://HOST:PORT or ipc://PATH"
             ));
         }
+        if curve.is_none() && !cleartext && is_far(server) {
+            return Err(format!(
+                "{server}: the token would cross the network in the clear; set ZCMD_SERVER_KEY \
+                 and ZCMD_KEY_FILE (zcmd keygen FILE), or ZCMD_ALLOW_CLEARTEXT=yes"
+            ));
+        }
     }
-    Ok(servers)
+    Ok(Servers { addresses: servers, curve })
+}
+
+/// Whether the way to a server leaves this host.
+fn is_far(server: &str) -> bool {
+    let host = server.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
+    host.is_some_and(|(host, _)| {
+        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+        host != "localhost" && !address.is_ok_and(|address| address.to_canonical().is_loopback())
+    })
+}
+
+fn curve(env: impl Fn(&str) -> Option<String>) -> Result<Option<Curve>, String> {
+    let (server, path) = match (env("ZCMD_SERVER_KEY"), env("ZCMD_KEY_FILE")) {
+        (None, None) => return Ok(None),
+        (Some(server), Some(path)) => (server, path),
+        _ => {
+            return Err("ZCMD_SERVER_KEY, the daemon's public key, and ZCMD_KEY_FILE, which zcmd \
+                        keygen makes, go together"
+                .into());
+        }
+    };
+    let server = CurveKey::parse(&server).map_err(|why| format!("ZCMD_SERVER_KEY {why}"))?;
+    let text = files::read_secret(&path, limits::SECRET_FILE_BYTES_MAX)?;
+    let own = CurveKey::parse_lines(&text).map_err(|why| format!("ZCMD_KEY_FILE: {why}"))?;
+    Ok(Some(Curve { server, own }))
 }
 
 fn timeout(text: &str) -> Result<Duration, String> {
@@ -157,19 +210,19 @@ mod tests {
     fn arguments_go_before_the_environment_and_that_before_the_defaults() {
         let token = ("ZCMD_TOKEN", "t");
         let settings = complete(Given::default(), &[token]).unwrap();
-        assert_eq!(settings.servers, [SERVER]);
+        assert_eq!(settings.servers.addresses, [SERVER]);
         assert_eq!((settings.token.as_str(), settings.timeout.as_secs()), ("t", 60));
-        let two = ("ZCMD_SERVER", "tcp://a:1, ipc:///b");
+        let two = ("ZCMD_SERVER", "tcp://[::1]:1, ipc:///b");
         let settings = complete(Given::default(), &[token, two]).unwrap();
-        assert_eq!(settings.servers, ["tcp://a:1", "ipc:///b"]);
+        assert_eq!(settings.servers.addresses, ["tcp://[::1]:1", "ipc:///b"]);
         let given = Given {
-            server: Some("tcp://c:1".into()),
+            server: Some("tcp://localhost:1".into()),
             timeout: Some(".25".into()),
             id: Some("7".into()),
             ..Given::default()
         };
         let settings = complete(given, &[token, two]).unwrap();
-        assert_eq!(settings.servers, ["tcp://c:1"]);
+        assert_eq!(settings.servers.addresses, ["tcp://localhost:1"]);
         assert_eq!(settings.timeout, Duration::from_millis(250));
         assert_eq!(settings.id, Some(Id::Number(7)));
     }
@@ -187,6 +240,12 @@ mod tests {
             (Given::default(), &[("ZCMD_TOKEN", "\n")], "the token is empty"),
             (Given::default(), &[("ZCMD_TOKEN", &long)], "the token has 8193 bytes"),
             (Given::default(), &[("ZCMD_TOKEN", "a"), ("ZCMD_TOKEN_FILE", "b")], "both set"),
+            (Given::default(), &[("ZCMD_SERVER_KEY", "x")], "go together"),
+            (
+                Given::default(),
+                &[("ZCMD_SERVER_KEY", "x"), ("ZCMD_KEY_FILE", "b")],
+                "ZCMD_SERVER_KEY is not a",
+            ),
             (timeout("0"), &token, "--timeout 0: expected seconds"),
             (timeout("-1"), &token, "expected seconds"),
             (timeout("nan"), &token, "expected seconds"),
@@ -194,7 +253,12 @@ mod tests {
             (timeout("1e9"), &token, "expected seconds"),
             (server("localhost:5555"), &token, "write tcp://HOST:PORT"),
             (server("ws://a:1"), &token, "write tcp://HOST:PORT"),
-            (server("tcp://a:1,"), &token, "\"\" is no address"),
+            (
+                server("tcp://a:1"),
+                &token,
+                "tcp://a:1: the token would cross the network in the clear",
+            ),
+            (server("ipc://a,"), &token, "\"\" is no address"),
             (server(&["tcp://a:1"; 9].join(",")), &token, "9 servers; at most 8"),
             (id(""), &token, "an id has 1 to 64 bytes, not 0"),
             (id(&"x".repeat(65)), &token, "an id has 1 to 64 bytes, not 65"),

@@ -4,6 +4,7 @@
 //! with a reason. Leaves out: time, state and logging. Whether a token holds *now* is decided in
 //! `service::caller`.
 
+pub mod curve;
 pub mod json;
 pub mod reply;
 pub mod request;

@@ -52,6 +52,8 @@ pub struct Claims {
     pub audience: Option<Vec<String>>,
     /// `jti`: its name.
     pub id: Option<String>,
+    /// `cnf` (RFC 7800): the thumbprint of the one CURVE key that may present it, under `kid`.
+    pub confirmation: Option<String>,
 }
 
 /// Why a token does not open: the exact reason, for the log.
@@ -269,7 +271,15 @@ fn claims(object: &Object<'_>) -> Result<Claims, Unopened> {
         issuer: text("iss", "iss is not a string")?,
         audience: audience(object.get("aud"))?,
         id: text("jti", "jti is not a string")?,
+        confirmation: object.get("cnf").map(confirmation).transpose()?,
     })
+}
+
+/// RFC 7800, 3.1: proof of a key that cannot be checked here is proof that is missing.
+fn confirmation(json: Json<'_>) -> Result<String, Unopened> {
+    let object = json.object().ok().filter(|object| object.members().count() == 1);
+    let kid = object.and_then(|object| object.get("kid")?.string().ok().map(Into::into));
+    kid.ok_or(Unopened("cnf is not one kid"))
 }
 
 /// One string or an array of strings (RFC 7519, 4.1.3).
@@ -290,6 +300,9 @@ impl Serialize for Claims {
             if let Some(text) = text {
                 out.serialize_entry(name, text)?;
             }
+        }
+        if let Some(thumbprint) = &self.confirmation {
+            out.serialize_entry("cnf", &super::Members(&[("kid", thumbprint)]))?;
         }
         if let Some(audience) = &self.audience {
             match audience.as_slice() {
@@ -390,6 +403,7 @@ mod tests {
             issuer: Some("us".into()),
             audience: Some(vec!["a".into(), "b".into()]),
             id: Some("1".into()),
+            confirmation: Some("thumbprint".into()),
         };
         let old = Keys::parse(&format!("old:{KEY}\n")).unwrap();
         let both = Keys::parse(&format!("new:{}\nold:{KEY}", KEY.to_uppercase())).unwrap();

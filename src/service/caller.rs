@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::port::Moment;
-use crate::protocol::token::{Keys, Unopened};
+use crate::protocol::token::Unopened;
+use crate::service::rules::Rules;
 
 /// What the owner asks of a token beyond its signature.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,17 +125,21 @@ impl Caller {
     }
 }
 
-/// Tells who is asking.
+/// Tells who is asking, over a connection with this CURVE key.
 ///
 /// # Errors
 /// The token does not hold now; why.
 pub fn identify(
-    keys: &Keys,
-    revoked: &Revoked,
+    Rules { keys, revoked, clients, .. }: &Rules,
     rules: &TokenRules,
+    key: Option<&str>,
     token: &str,
     now: &Moment,
 ) -> Result<Caller, Unopened> {
+    let client = clients.as_ref().and_then(|clients| clients.find(key?));
+    if clients.is_some() && client.is_none() {
+        return Err(Unopened("the client's key is no longer let in"));
+    }
     if token.is_empty() {
         return Err(Unopened("no token"));
     }
@@ -161,6 +166,14 @@ pub fn identify(
     if claims.id.as_ref().is_some_and(|id| revoked.0.contains(id)) {
         return Err(Unopened("revoked"));
     }
+    // RFC 7800: of no use to whoever stole it, and came with another key.
+    let thumbprint = client.map(|client| &client.thumbprint);
+    if claims.confirmation.is_some() && claims.confirmation.as_ref() != thumbprint {
+        return Err(Unopened("bound to another key"));
+    }
+    if client.is_some_and(|client| !client.may_speak_for(&claims.subject)) {
+        return Err(Unopened("the client's key may not speak for this subject"));
+    }
     Ok(Caller {
         subject: Subject { issuer: claims.issuer, name: claims.subject },
         token_id: claims.id,
@@ -171,7 +184,9 @@ pub fn identify(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::token::Claims;
+    use crate::protocol::token::{Claims, Keys};
+    use crate::service::clients::Clients;
+    use crate::service::commands::Commands;
 
     fn at(unix: f64) -> Moment {
         Moment { uptime: Duration::ZERO, unix: Duration::from_secs_f64(unix) }
@@ -184,7 +199,12 @@ mod tests {
     #[test]
     fn a_token_holds_from_nbf_to_exp_for_us_and_until_revoked() {
         let keys = Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap();
-        let revoked = Revoked::parse("bad\n\n").unwrap();
+        let house = Rules {
+            keys: keys.clone(),
+            revoked: Revoked::parse("bad\n\n").unwrap(),
+            clients: None,
+            commands: Commands::default(),
+        };
         let leeway = Duration::from_secs(30);
         let open = TokenRules { leeway, ..TokenRules::default() };
         let text = |text: &str| Some(text.to_owned());
@@ -225,11 +245,59 @@ mod tests {
         ];
         for (claims, rules, now, wanted) in cases {
             let token = keys.sign(&claims);
-            let found = identify(&keys, &revoked, rules, &token, &at(now));
+            let found = identify(&house, rules, None, &token, &at(now));
             assert_eq!(found.map(drop).map_err(|why| why.0), wanted, "{claims:?} at {now}");
         }
-        let none = identify(&keys, &revoked, &open, "", &at(1.0));
+        let none = identify(&house, &open, None, "", &at(1.0));
         assert_eq!(none.map(drop), Err(Unopened("no token")));
+    }
+
+    #[test]
+    fn a_token_holds_only_with_the_key_that_it_is_bound_to() {
+        let [ours, theirs, gone] = ["0", "1", "2"].map(|digit| digit.repeat(40));
+        let clients = Clients::parse(&format!("{ours} one\n{theirs} two bob")).unwrap();
+        let thumbprint = clients.find(&ours).unwrap().thumbprint.clone();
+        let house = |clients| Rules {
+            keys: Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap(),
+            revoked: Revoked::default(),
+            clients,
+            commands: Commands::default(),
+        };
+        let (curve, cleartext) = (house(Some(clients)), house(None));
+        let claims = |subject: &str, bound: bool| Claims {
+            subject: subject.to_owned(),
+            expires: 1000.0,
+            confirmation: bound.then(|| thumbprint.clone()),
+            ..Claims::default()
+        };
+        let another = Err("bound to another key");
+        let cases = [
+            (&curve, Some(&ours), claims("alice", true), Ok(())),
+            (&curve, Some(&ours), claims("alice", false), Ok(())),
+            (&curve, Some(&theirs), claims("bob", true), another),
+            (&cleartext, None, claims("alice", true), another),
+            (&cleartext, None, claims("alice", false), Ok(())),
+            (&curve, Some(&theirs), claims("bob", false), Ok(())),
+            (
+                &curve,
+                Some(&theirs),
+                claims("alice", false),
+                Err("the client's key may not speak for this subject"),
+            ),
+            (
+                &curve,
+                Some(&gone),
+                claims("alice", false),
+                Err("the client's key is no longer let in"),
+            ),
+            (&curve, None, claims("alice", false), Err("the client's key is no longer let in")),
+        ];
+        for (house, key, claims, wanted) in cases {
+            let token = house.keys.sign(&claims);
+            let key = key.map(String::as_str);
+            let found = identify(house, &TokenRules::default(), key, &token, &at(1.0));
+            assert_eq!(found.map(drop).map_err(|why| why.0), wanted, "{key:?} {claims:?}");
+        }
     }
 
     #[test]

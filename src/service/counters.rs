@@ -37,6 +37,12 @@ pub struct Counters {
     pub bytes_sent: u64,
     /// Bytes that commands wrote.
     pub bytes_written: u64,
+    /// Peers that were not let in.
+    pub turned_away: u64,
+    /// Times that the files were read anew.
+    pub reloads: u64,
+    /// Times that they were not in order.
+    pub reloads_refused: u64,
     /// Replies that nobody took.
     pub replies_lost: u64,
 }
@@ -78,6 +84,9 @@ impl Serialize for Counters {
         ];
         out.serialize_entry("bytes", &Members(&bytes))?;
         out.serialize_entry("replies_lost", &self.replies_lost)?;
+        out.serialize_entry("turned_away", &self.turned_away)?;
+        let reloads = [("done", self.reloads), ("refused", self.reloads_refused)];
+        out.serialize_entry("reloads", &Members(&reloads))?;
         out.end()
     }
 }

@@ -55,10 +55,10 @@ impl std::fmt::Display for Network {
 }
 
 impl Failures {
-    /// No failures yet.
-    pub fn new() -> Self {
+    /// No failures yet, each address with so many lines a minute.
+    pub fn new(lines_per_minute: u32) -> Self {
         let rate = |per_minute| Rate { per_minute, burst: per_minute };
-        let lines = rate(limits::FAILURE_LINES_PER_MINUTE);
+        let lines = rate(lines_per_minute);
         Self {
             lines: Buckets::new(lines, limits::ADDRESSES_MAX),
             all_lines: Buckets::new(rate(limits::FAILURE_LINES_PER_MINUTE_ALL), 1),
@@ -109,12 +109,6 @@ impl Failures {
     }
 }
 
-impl Default for Failures {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -135,7 +129,7 @@ mod tests {
 
     #[test]
     fn lines_are_bounded_and_failures_are_not_lost() {
-        let mut failures = Failures::new();
+        let mut failures = Failures::new(limits::FAILURE_LINES_PER_MINUTE);
         let at = |last: u8| Network::of(Some(IpAddr::from([10, 0, 0, last])));
         assert_eq!(failures.next_deadline(), None);
         let mut lines = 0;

@@ -7,10 +7,13 @@
 //! Leaves out: the machine. Nothing here reads a clock, a file or the environment, opens a socket,
 //! starts a process or a thread, or prints.
 
+mod audit;
 pub mod caller;
+pub mod clients;
 pub mod commands;
 mod commands_file;
 pub mod counters;
+pub mod door;
 pub mod failures;
 pub mod jobs;
 pub mod limiter;
@@ -25,13 +28,14 @@ pub mod settings;
 use std::time::Duration;
 
 use crate::limits;
-use crate::port::{Action, Event, Field, JobId, Level, Misframing, Moment, Peer, Unsent};
-use crate::port::{Record, Stream};
+use crate::port::{Action, Event, Field, JobId, Level, Misframing, Moment, Peer};
+use crate::port::{Stream, Unsent};
 use crate::protocol::reply::{Answer, Reply};
 use crate::protocol::request::{Ask, Id, Os, Request, Undecoded};
 use crate::protocol::{Members, encode};
 use caller::{Caller, Scope};
 use counters::Counters;
+use door::Door;
 use failures::{Failures, Network};
 use jobs::{Closed, Jobs, Order, Origin};
 use limiter::Buckets;
@@ -47,6 +51,7 @@ pub struct Service {
     settings: Settings,
     rules: Rules,
     limiter: Buckets<caller::Subject>,
+    door: Door,
     failures: Failures,
     jobs: Jobs,
     outbox: Outbox,
@@ -66,7 +71,8 @@ impl Service {
     pub fn new(settings: Settings, rules: Rules) -> Self {
         Self {
             limiter: Buckets::new(settings.rate, limits::SUBJECTS_MAX),
-            failures: Failures::new(),
+            door: Door::new(),
+            failures: Failures::new(limits::FAILURE_LINES_PER_MINUTE),
             jobs: Jobs::new(settings.commands),
             outbox: Outbox::default(),
             counters: Counters::default(),
@@ -79,6 +85,12 @@ impl Service {
     /// Puts new rules in the place of the old ones. What was permitted before goes on.
     pub fn replace(&mut self, rules: Rules) {
         self.rules = rules;
+        self.counters.reloads += 1;
+    }
+
+    /// Keeps the old rules, since the new ones are not in order.
+    pub fn keep(&mut self) {
+        self.counters.reloads_refused += 1;
     }
 
     /// Whether it was asked to stop.
@@ -96,6 +108,10 @@ impl Service {
     /// Decides what follows from an event.
     pub fn handle(&mut self, now: &Moment, event: Event, out: &mut Vec<Action>) {
         match event {
+            Event::Handshake(handshake) => self.handshake(now, handshake, out),
+            Event::TurnedAway { address } => {
+                self.turn_away(now, address, None, "no handshake", out);
+            }
             Event::Message { peer, body } => self.message(now, peer, &body, out),
             Event::Misframed { peer, fault } => self.misframed(now, peer, fault, out),
             Event::Output { job, stream, bytes } => self.output(job, stream, &bytes, out),
@@ -115,6 +131,7 @@ impl Service {
             self.jobs.next_deadline(),
             self.outbox.next_deadline(),
             self.failures.next_deadline(),
+            self.door.strangers.next_deadline(),
             self.draining.and_then(|drain| drain.until),
         ];
         deadlines.into_iter().flatten().min()
@@ -126,10 +143,15 @@ impl Service {
         for routing_id in self.outbox.tick(now.uptime, out) {
             out.extend(self.jobs.streams_to(Some(&routing_id)).map(Action::Resume));
         }
-        for (network, count) in self.failures.summaries(now.uptime) {
+        let failures = self.failures.summaries(now.uptime).into_iter();
+        let strangers = self.door.strangers.summaries(now.uptime).into_iter();
+        let summaries = failures
+            .map(|summary| ("refused_without_line", summary))
+            .chain(strangers.map(|summary| ("turned_away_without_line", summary)));
+        for (event, (network, count)) in summaries {
             let network = network.map_or("elsewhere".to_owned(), |network| network.to_string());
             let fields = vec![("address", network.into()), ("count", count.into())];
-            self.log(Level::Warn, "refused_without_line", fields, out);
+            self.log(Level::Warn, event, fields, out);
         }
         if let Some(Drain { until: until @ Some(_) }) = &mut self.draining
             && until.is_some_and(|until| now.uptime >= until)
@@ -153,9 +175,9 @@ impl Service {
             }
         };
         let origin = Origin { peer, id: request.id, kind: request.ask.kind() };
-        let Rules { keys, revoked, .. } = &self.rules;
         let rules = &self.settings.tokens;
-        let caller = match caller::identify(keys, revoked, rules, &request.token, now) {
+        let key = origin.peer.key.as_deref();
+        let caller = match caller::identify(&self.rules, rules, key, &request.token, now) {
             Ok(caller) => caller,
             Err(why) => {
                 self.counters.token(why.0);
@@ -214,7 +236,7 @@ impl Service {
         if os.explain {
             return Ok(Some(result(&permit)));
         }
-        let mut audit = audit(&origin, Some(caller));
+        let mut audit = self.audit(&origin, Some(caller));
         audit.push(("command", os.name.clone().into()));
         audit.push(("argv", Field::List(permit.shown.clone())));
         if let Some(user) = &permit.invocation.user {
@@ -261,10 +283,11 @@ impl Service {
         let (running, waiting) = self.jobs.counts();
         let commands = [("running", running), ("waiting", waiting)];
         Ok(Answer::Result(format!(
-            r#"{{"version":"{}","uptime_ms":{},"draining":{},"commands":{},"totals":{}}}"#,
+            r#"{{"version":"{}","uptime_ms":{},"draining":{},"cleartext":{},"commands":{},"totals":{}}}"#,
             env!("CARGO_PKG_VERSION"),
             now.uptime.as_millis(),
             self.draining.is_some(),
+            self.settings.cleartext,
             String::from_utf8_lossy(&encode(&Members(&commands))),
             String::from_utf8_lossy(&encode(&self.counters)),
         )))
@@ -366,7 +389,7 @@ impl Service {
         let bounded = caller.is_none() || matches!(refusal, Refusal::RateLimited(_));
         let network = Network::of(origin.peer.address);
         if !bounded || self.failures.gets_a_line(network, now.uptime) {
-            let mut fields = audit(&origin, caller);
+            let mut fields = self.audit(&origin, caller);
             fields.push(("request", origin.kind.into()));
             fields.push(("code", refusal.code().name().into()));
             fields.push(("reason", refusal.reason().into()));
@@ -391,40 +414,6 @@ impl Service {
         self.counters.bytes_sent += body.len() as u64;
         self.counters.replies_lost += u64::from(self.outbox.send(peer, body, out).is_err());
     }
-
-    fn log(
-        &self,
-        level: Level,
-        event: &'static str,
-        fields: Vec<(&'static str, Field)>,
-        out: &mut Vec<Action>,
-    ) {
-        if level <= self.settings.log.level {
-            out.push(Action::Log(Record { level, event, fields }));
-        }
-    }
-}
-
-/// Who asked for what: what every line about a request begins with.
-fn audit(origin: &Origin, caller: Option<&Caller>) -> Vec<(&'static str, Field)> {
-    let mut fields = Vec::new();
-    if let Some(caller) = caller {
-        fields.push(("subject", caller.subject().to_string().into()));
-        fields.extend(caller.token_id().map(|id| ("jti", id.into())));
-    }
-    fields.push((
-        "address",
-        match origin.peer.address {
-            Some(address) => address.to_string().into(),
-            None => "local".into(),
-        },
-    ));
-    match &origin.id {
-        Some(Id::Text(text)) => fields.push(("id", text.clone().into())),
-        Some(Id::Number(number)) => fields.push(("id", Field::Number(*number))),
-        None => {}
-    }
-    fields
 }
 
 fn compute(expression: &str, variables: &[(String, String)]) -> Result<Answer, Refusal> {

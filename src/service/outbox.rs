@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     fn peer(name: &[u8]) -> Peer {
-        Peer { envelope: vec![name.to_vec()], address: None }
+        Peer { envelope: vec![name.to_vec()], address: None, key: None }
     }
 
     fn sent(out: &mut Vec<Action>) -> Vec<Vec<u8>> {

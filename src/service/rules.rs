@@ -1,12 +1,14 @@
-//! What the owner has laid down in files: keys, revocations, commands.
+//! What the owner has laid down in files: keys, revocations, clients, commands.
 //!
 //! Promises: all of it is read, or none of it is used, at the start and again when the daemon is
 //! told to read it anew: a bad file never stops or half-changes a running daemon.
 //! Leaves out: the reading itself, which is handed in.
 
 use crate::limits;
+use crate::protocol::curve::CurveKey;
 use crate::protocol::token::Keys;
 use crate::service::caller::Revoked;
+use crate::service::clients::Clients;
 use crate::service::commands::Commands;
 use crate::service::settings::{KeySource, Settings};
 
@@ -17,6 +19,8 @@ pub struct Rules {
     pub keys: Keys,
     /// The tokens that hold no more.
     pub revoked: Revoked,
+    /// The CURVE keys that are let in; none without CURVE.
+    pub clients: Option<Clients>,
     /// The commands that may run.
     pub commands: Commands,
 }
@@ -50,6 +54,10 @@ impl Rules {
             let text = (files.text)(path, limits::REVOKED_FILE_BYTES_MAX);
             text.and_then(|text| Revoked::parse(&text)).map_err(|fault| vec![fault])
         });
+        let clients = optional("CURVE_CLIENTS_FILE", &settings.curve_clients_file, |path| {
+            let text = (files.text)(path, limits::CLIENTS_FILE_BYTES_MAX);
+            text.map_err(|fault| vec![fault]).and_then(|text| Clients::parse(&text)).map(Some)
+        });
         let commands = optional("COMMANDS_FILE", &settings.commands_file, |path| {
             let text = (files.text)(path, limits::COMMANDS_FILE_BYTES_MAX);
             let commands = Commands::parse(&text.map_err(|fault| vec![fault])?)?;
@@ -59,10 +67,12 @@ impl Rules {
             let faults: Vec<String> = faults.collect();
             if faults.is_empty() { Ok(commands) } else { Err(faults) }
         });
-        match (keys, revoked, commands) {
-            (Ok(keys), Ok(revoked), Ok(commands)) => Ok(Self { keys, revoked, commands }),
-            (keys, revoked, commands) => {
-                let faults = [keys.err(), revoked.err(), commands.err()];
+        match (keys, revoked, clients, commands) {
+            (Ok(keys), Ok(revoked), Ok(clients), Ok(commands)) => {
+                Ok(Self { keys, revoked, clients, commands })
+            }
+            (keys, revoked, clients, commands) => {
+                let faults = [keys.err(), revoked.err(), clients.err(), commands.err()];
                 Err(faults.into_iter().flatten().flatten().collect())
             }
         }
@@ -82,6 +92,18 @@ pub fn load_keys(source: &KeySource, files: Files) -> Result<Keys, Vec<String>> 
         }
     };
     keys.map_err(|fault| vec![format!("{variable}: {fault}")])
+}
+
+/// Reads the CURVE key that the daemon shows to its clients, if there is to be one.
+///
+/// # Errors
+/// What is wrong with it, with the variable that names it.
+pub fn load_curve_key(settings: &Settings, files: Files) -> Result<Option<[u8; 32]>, Vec<String>> {
+    optional("CURVE_SECRET_KEY_FILE", &settings.curve_secret_file, |path| {
+        let text = (files.secret)(path, limits::SECRET_FILE_BYTES_MAX);
+        let [key] = text.and_then(|text| CurveKey::parse_lines(&text)).map_err(|why| vec![why])?;
+        Ok(Some(key.0))
+    })
 }
 
 fn optional<T: Default>(

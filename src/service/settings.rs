@@ -6,6 +6,7 @@
 //! Leaves out: the files that the variables name, which `service::rules` reads.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -19,6 +20,17 @@ use crate::service::limiter::Rate;
 pub struct Settings {
     /// Where to listen: `tcp://…` and `ipc://…`.
     pub endpoints: Vec<String>,
+    /// The file with the CURVE key of the daemon, and the one with those of its clients; none, or
+    /// both.
+    pub curve_secret_file: Option<String>,
+    /// See `curve_secret_file`.
+    pub curve_clients_file: Option<String>,
+    /// Whether tokens cross a network that others may read, because the owner said so.
+    pub cleartext: bool,
+    /// The mode of an `ipc` socket's file.
+    pub ipc_mode: u32,
+    /// The group of an `ipc` socket's file; the daemon's own when absent.
+    pub ipc_group: Option<String>,
     /// Where the keys are.
     pub keys: KeySource,
     /// What is asked of a token beyond its signature.
@@ -101,8 +113,15 @@ impl Settings {
         let concurrent = 1..=limits::CONCURRENT_COMMANDS_MAX as u64;
         let timeouts = 1..=limits::COMMAND_SECONDS_MAX;
         let outputs = 1..=limits::OUTPUT_BYTES_MAX as u64;
+        let endpoints = read.endpoints();
+        let (curve_secret_file, curve_clients_file) = read.curve();
         let settings = Self {
-            endpoints: read.endpoints(),
+            cleartext: read.cleartext(&endpoints, curve_secret_file.is_some()),
+            curve_secret_file,
+            curve_clients_file,
+            endpoints,
+            ipc_mode: read.mode("IPC_MODE", 0o660),
+            ipc_group: read.text("IPC_GROUP"),
             keys: read.keys(),
             tokens: TokenRules {
                 issuer: read.text("JWT_ISSUER"),
@@ -217,11 +236,13 @@ impl Reader<'_> {
         let text = self.get(name).unwrap_or_else(|| "tcp://127.0.0.1:5555".to_owned());
         let endpoints: Vec<String> = text.split(',').map(|part| part.trim().to_owned()).collect();
         for endpoint in &endpoints {
-            let place = endpoint.strip_prefix("tcp://").or(endpoint.strip_prefix("ipc://"));
-            // libzmq's ws:// would let any web page in; inproc:// reaches nobody.
-            if place.is_none_or(str::is_empty) {
+            let file = endpoint.strip_prefix("ipc://");
+            let place = endpoint.strip_prefix("tcp://").or(file);
+            // libzmq's ws:// would let any web page in; inproc:// reaches nobody. An abstract
+            // socket has no file whose mode would say who may reach it.
+            if place.is_none_or(str::is_empty) || file.is_some_and(|file| !file.starts_with('/')) {
                 self.faults.push(format!(
-                    "{name}={endpoint}: must be tcp://ADDRESS:PORT or ipc://PATH; several are \
+                    "{name}={endpoint}: must be tcp://ADDRESS:PORT or ipc:///PATH; several are \
                      separated by commas"
                 ));
             }
@@ -231,6 +252,46 @@ impl Reader<'_> {
         }
         self.shown.push((name, text));
         endpoints
+    }
+
+    fn curve(&mut self) -> (Option<String>, Option<String>) {
+        let (secret, clients) = ("CURVE_SECRET_KEY_FILE", "CURVE_CLIENTS_FILE");
+        let files = (self.text(secret), self.text(clients));
+        if files.0.is_some() != files.1.is_some() {
+            self.faults.push(format!(
+                "{secret} and {clients} go together: zcmdd keygen --curve FILE makes the one, and \
+                 the other lists the keys that are let in, as KEY NAME [SUBJECT...]"
+            ));
+        }
+        files
+    }
+
+    /// Whether tokens may be read on their way, which the owner has to want.
+    fn cleartext(&mut self, endpoints: &[String], curve: bool) -> bool {
+        let wanted = self.choice("ALLOW_CLEARTEXT", &["no", "yes"]) == "yes";
+        let open: Vec<_> = endpoints.iter().filter(|place| !curve && is_open(place)).collect();
+        if !wanted {
+            self.faults.extend(open.iter().map(|endpoint| {
+                format!(
+                    "SERVER_ADDRESS={endpoint}: tokens would cross the network in the clear; set \
+                     CURVE_SECRET_KEY_FILE and CURVE_CLIENTS_FILE (zcmdd keygen --curve), listen \
+                     on tcp://127.0.0.1:PORT or ipc:///PATH, or say ALLOW_CLEARTEXT=yes"
+                )
+            }));
+        }
+        !open.is_empty()
+    }
+
+    /// The permissions of a file, in octal as chmod(1) takes them.
+    fn mode(&mut self, name: &'static str, default: u32) -> u32 {
+        let mode = self.get(name).map_or(Some(default), |text| {
+            u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777)
+        });
+        if mode.is_none() {
+            self.faults.push(format!("{name}: must be permissions in octal, such as 0660"));
+        }
+        self.shown.push((name, format!("{:04o}", mode.unwrap_or(default))));
+        mode.unwrap_or(default)
     }
 
     fn keys(&mut self) -> KeySource {
@@ -254,6 +315,15 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// Whether an endpoint may be reached, and so read, from other hosts.
+fn is_open(endpoint: &str) -> bool {
+    let host = endpoint.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
+    let Some((host, _)) = host else { return false };
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    // A name may be anybody's; `localhost` is not looked up by libzmq's bind either.
+    !address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn narrow(number: u64) -> u32 {
@@ -300,7 +370,8 @@ mod tests {
         let wanted = [
             "MAX_REQUESTS_PER_MINUTE=-1: must be an integer, 0 to 1000000",
             "RATE_BURST=0: must be an integer, 1 to 1000000",
-            "SERVER_ADDRESS=ws://x: must be tcp://ADDRESS:PORT or ipc://PATH",
+            "SERVER_ADDRESS=ws://x: must be tcp://ADDRESS:PORT or ipc:///PATH",
+            "SERVER_ADDRESS=tcp://*:5555: tokens would cross the network in the clear",
             "JWT_SECRET_KEY_FILE is not set",
             "JWT_LEEWAY_SECONDS=301: must be an integer, 0 to 300",
             "MAX_CONCURRENT_COMMANDS=+4: must be an integer, 1 to 256",
@@ -311,6 +382,41 @@ mod tests {
         for (fault, wanted) in faults.iter().zip(wanted) {
             assert!(fault.starts_with(wanted), "{fault}");
         }
+    }
+
+    #[test]
+    fn a_network_without_curve_is_an_error_unless_the_owner_says_so() {
+        let read = |endpoint, more: &[(&str, &str)]| {
+            let base = [("JWT_SECRET_KEY", "x"), ("SERVER_ADDRESS", endpoint)];
+            read(&[&base[..], more].concat()).map(|settings| settings.cleartext)
+        };
+        let curve = [("CURVE_SECRET_KEY_FILE", "a"), ("CURVE_CLIENTS_FILE", "b")];
+        let here = ["tcp://127.0.0.1:1", "tcp://127.1.2.3:1", "tcp://[::1]:1", "ipc:///s"];
+        let open = [
+            "tcp://*:1",
+            "tcp://0.0.0.0:1",
+            "tcp://[::]:1",
+            "tcp://10.0.0.1:1",
+            "tcp://eth0:1",
+            "tcp://127.0.0.1.example.org:1",
+            "tcp://[::ffff:10.0.0.1]:1",
+            "tcp://127.0.0.1:1,tcp://*:2",
+        ];
+        for endpoint in here {
+            assert_eq!(read(endpoint, &[]), Ok(false), "{endpoint}");
+            assert_eq!(read(endpoint, &[("ALLOW_CLEARTEXT", "yes")]), Ok(false), "{endpoint}");
+        }
+        for endpoint in open {
+            let faults = read(endpoint, &[]).unwrap_err();
+            assert!(faults.len() == 1 && faults[0].contains("ALLOW_CLEARTEXT"), "{faults:?}");
+            assert_eq!(read(endpoint, &curve), Ok(false), "{endpoint}");
+            assert_eq!(read(endpoint, &[("ALLOW_CLEARTEXT", "yes")]), Ok(true), "{endpoint}");
+        }
+        for half in curve {
+            assert!(read("ipc:///s", &[half]).unwrap_err()[0].contains("go together"));
+        }
+        assert!(read("ipc://@abstract", &[]).is_err());
+        assert!(read("ipc:///s", &[("IPC_MODE", "0o77")]).is_err());
     }
 
     #[test]

@@ -210,6 +210,14 @@ fn find_account(wanted: &str) -> Result<Account, Failure> {
     Err(Failure("user", format!("there is no user {wanted} in /etc/passwd")))
 }
 
+/// The number of a group.
+///
+/// # Errors
+/// There is none of this name.
+pub fn group_id(wanted: &str) -> Result<u32, String> {
+    find_group(wanted).map_err(|Failure(_, why)| why)
+}
+
 fn find_group(wanted: &str) -> Result<u32, Failure> {
     for line in table("/etc/group")? {
         if let [name, _, group, ..] = line.as_slice()

@@ -12,6 +12,8 @@ use zmq::{Context, DONTWAIT, Error, Message, PollEvents, PollItem, SNDMORE, Sock
 
 use crate::limits;
 use crate::port::{Event, Misframing, Peer, Unsent};
+use crate::system::gate::Gate;
+use crate::system::listener::{Access, with_access};
 
 /// A bound socket.
 pub struct Router {
@@ -28,6 +30,7 @@ struct Partial {
     frames: Vec<Vec<u8>>,
     bytes: usize,
     address: Option<IpAddr>,
+    key: Option<String>,
     fault: Option<Misframing>,
 }
 
@@ -38,17 +41,35 @@ impl std::fmt::Debug for Router {
 }
 
 impl Router {
-    /// Listens on all these endpoints.
+    /// Listens on all these endpoints; with CURVE, if there is a secret key.
     ///
     /// # Errors
     /// The first endpoint that cannot be listened on, and why.
-    pub fn bind(endpoints: &[String]) -> Result<Self, String> {
-        let socket = harden(Context::new().socket(SocketType::ROUTER))
-            .map_err(|error| format!("cannot make a socket: {error}"))?;
+    pub fn bind(
+        context: &Context,
+        gate: &Gate,
+        endpoints: &[String],
+        curve_secret: Option<[u8; 32]>,
+        access: &Access,
+    ) -> Result<Self, String> {
+        let prepare = || {
+            let socket = harden(context.socket(SocketType::ROUTER))?;
+            if let Some(secret) = curve_secret {
+                socket.set_curve_server(true)?;
+                socket.set_curve_secretkey(&secret)?;
+            }
+            gate.watch(&socket)?;
+            Ok(socket)
+        };
+        let socket = prepare().map_err(|error: Error| format!("cannot make a socket: {error}"))?;
         for endpoint in endpoints {
-            socket.bind(endpoint).map_err(|error| {
-                format!("SERVER_ADDRESS={endpoint}: cannot listen there: {error}")
-            })?;
+            let bind = || socket.bind(endpoint).map_err(|error| error.to_string());
+            let bound = match endpoint.strip_prefix("ipc://") {
+                Some(path) => with_access(path, access, bind),
+                None => bind(),
+            };
+            bound
+                .map_err(|why| format!("SERVER_ADDRESS={endpoint}: cannot listen there: {why}"))?;
         }
         Ok(Self { socket, partial: Partial::default(), blocked: Vec::new() })
     }
@@ -145,19 +166,20 @@ impl Partial {
             // ZeroMQ knows the address of a message, not of a peer.
             let address = frame.gets("Peer-Address").and_then(|text| text.parse::<IpAddr>().ok());
             self.address = address.map(|address| address.to_canonical());
+            self.key = frame.gets("User-Id").filter(|key| !key.is_empty()).map(str::to_owned);
         }
     }
 
     /// Splits a whole message: the envelope ends with the last empty frame before the body; one
     /// without an empty frame is the routing id alone.
     fn finish(self) -> Option<Event> {
-        let Self { mut frames, address, mut fault, .. } = self;
+        let Self { mut frames, address, key, mut fault, .. } = self;
         let last = frames.len().saturating_sub(1);
         let before = if fault.is_some() { &frames[..] } else { frames.get(..last)? };
         let delimiter = before.iter().rposition(|frame| frame.is_empty());
         let envelope_length = delimiter.map_or(1, |position| position + 1);
         let mut rest = frames.split_off(envelope_length.min(frames.len()));
-        let peer = Peer { envelope: frames, address };
+        let peer = Peer { envelope: frames, address, key };
         let body = rest.pop().unwrap_or_default();
         if fault.is_none() && !rest.is_empty() {
             fault = Some(Misframing::SeveralBodies);

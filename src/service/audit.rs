@@ -1,0 +1,57 @@
+//! Lines of the log, as far as they are the same for many events.
+//!
+//! Promises: whoever is behind an event is named by all that is known of it, and always by the same
+//! names. Leaves out: what happened, which is said where it is decided.
+
+use std::net::IpAddr;
+
+use crate::port::{Action, Field, Level, Peer, Record};
+use crate::protocol::request::Id;
+use crate::service::Service;
+use crate::service::caller::Caller;
+use crate::service::jobs::Origin;
+
+impl Service {
+    /// Who asked for what: what every line about a request begins with.
+    pub(super) fn audit(
+        &self,
+        origin: &Origin,
+        caller: Option<&Caller>,
+    ) -> Vec<(&'static str, Field)> {
+        let mut fields = Vec::new();
+        if let Some(caller) = caller {
+            fields.push(("subject", caller.subject().to_string().into()));
+            fields.extend(caller.token_id().map(|id| ("jti", id.into())));
+        }
+        let Peer { address, key, .. } = &origin.peer;
+        fields.push(("address", name_of(*address)));
+        if let (Some(clients), Some(key)) = (&self.rules.clients, key) {
+            let name = clients.find(key).map_or("(removed)", |client| &client.name);
+            fields.push(("client", name.into()));
+        }
+        match &origin.id {
+            Some(Id::Text(text)) => fields.push(("id", text.clone().into())),
+            Some(Id::Number(number)) => fields.push(("id", Field::Number(*number))),
+            None => {}
+        }
+        fields
+    }
+
+    /// Writes a line, if the log is to have it.
+    pub(super) fn log(
+        &self,
+        level: Level,
+        event: &'static str,
+        fields: Vec<(&'static str, Field)>,
+        out: &mut Vec<Action>,
+    ) {
+        if level <= self.settings.log.level {
+            out.push(Action::Log(Record { level, event, fields }));
+        }
+    }
+}
+
+/// An address, as the log names it.
+pub(super) fn name_of(address: Option<IpAddr>) -> Field {
+    address.map_or("local".into(), |address| address.to_string().into())
+}
