@@ -198,7 +198,7 @@ impl Daemon {
     fn announce(&mut self, rules: &Rules) {
         let fields = vec![
             ("version", env!("CARGO_PKG_VERSION").into()),
-            ("endpoints", Field::List(self.settings.endpoints.clone())),
+            ("endpoints", Field::List(self.router.endpoints().to_vec())),
         ];
         self.note(Level::Info, "started", fields);
         for warning in warnings(&self.settings, rules) {

@@ -139,7 +139,7 @@ fn two_thousand_commands_leave_no_descriptor_no_zombie_and_no_memory() {
     (0..3).for_each(|_| round());
     let (before, memory) = (descriptors(), house.proc_status("VmRSS"));
     (0..20).for_each(|_| round());
-    assert_eq!(descriptors(), before);
+    assert!(descriptors() <= before, "{before} descriptors before, {} after", descriptors());
     let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", house.pid()));
     assert_eq!(children.unwrap_or_default(), "", "no zombies");
     let grown = house.proc_status("VmRSS").saturating_sub(memory);

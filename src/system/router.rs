@@ -18,6 +18,7 @@ use crate::system::listener::{Access, with_access};
 /// A bound socket.
 pub struct Router {
     socket: Socket,
+    endpoints: Vec<String>,
     /// The message that is being read.
     partial: Partial,
     /// Peers that would have blocked in this turn: what follows would overtake what came back.
@@ -62,16 +63,23 @@ impl Router {
             Ok(socket)
         };
         let socket = prepare().map_err(|error: Error| format!("cannot make a socket: {error}"))?;
+        let mut bound = Vec::new();
         for endpoint in endpoints {
             let bind = || socket.bind(endpoint).map_err(|error| error.to_string());
-            let bound = match endpoint.strip_prefix("ipc://") {
+            let done = match endpoint.strip_prefix("ipc://") {
                 Some(path) => with_access(path, access, bind),
                 None => bind(),
             };
-            bound
-                .map_err(|why| format!("SERVER_ADDRESS={endpoint}: cannot listen there: {why}"))?;
+            done.map_err(|why| format!("SERVER_ADDRESS={endpoint}: cannot listen there: {why}"))?;
+            let last = socket.get_last_endpoint().ok().and_then(Result::ok);
+            bound.push(last.unwrap_or_else(|| endpoint.clone()));
         }
-        Ok(Self { socket, partial: Partial::default(), blocked: Vec::new() })
+        Ok(Self { socket, endpoints: bound, partial: Partial::default(), blocked: Vec::new() })
+    }
+
+    /// Where it listens: the endpoints as bound, with the port in the place of a `*`.
+    pub fn endpoints(&self) -> &[String] {
+        &self.endpoints
     }
 
     /// What the loop waits for, in a new turn.

@@ -6,7 +6,6 @@
 
 use std::fs;
 use std::io::Read;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -64,6 +63,17 @@ pub fn zcmdd(variables: &[(&str, &str)]) -> Command {
     command
 }
 
+/// Where a daemon listens that was told to take any port: as the first line of its log says.
+fn bound(log: &PathBuf) -> String {
+    let line = until("a daemon that listens", || {
+        let text = fs::read_to_string(log).unwrap_or_default();
+        text.split_once('\n').map(|(line, _)| line.to_owned())
+    });
+    let started: Value = serde_json::from_str(&line).unwrap();
+    let endpoint = started["endpoints"][0].as_str().unwrap_or_else(|| panic!("{line}"));
+    format!("tcp://127.0.0.1:{}", endpoint.rsplit(':').next().unwrap())
+}
+
 impl House {
     pub fn new(commands: Value) -> Self {
         Self::with(commands, &[])
@@ -73,12 +83,10 @@ impl House {
         let folder = folder();
         write_secret(&folder.join("key"), "k1:0123456789abcdefghijklmnopqrstuvwxyz\n");
         fs::write(folder.join("commands.json"), commands.to_string()).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let tcp = format!("tcp://127.0.0.1:{port}");
         let ipc = format!("ipc://{}/s", folder.display());
         let path = |name: &str| folder.join(name).display().to_string();
         let daemon = zcmdd(&[
-            ("SERVER_ADDRESS", &format!("{tcp},{ipc}")),
+            ("SERVER_ADDRESS", &format!("tcp://127.0.0.1:*,{ipc}")),
             ("JWT_SECRET_KEY_FILE", &path("key")),
             ("COMMANDS_FILE", &path("commands.json")),
             ("LOG_FILE", &path("log")),
@@ -89,6 +97,7 @@ impl House {
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
+        let tcp = bound(&folder.join("log"));
         let house = Self { folder, tcp, ipc, daemon, context: zmq::Context::new() };
         write_secret(&house.folder.join("token"), &house.token("compute os:* status"));
         assert_eq!(house.ask(json!({"command_type": "ping"}))["status"], "ok");
