@@ -26,7 +26,7 @@ impl Work {
 }
 
 /// One step of a loop in `Work`.
-const STEP: u32 = 10;
+const STEP: u32 = 20;
 
 /// 2^`exponent`, for the exponents of normal doubles: -1022 to 1023.
 pub(super) const fn two_to(exponent: i32) -> f64 {
