@@ -25,7 +25,10 @@ impl Work {
     }
 }
 
-/// One step of a loop in `Work`.
+/// `Work` of a call, which takes that many nanoseconds at worst, all in all.
+pub(super) const CALL: u32 = 100;
+
+/// `Work` of one turn of a loop.
 const STEP: u32 = 20;
 
 /// 2^`exponent`, for the exponents of normal doubles: -1022 to 1023.

@@ -7,7 +7,7 @@
 use core::cmp::Ordering;
 use core::f64::consts::{E, PI, TAU};
 
-use super::exact::{self, Work};
+use super::exact::{self, CALL, Work};
 use super::fault::Reason;
 use super::reference::Entry;
 use super::value::{Outcome, Value};
@@ -284,7 +284,12 @@ impl Arguments {
             });
         }
         match function.body {
-            One(of) => real_of(of, x.to_f64()),
+            One(of) => {
+                let x = x.to_f64();
+                // An angle this large is reduced with hundreds of digits of pi.
+                work.charge(if x.abs() > 1e6 { CALL } else { 0 })?;
+                real_of(of, x)
+            }
             Two(of) => Value::real(of(x.to_f64(), y.to_f64())),
             Whole(of) => whole_of(of, *x),
             Track(of) => of(*x),

@@ -14,15 +14,12 @@
 //! Leaves out: why a text is no expression, beyond the place (diagnosis.rs).
 
 use super::diagnosis;
-use super::exact::Work;
+use super::exact::{CALL, Work};
 use super::fault::{Failed, Fault, Reason};
 use super::functions::{self, Function};
 use super::scan::Scanner;
 use super::value::Value;
 use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, VARIABLES_MAX};
-
-/// `Work` of a call, and of what else takes about 100 ns at worst.
-const CALL: u32 = 100;
 
 pub(super) struct Parser<'a> {
     scanner: Scanner<'a>,
@@ -298,13 +295,13 @@ impl<'a> Parser<'a> {
             }
             _ => rest && left.to_f64().abs() > 1e9 * right.to_f64().abs(),
         };
-        if costly { self.work.charge(CALL) } else { Ok(()) }
+        if costly { self.work.charge(2 * CALL) } else { Ok(()) }
     }
 
     fn charge_power(&mut self, base: Value, exponent: Value) -> Result<(), Reason> {
         match (base, exponent) {
             (Value::Integer(_), Value::Integer(0..)) => self.work.charge(CALL / 4),
-            _ => self.work.charge(CALL),
+            _ => self.work.charge(3 * CALL / 2),
         }
     }
 

@@ -204,7 +204,7 @@ impl<'a> Scanner<'a> {
     ) -> Result<f64, Failed> {
         if count > DIGITS_MAX {
             let distance = (count as i32 + scale).unsigned_abs().min(400);
-            work.charge(100 + 25 * distance + distance * count.min(800) as u32 / 16)
+            work.charge(100 + 35 * distance + distance * count.min(800) as u32 / 16)
                 .map_err(|reason| self.fail(reason, start, self.at))?;
         }
         let number = self.text.get(start..self.at).and_then(|text| text.parse().ok());

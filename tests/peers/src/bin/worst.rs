@@ -50,15 +50,14 @@ fn main() {
             pool[from] = (took, text);
         }
     }
-    let (worst, text) = pool.iter().max_by_key(|(time, _)| *time).expect("there are seeds");
-    let again = (0..5).map(|_| time(text)).min().unwrap_or(*worst);
-    let shown = text.chars().take(60).collect::<String>();
-    println!(
-        "worst of {tried} changed texts: {:.1} µs, again {:.1}: {shown:?}",
-        micros(*worst),
-        micros(again)
-    );
-    assert!(again < LIMIT, "over {LIMIT:?}");
+    let mut worst = (Duration::ZERO, String::new());
+    for (_, text) in pool {
+        let took = (0..40).map(|_| time(&text)).min().unwrap_or_default();
+        worst = worst.max((took, text));
+    }
+    let shown = worst.1.chars().take(60).collect::<String>();
+    println!("worst after {tried} changes: {:.1} µs {shown:?}", micros(worst.0));
+    assert!(worst.0 < LIMIT, "over {LIMIT:?}");
 }
 
 fn micros(time: Duration) -> f64 {
