@@ -71,6 +71,28 @@ pub(super) fn quotient(a: u128, b: u128) -> f64 {
     (bits << 1 | u64::from(rest != 0)) as f64 * two_to(scale - 56)
 }
 
+/// base^exponent, for a base from 2 up: infinite or 0 where it is beyond the doubles.
+pub(super) fn power(base: u128, exponent: i128) -> f64 {
+    let (mut power, mut square) = (Wide::new(1), Wide::new(base));
+    let mut left = exponent.unsigned_abs();
+    while left > 0 {
+        if square.scale > 2 * Wide::SCALE_MAX {
+            return if exponent > 0 { f64::INFINITY } else { 0.0 };
+        }
+        if left % 2 == 1 {
+            power = power.times(square.bits).scaled(square.scale);
+        }
+        square = square.times(square.bits).scaled(square.scale);
+        left /= 2;
+    }
+    if exponent > 0 {
+        return power.to_f64().unwrap_or(f64::INFINITY);
+    }
+    // `quotient` takes 127 bits; the last one is sticky here too.
+    let bits = (power.bits >> 1) | (power.bits & 1);
+    libm::ldexp(quotient(1, bits), -(power.scale as i32) - 1)
+}
+
 /// √n: exact when n is a square.
 pub(super) fn square_root(n: u128) -> Value {
     let root = n.isqrt();
@@ -185,6 +207,10 @@ impl Wide {
             _ => (bottom, 0),
         };
         Wide { bits: bits | (cut != 0) as u128, scale: self.scale + 128 - room }
+    }
+
+    const fn scaled(self, scale: u32) -> Wide {
+        Wide { scale: self.scale + scale, ..self }
     }
 
     /// `self * factor / divisor`, which is known to be whole.

@@ -218,7 +218,10 @@ fn integer_power(base: i128, exponent: i128) -> Outcome {
     match u32::try_from(times).ok().and_then(|times| base.checked_pow(times)) {
         Some(power) if exponent >= 0 => Ok(Integer(power)),
         Some(power) => Integer(1).over(Integer(power)),
-        None => real_power(base as f64, exponent as f64),
+        None => {
+            let magnitude = exact::power(base.unsigned_abs(), exponent);
+            Value::real(exact::signed(base < 0 && exponent % 2 != 0, magnitude))
+        }
     }
 }
 
