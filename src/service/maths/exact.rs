@@ -20,7 +20,10 @@ impl Work {
     }
 
     pub(super) fn charge(&mut self, cost: u32) -> Result<(), Reason> {
-        self.0 = self.0.checked_sub(cost).ok_or(Reason::TooMuchWork)?;
+        self.0 = self
+            .0
+            .checked_sub(cost)
+            .ok_or(Reason::Say("too much work for one expression: split it in two"))?;
         Ok(())
     }
 }
@@ -217,7 +220,7 @@ impl Wide {
     fn times_ratio(self, factor: u128, divisor: u128, work: &mut Work) -> Result<Wide, Reason> {
         work.charge(STEP)?;
         if self.scale > Wide::SCALE_MAX {
-            return Err(Reason::Overflow);
+            return Err(Reason::OVERFLOW);
         }
         if self.scale == 0 {
             if let Some(product) = self.bits.checked_mul(factor) {
@@ -243,7 +246,7 @@ impl Wide {
     fn to_value(self) -> Result<Value, Reason> {
         match self.scale {
             0 => Ok(Value::whole(false, self.bits)),
-            _ => self.to_f64().map(Value::Real).ok_or(Reason::Overflow),
+            _ => self.to_f64().map(Value::Real).ok_or(Reason::OVERFLOW),
         }
     }
 }

@@ -21,6 +21,8 @@ use super::scan::Scanner;
 use super::value::Value;
 use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, VARIABLES_MAX};
 
+const _: () = assert!(EXPRESSION_BYTES_MAX == 4096 && EXPRESSION_DEPTH_MAX == 64);
+
 pub(super) struct Parser<'a> {
     scanner: Scanner<'a>,
     variables: &'a [(&'a str, Value)],
@@ -56,7 +58,11 @@ impl<'a> Parser<'a> {
 
     fn whole(&mut self) -> Result<Value, Failed> {
         if self.scanner.text().len() > EXPRESSION_BYTES_MAX {
-            return Err(self.scanner.fail(Reason::TooLong, 0, 0));
+            return Err(self.scanner.fail(
+                Reason::Say("an expression has at most 4096 bytes"),
+                EXPRESSION_BYTES_MAX,
+                EXPRESSION_BYTES_MAX,
+            ));
         }
         let value = self.sum()?;
         if self.scanner.is_at_end() { Ok(self.held(value)) } else { Err(self.stray(None)) }
@@ -276,7 +282,13 @@ impl<'a> Parser<'a> {
     fn enter(&mut self, at: usize) -> Result<(), Failed> {
         match self.levels_left.checked_sub(1) {
             Some(left) => self.levels_left = left,
-            None => return Err(self.scanner.fail(Reason::TooDeep, at, at + 1)),
+            None => {
+                return Err(self.scanner.fail(
+                    Reason::Say("( ) and ^ go at most 64 levels deep"),
+                    at,
+                    at + 1,
+                ));
+            }
         }
         Ok(())
     }

@@ -34,7 +34,7 @@ impl Value {
     /// The double that an operation gave: no infinity, no NaN and no -0.0 gets past here.
     pub(super) fn real(x: f64) -> Outcome {
         // -0.0 + 0.0 is 0.0; every other number stays what it is.
-        if x.is_finite() { Ok(Real(x + 0.0)) } else { Err(Reason::Overflow) }
+        if x.is_finite() { Ok(Real(x + 0.0)) } else { Err(Reason::OVERFLOW) }
     }
 
     /// A whole number given as sign and magnitude: exact if it fits.
@@ -110,7 +110,7 @@ impl Value {
     #[inline(always)]
     pub(super) fn over(self, other: Value) -> Outcome {
         match (self, other) {
-            (_, Integer(0) | Real(0.0)) => Err(Reason::DivisionByZero),
+            (_, Integer(0) | Real(0.0)) => Err(Reason::DIVISION_BY_ZERO),
             (Integer(a), Integer(b)) if are_small(a, b) => {
                 let (small, divisor) = (a as i64, b as i64);
                 if small % divisor == 0 {
@@ -130,7 +130,7 @@ impl Value {
     /// `self % other`: what is left of `self`, with its sign.
     pub(super) fn rest(self, other: Value) -> Outcome {
         match (self, other) {
-            (_, Integer(0) | Real(0.0)) => Err(Reason::DivisionByZero),
+            (_, Integer(0) | Real(0.0)) => Err(Reason::DIVISION_BY_ZERO),
             (Integer(a), Integer(b)) if are_small(a, b) => {
                 Ok(Integer(i128::from(a as i64 % b as i64)))
             }
@@ -174,8 +174,10 @@ impl Value {
     /// `self!`: exact to 33!, correctly rounded to 170!.
     pub(super) fn factorial(self) -> Outcome {
         match self.to_whole() {
-            Some(n @ 0..) => exact::factorial(n).ok_or(Reason::Overflow),
-            _ => Err(Reason::Factorial),
+            Some(n @ 0..) => exact::factorial(n).ok_or(Reason::OVERFLOW),
+            _ => {
+                Err(Reason::Say("! takes whole numbers from 0 to 170: for others write gamma(x+1)"))
+            }
         }
     }
 
@@ -229,9 +231,9 @@ fn real_power(base: f64, exponent: f64) -> Outcome {
     if exponent == 2.0 {
         Value::real(base * base)
     } else if base == 0.0 && exponent < 0.0 {
-        Err(Reason::DivisionByZero)
+        Err(Reason::DIVISION_BY_ZERO)
     } else if base < 0.0 && exponent != libm::trunc(exponent) {
-        Err(Reason::NegativeBase)
+        Err(Reason::Say("a power of a negative number needs a whole exponent"))
     } else {
         Value::real(libm::pow(base, exponent))
     }
