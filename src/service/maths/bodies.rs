@@ -43,12 +43,12 @@ pub(super) fn sum(a: Value, b: Value, _: &mut Work) -> Outcome {
     a.plus(b)
 }
 
-pub(super) fn rest(x: Value, y: Value, _: &mut Work) -> Outcome {
-    x.rest(y)
+pub(super) fn rest(x: Value, y: Value, work: &mut Work) -> Outcome {
+    x.rest(y, work)
 }
 
-pub(super) fn power(x: Value, y: Value, _: &mut Work) -> Outcome {
-    x.power(y)
+pub(super) fn power(x: Value, y: Value, work: &mut Work) -> Outcome {
+    x.power(y, work)
 }
 
 pub(super) fn comb(n: Value, k: Value, work: &mut Work) -> Outcome {
@@ -134,8 +134,8 @@ pub(super) fn fma(x: Value, y: Value, z: Value) -> Outcome {
     }
 }
 
-pub(super) fn modulo(x: Value, y: Value, _: &mut Work) -> Outcome {
-    let rest = x.rest(y)?;
+pub(super) fn modulo(x: Value, y: Value, work: &mut Work) -> Outcome {
+    let rest = x.rest(y, work)?;
     let is_zero = rest.compare(Integer(0)) == Ordering::Equal;
     if is_zero || rest.is_negative() == y.is_negative() { Ok(rest) } else { rest.plus(y) }
 }

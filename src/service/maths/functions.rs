@@ -53,10 +53,7 @@ pub(super) static FUNCTIONS: [Function; 62] = [
     row(["avg(x, ...)", "arithmetic mean", "avg(1, 2, 6)", "3"], Mean),
     row(["cbrt(x)", "cube root", "cbrt(-27)", "-3"], One(libm::cbrt)),
     row(["ceil(x)", "least whole number from x up", "ceil(1.2)", "2"], Whole(libm::ceil)),
-    row(
-        ["comb(n, k)", "ways to choose k of n, whole and not negative", "comb(5, 2)", "10"],
-        Pair(comb),
-    ),
+    row(["comb(n, k)", "ways to choose k of n, both whole", "comb(5, 2)", "10"], Pair(comb)),
     row(["copysign(x, y)", "x with the sign of y", "copysign(3, -1)", "-3"], Pair(copysign)),
     row(["cos(x)", "cosine of x in radians", "cos(0)", "1"], One(libm::cos)),
     row(["cosh(x)", "hyperbolic cosine", "cosh(0)", "1"], One(libm::cosh)),
@@ -76,12 +73,12 @@ pub(super) static FUNCTIONS: [Function; 62] = [
     row(["frac(x)", "x - trunc(x)", "frac(-2.75)", "-0.75"], Track(fraction)),
     row(["gamma(x)", "gamma function, not for 0, -1, -2, ...", "gamma(5)", "24"], Track(gamma)),
     row(
-        ["gcd(n, ...)", "greatest divisor of whole numbers", "gcd(12, 18)", "6"],
+        ["gcd(n, ...)", "greatest common divisor, n whole", "gcd(12, 18)", "6"],
         Fold(Some(0), gcd),
     ),
     row(["hypot(x, ...)", "root of the sum of squares", "hypot(3, 4)", "5"], Fold(Some(0), hypot)),
     row(["isqrt(n)", "whole part of sqrt(n), n whole, from 0 up", "isqrt(17)", "4"], Track(isqrt)),
-    row(["lcm(n, ...)", "least multiple of whole numbers", "lcm(4, 6)", "12"], Fold(Some(1), lcm)),
+    row(["lcm(n, ...)", "least common multiple, n whole", "lcm(4, 6)", "12"], Fold(Some(1), lcm)),
     row(["ldexp(x, n)", "x * 2^n, for whole n", "ldexp(0.75, 3)", "6"], Pair(ldexp)),
     row(["lgamma(x)", "ln(|gamma(x)|), not for 0, -1, -2, ...", "lgamma(2)", "0"], Track(lgamma)),
     row(["ln(x)", "natural logarithm, for x above 0", "ln(e)", "1"], One(libm::log)),
@@ -96,14 +93,16 @@ pub(super) static FUNCTIONS: [Function; 62] = [
         ["nextafter(x, y)", "next double towards y", "nextafter(0, 1)", "5e-324"],
         Two(libm::nextafter),
     ),
-    row(["perm(n, k)", "ways to arrange k of n, both whole", "perm(5, 2)", "20"], Pair(perm))
-        .or_one(),
+    row(["perm(n, k)", "ways to arrange k of n, both whole", "perm(5, 2)", "20"], Pair(perm)),
     row(["pow(x, y)", "x^y", "pow(2, 70)", "1180591620717411303424"], Pair(power)),
     row(["rad(x)", "as radians(x)", "rad(180)", "3.141592653589793"], One(radians)),
     row(["radians(x)", "degrees to radians", "radians(180)", "3.141592653589793"], One(radians)),
     row(["remainder(x, y)", "x - n*y, n nearest to x/y", "remainder(5, 3)", "-1"], Pair(remainder)),
     row(["root(x, n)", "n-th root, n whole, odd if x is below 0", "root(81, 4)", "3"], Pair(root)),
-    row(["round(x)", "nearest whole number, 0.5 to 1", "round(-2.5)", "-3"], Whole(libm::round)),
+    row(
+        ["round(x)", "nearest whole number, halves outwards", "round(-2.5)", "-3"],
+        Whole(libm::round),
+    ),
     row(["sign(x)", "-1, 0 or 1", "sign(-0.1)", "-1"], Track(sign)),
     row(["signum(x)", "as sign(x)", "signum(7)", "1"], Track(sign)),
     row(["sin(x)", "sine of x in radians", "sin(pi/2)", "1"], One(libm::sin)),
@@ -129,11 +128,6 @@ const fn row(entry: [&'static str; 4], body: Body) -> Function {
 }
 
 impl Function {
-    /// Takes one argument for two as well.
-    const fn or_one(self) -> Function {
-        Function { least: 1, ..self }
-    }
-
     /// How many arguments it takes: at least, at most.
     pub(super) fn arity(&self) -> (usize, usize) {
         (self.least, self.most)
@@ -249,10 +243,10 @@ impl Arguments {
             Two(of) => Value::real(of(x.to_f64(), y.to_f64())),
             Whole(of) => whole_of(of, *x),
             Track(of) => of(*x),
-            Pair(of) => of(*x, if given == 1 { *x } else { *y }, work),
+            Pair(of) => of(*x, *y, work),
             Triple(of) => of(*x, *y, *z),
             Fold(..) => Ok(*x),
-            Mean => x.over(Integer(given as i128)),
+            Mean => x.over(Integer(given as i128), work),
         }
     }
 }
