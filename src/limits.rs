@@ -85,8 +85,8 @@ pub const EXPRESSION_BYTES_MAX: usize = 4096;
 /// Nested parentheses and calls in an expression: 64 levels fit a stack of 64 KiB.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
 /// What one expression may cost beyond its bytes, in units of about a nanosecond of a server's
-/// core: 640 calls of functions, which is more than honest 4 KiB hold.
-pub const EXPRESSION_WORK_MAX: u32 = 64_000;
+/// core: 480 calls of functions, which is more than an honest 4 KiB hold.
+pub const EXPRESSION_WORK_MAX: u32 = 48_000;
 /// Variables of a request.
 pub const VARIABLES_MAX: usize = 16;
 

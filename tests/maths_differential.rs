@@ -182,26 +182,30 @@ fn doubles_agree_with_meval_and_with_the_processor() {
 }
 
 /// `libm` and the C library may differ in the last bits, but in no more.
-const TOLERANCE: f64 = 8.0 * f64::EPSILON;
+const LAST_BITS: f64 = 8.0 * f64::EPSILON;
+
+/// Rust's own formulas for these lose digits where they subtract; `libm` does not.
+const LOOSE: f64 = 1e-9;
 
 #[test]
 fn transcendental_functions_agree_with_meval() {
     let (seed, count) = (setting("ZCMD_SEED", 1), setting("ZCMD_COUNT", COUNT));
     let (mut chance, context) = (Chance(!seed), meval::Context::new());
-    let names = [
-        "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "asinh", "acosh",
-        "atanh", "exp", "ln",
-    ];
+    let precise =
+        ["sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh", "exp", "ln"];
+    let loose = ["asinh", "acosh", "atanh"];
+    let names = precise.map(|name| (name, LAST_BITS)).into_iter();
+    let names: Vec<(&str, f64)> = names.chain(loose.map(|name| (name, LOOSE))).collect();
     let mut both = 0_u64;
     for _ in 0..count / 2 {
-        let name = chance.one_of(&names);
+        let (name, tolerance) = chance.one_of(&names);
         let text = format!("{name}({})", double_node(&mut chance, 2).text);
         let (ours, theirs) = (evaluate(&text, &[]), meval::eval_str_with_context(&text, &context));
         match (ours, theirs) {
             (Ok(ours), Ok(theirs)) => {
                 let difference = (to_f64(ours) - theirs).abs();
                 assert!(
-                    difference <= TOLERANCE * theirs.abs(),
+                    difference <= tolerance * theirs.abs(),
                     "seed {seed}: {text}: {ours}, {theirs}"
                 );
                 both += 1;

@@ -18,16 +18,26 @@ pub(super) fn missing(text: &str, at: usize) -> Fault {
     let here = |reason| Fault::new(reason, at, at + 1);
     let is_operator = matches!(next, None | Some(b')' | b',' | b'*' | b'/' | b'%' | b'^' | b'!'));
     match (last, next) {
-        (None, None) => Fault::new(Reason::Blank, 0, 0),
-        (Some(b'%'), _) if is_operator => Fault::new(Reason::Percent, end - 1, end),
-        (Some(b'/'), Some(b'/')) => here(Reason::DoubleSlash),
-        (_, Some(b'!')) => here(Reason::BangFirst),
-        (Some(b'('), Some(b')')) => Fault::new(Reason::EmptyGroup, end - 1, end),
-        (None | Some(b'('), Some(_)) if is_operator => here(Reason::MissingBefore),
+        (None, None) => {
+            Fault::new(Reason::Say("the expression is empty: write one, such as 2*(3+4)"), 0, 0)
+        }
+        (Some(b'%'), _) if is_operator => Fault::new(
+            Reason::Say("% is the remainder; for ten percent write 10/100"),
+            end - 1,
+            end,
+        ),
+        (Some(b'/'), Some(b'/')) => here(Reason::Say("// is no operator: write floor(a/b)")),
+        (_, Some(b'!')) => here(Reason::Say("! stands after its number: write 5!")),
+        (Some(b'('), Some(b')')) => {
+            Fault::new(Reason::Say("nothing stands between ( and )"), end - 1, end)
+        }
+        (None | Some(b'('), Some(_)) if is_operator => {
+            here(Reason::Say("a value is missing before \"@\""))
+        }
         _ if is_operator => {
             let width =
                 if bytes.get(..end).is_some_and(|left| left.ends_with(b"**")) { 2 } else { 1 };
-            Fault::new(Reason::MissingAfter, end - width, end)
+            Fault::new(Reason::Say("a value is missing after \"@\""), end - width, end)
         }
         _ => foreign(text, at),
     }
@@ -42,15 +52,15 @@ pub(super) fn stray(text: &str, at: usize, open: Option<usize>) -> Fault {
     let touches_number = byte_before(bytes, at).is_some_and(ends_number);
     let Some(&byte) = bytes.get(at) else {
         let open = open.unwrap_or_default();
-        return Fault::new(Reason::Unclosed, open, open + 1);
+        return Fault::new(Reason::Say("\"@\" at column # is never closed"), open, open + 1);
     };
     match byte {
-        b')' => here(Reason::Unopened),
-        b',' => here(Reason::Comma),
-        b'.' if touches_number => here(Reason::SecondPoint),
-        b'_' if touches_number => here(Reason::Underscore),
+        b')' => here(Reason::Say("\"@\" closes nothing")),
+        b',' => here(Reason::Say("a comma separates arguments: write 1234.5 for a number")),
+        b'.' if touches_number => here(Reason::Say("a number has one point: write 1234.5")),
+        b'_' if touches_number => here(Reason::Say("a number has no _: write 1000")),
         b'0'..=b'9' if bytes.get(left.0).is_some_and(u8::is_ascii_digit) => {
-            here(Reason::TwoNumbers)
+            here(Reason::Say("two numbers in a row: write an operator between them, or no blank"))
         }
         b'(' => Fault::new(Reason::TimesMissing(left.0 as u16, left.1 as u16), at, at + 1),
         _ if is_name_byte(byte) || byte == b'.' => {
@@ -77,20 +87,21 @@ pub(super) fn unknown(name: &[u8], start: usize, called: bool) -> Fault {
 fn foreign(text: &str, at: usize) -> Fault {
     let character = text.get(at..).and_then(|rest| rest.chars().next()).unwrap_or_default();
     let reason = match character {
-        '=' => Reason::Equals,
-        '<' | '>' => Reason::Comparison,
-        '&' | '|' | '~' => Reason::Logic,
-        ';' => Reason::Semicolon,
-        '[' | ']' | '{' | '}' => Reason::Bracket,
-        '"' | '\'' | '`' => Reason::Quote,
-        _ if ascii_for(character).is_some() => Reason::Lookalike(character),
-        _ => Reason::Foreign,
+        '=' => Reason::Say("\"=\" is not known: write only what is to be computed"),
+        '<' | '>' => {
+            Reason::Say("\"@\" compares; only numbers are computed: write max(a, b) or sign(a-b)")
+        }
+        '&' | '|' | '~' => Reason::Say("\"@\" is not known: there are no logic or bit operators"),
+        ';' => Reason::Say("\"@\" is not known: write a comma between arguments"),
+        '[' | ']' | '{' | '}' => Reason::Say("\"@\" is not known: write ( and )"),
+        '"' | '\'' | '`' => Reason::Say("\"@\" is not known: only numbers are computed, no text"),
+        _ => ascii_for(character).map_or(Reason::Say("\"@\" is not known here"), Reason::Write),
     };
     Fault::new(reason, at, at + character.len_utf8())
 }
 
 /// What to write for a character that only looks as if it belonged here.
-pub(super) fn ascii_for(character: char) -> Option<&'static str> {
+fn ascii_for(character: char) -> Option<&'static str> {
     Some(match character {
         '×' | '·' | '∙' | '⋅' | '∗' | '✕' | '✖' => "*",
         '÷' | '∕' | '⁄' => "/",

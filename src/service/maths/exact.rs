@@ -20,13 +20,19 @@ impl Work {
     }
 
     pub(super) fn charge(&mut self, cost: u32) -> Result<(), Reason> {
-        self.0 = self.0.checked_sub(cost).ok_or(Reason::TooMuchWork)?;
+        self.0 = self
+            .0
+            .checked_sub(cost)
+            .ok_or(Reason::Say("too much work for one expression: split it in two"))?;
         Ok(())
     }
 }
 
-/// One step of a loop in `Work`.
-const STEP: u32 = 10;
+/// `Work` of a call, which takes that many nanoseconds at worst, all in all.
+pub(super) const CALL: u32 = 100;
+
+/// `Work` of one turn of a loop.
+const STEP: u32 = 20;
 
 /// 2^`exponent`, for the exponents of normal doubles: -1022 to 1023.
 pub(super) const fn two_to(exponent: i32) -> f64 {
@@ -66,6 +72,28 @@ pub(super) fn quotient(a: u128, b: u128) -> f64 {
         rest = (if fits { rest - divisor } else { rest }) << 1;
     }
     (bits << 1 | u64::from(rest != 0)) as f64 * two_to(scale - 56)
+}
+
+/// base^exponent, for a base from 2 up: infinite or 0 where it is beyond the doubles.
+pub(super) fn power(base: u128, exponent: i128) -> f64 {
+    let (mut power, mut square) = (Wide::new(1), Wide::new(base));
+    let mut left = exponent.unsigned_abs();
+    while left > 0 {
+        if square.scale > 2 * Wide::SCALE_MAX {
+            return if exponent > 0 { f64::INFINITY } else { 0.0 };
+        }
+        if left % 2 == 1 {
+            power = power.times(square.bits).scaled(square.scale);
+        }
+        square = square.times(square.bits).scaled(square.scale);
+        left /= 2;
+    }
+    if exponent > 0 {
+        return power.to_f64().unwrap_or(f64::INFINITY);
+    }
+    // `quotient` takes 127 bits; the last one is sticky here too.
+    let bits = (power.bits >> 1) | (power.bits & 1);
+    libm::ldexp(quotient(1, bits), -(power.scale as i32) - 1)
 }
 
 /// √n: exact when n is a square.
@@ -184,11 +212,15 @@ impl Wide {
         Wide { bits: bits | (cut != 0) as u128, scale: self.scale + 128 - room }
     }
 
+    const fn scaled(self, scale: u32) -> Wide {
+        Wide { scale: self.scale + scale, ..self }
+    }
+
     /// `self * factor / divisor`, which is known to be whole.
     fn times_ratio(self, factor: u128, divisor: u128, work: &mut Work) -> Result<Wide, Reason> {
         work.charge(STEP)?;
         if self.scale > Wide::SCALE_MAX {
-            return Err(Reason::Overflow);
+            return Err(Reason::OVERFLOW);
         }
         if self.scale == 0 {
             if let Some(product) = self.bits.checked_mul(factor) {
@@ -214,7 +246,7 @@ impl Wide {
     fn to_value(self) -> Result<Value, Reason> {
         match self.scale {
             0 => Ok(Value::whole(false, self.bits)),
-            _ => self.to_f64().map(Value::Real).ok_or(Reason::Overflow),
+            _ => self.to_f64().map(Value::Real).ok_or(Reason::OVERFLOW),
         }
     }
 }

@@ -10,62 +10,31 @@ use super::diagnosis;
 use super::functions;
 use super::reference::Entry;
 use super::value::Value;
-use crate::limits::{ECHO_BYTES_MAX, EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX};
+use crate::limits::{ECHO_BYTES_MAX, EXPRESSION_BYTES_MAX};
 
 /// What is wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Reason {
-    // The text as a whole.
-    Blank,
-    TooLong,
-    TooDeep,
-    TooMuchWork,
-    // Its shape.
-    MissingAfter,
-    MissingBefore,
-    EmptyGroup,
-    Unclosed,
-    Unopened,
-    /// With the place of what stands to the left.
+    /// This, where `@` stands for what was found, and `#` for its column.
+    Say(&'static str),
+    /// A character that is not ASCII, with what to write for it.
+    Write(&'static str),
+    /// An operator between two values, with the place of the left one.
     TimesMissing(u16, u16),
-    TwoNumbers,
-    Percent,
-    BangFirst,
-    DoubleSlash,
-    Comma,
-    // Its numbers.
-    LonelyPoint,
-    SecondPoint,
-    Underscore,
-    Exponent,
-    Octal,
-    RadixDigit(u32),
-    RadixTooLong,
-    NumberTooLarge,
-    // Characters of other languages.
-    Equals,
-    Comparison,
-    Logic,
-    Semicolon,
-    Bracket,
-    Quote,
-    Lookalike(char),
-    Foreign,
-    // Its names.
     UnknownName,
     UnknownFunction,
+    /// A function without its arguments.
     NotCalled(&'static Entry),
-    AmbiguousLog,
-    /// With the number of arguments given.
+    /// The wrong number of arguments: this one.
     Arity(&'static Entry, u16),
-    // Its values.
-    DivisionByZero,
-    Overflow,
-    NegativeBase,
-    Factorial,
     /// An argument outside of the domain of a function that is not named yet.
     Outside,
     Domain(&'static Entry),
+}
+
+impl Reason {
+    pub(super) const OVERFLOW: Reason = Reason::Say("\"@\" is too large: numbers end at 1.797e308");
+    pub(super) const DIVISION_BY_ZERO: Reason = Reason::Say("\"@\" divides by zero");
 }
 
 /// What is wrong, and the bytes that show it.
@@ -109,7 +78,7 @@ impl BadExpression {
         text: &str,
         variables: &[(&str, Value)],
     ) -> BadExpression {
-        let fault = fault.unwrap_or(Fault::new(Reason::Blank, 0, 0));
+        let fault = fault.unwrap_or(Fault::new(Reason::Outside, 0, 0));
         let span = |start: u16, end: u16| {
             text.as_bytes().get(usize::from(start)..usize::from(end)).unwrap_or_default()
         };
@@ -153,7 +122,7 @@ fn is_continuation(byte: u8) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Echo {
     bytes: [u8; ECHO_BYTES_MAX],
-    length: usize,
+    length: u8,
     cut: bool,
 }
 
@@ -162,11 +131,11 @@ impl Echo {
         let mut bytes = [0; ECHO_BYTES_MAX];
         let length = text.len().min(limit);
         bytes.iter_mut().zip(text).take(length).for_each(|(to, from)| *to = *from);
-        Echo { bytes, length, cut: length < text.len() }
+        Echo { bytes, length: length as u8, cut: length < text.len() }
     }
 
     fn bytes(&self) -> &[u8] {
-        self.bytes.get(..self.length).unwrap_or_default()
+        self.bytes.get(..usize::from(self.length)).unwrap_or_default()
     }
 }
 
@@ -178,53 +147,40 @@ impl fmt::Display for Echo {
 
 impl fmt::Display for BadExpression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let BadExpression { found, other, .. } = self;
         match self.reason {
-            Reason::TooLong => {
-                write!(f, "the expression has more than {EXPRESSION_BYTES_MAX} bytes")?
-            }
-            Reason::TooDeep => write!(f, "more than {EXPRESSION_DEPTH_MAX} levels of ( ) and ^")?,
-            Reason::NotCalled(entry) => {
-                write!(f, "{} is a function: write {}", self.found, entry.form)?
-            }
+            Reason::Say(template) => return self.fill(f, template),
+            Reason::Write(ascii) => write!(f, "\"{found}\" is not ASCII: write {ascii}")?,
+            Reason::TimesMissing(..) => write!(f, "use * to multiply: {other}*{found}")?,
+            Reason::UnknownName => write!(f, "unknown name \"{found}\"")?,
+            Reason::UnknownFunction => write!(f, "unknown function \"{found}\"")?,
+            Reason::NotCalled(entry) => write!(f, "{found} is a function: write {}", entry.form)?,
             Reason::Arity(entry, given) => {
-                write!(f, "{} takes {}, {given} given", self.found, Taken(entry))?;
+                write!(f, "{found} takes {}, {given} given", Taken(entry))?;
             }
             Reason::Domain(entry) => {
                 write!(f, "{} has no value here: {}", entry.form, entry.about)?
             }
-            Reason::Lookalike(character) => {
-                let ascii = diagnosis::ascii_for(character).unwrap_or_default();
-                write!(f, "\"{}\" is not ASCII: write {ascii}", self.found)?;
-            }
-            Reason::UnknownFunction if self.other.length == 0 => {
-                write!(f, "unknown function \"{}\"", self.found)?;
-            }
-            Reason::UnknownName if self.other.length == 0 => {
-                write!(f, "unknown name \"{}\"", self.found)?
-            }
-            Reason::Unclosed => {
-                return write!(f, "\"(\" at column {} is never closed", self.column);
-            }
-            reason => self.fill(f, template(reason))?,
+            Reason::Outside => write!(f, "{found} has no value here")?,
         }
-        match self.reason {
-            Reason::Blank | Reason::TooLong => Ok(()),
-            _ => write!(f, " (column {})", self.column),
+        if matches!(self.reason, Reason::UnknownName | Reason::UnknownFunction) && other.length > 0
+        {
+            write!(f, ": did you mean {other}?")?;
         }
+        write!(f, " (column {})", self.column)
     }
 }
 
 impl BadExpression {
-    /// Writes a template: `@` stands for what was found, `~` for the other text.
     fn fill(&self, f: &mut fmt::Formatter<'_>, template: &str) -> fmt::Result {
         for character in template.chars() {
             match character {
                 '@' => write!(f, "{}", self.found)?,
-                '~' => write!(f, "{}", self.other)?,
+                '#' => write!(f, "{}", self.column)?,
                 _ => f.write_char(character)?,
             }
         }
-        Ok(())
+        if template.contains('#') { Ok(()) } else { write!(f, " (column {})", self.column) }
     }
 }
 
@@ -240,48 +196,5 @@ impl fmt::Display for Taken {
             (least, most) if least < most => write!(f, "{least} or {most} arguments"),
             (_, most) => write!(f, "{most} arguments"),
         }
-    }
-}
-
-/// The messages that need no more than what was found.
-fn template(reason: Reason) -> &'static str {
-    match reason {
-        Reason::Blank => "the expression is empty: write one, such as 2*(3+4)",
-        Reason::TooMuchWork => "too much work for one expression: split it in two",
-        Reason::MissingAfter => "a value is missing after \"@\"",
-        Reason::MissingBefore => "a value is missing before \"@\"",
-        Reason::EmptyGroup => "nothing stands between ( and )",
-        Reason::Unopened => "\"@\" closes nothing",
-        Reason::TimesMissing(..) => "use * to multiply: ~*@",
-        Reason::TwoNumbers => "two numbers in a row: write an operator between them, or no blank",
-        Reason::Percent => "% is the remainder; for ten percent write 10/100",
-        Reason::BangFirst => "! stands after its number: write 5!",
-        Reason::DoubleSlash => "// is no operator: write floor(a/b)",
-        Reason::Comma => "a comma separates arguments: write 1234.5 for a number",
-        Reason::LonelyPoint => "a point needs a digit beside it: write 0.5",
-        Reason::SecondPoint => "a number has one point: write 1234.5",
-        Reason::Underscore => "a number has no _: write 1000",
-        Reason::Exponent => "\"@\" is not finished: write digits after the e, as in 1e3",
-        Reason::Octal => "octal numbers are not known: write 0x1F, 0b101 or decimal digits",
-        Reason::RadixDigit(16) => "0x takes the digits 0 to 9 and a to f: write 0x1F",
-        Reason::RadixDigit(_) => "0b takes the digits 0 and 1: write 0b101",
-        Reason::RadixTooLong => "a number with 0x or 0b has at most 127 bits",
-        Reason::NumberTooLarge => "\"@\" is too large: numbers end at 1.797e308",
-        Reason::Equals => "\"=\" is not known: write only what is to be computed",
-        Reason::Comparison => {
-            "\"@\" compares; only numbers are computed: write max(a, b) or sign(a-b)"
-        }
-        Reason::Logic => "\"@\" is not known: there are no logic or bit operators",
-        Reason::Semicolon => "\"@\" is not known: write a comma between arguments",
-        Reason::Bracket => "\"@\" is not known: write ( and )",
-        Reason::Quote => "\"@\" is not known: only numbers are computed, no text",
-        Reason::UnknownName => "unknown name \"@\": did you mean ~?",
-        Reason::UnknownFunction => "unknown function \"@\": did you mean ~?",
-        Reason::AmbiguousLog => "log: write ln(x), log10(x), log2(x) or log(x, base)",
-        Reason::DivisionByZero => "\"@\" divides by zero",
-        Reason::Overflow => "\"@\" is too large: numbers end at 1.797e308",
-        Reason::NegativeBase => "a power of a negative number needs a whole exponent",
-        Reason::Factorial => "! takes whole numbers from 0 to 170: for others write gamma(x+1)",
-        _ => "\"@\" is not known here",
     }
 }

@@ -14,15 +14,16 @@
 //! Leaves out: why a text is no expression, beyond the place (diagnosis.rs).
 
 use super::diagnosis;
-use super::exact::Work;
+use super::exact::{CALL, Work};
 use super::fault::{Failed, Fault, Reason};
 use super::functions::{self, Function};
 use super::scan::Scanner;
-use super::value::Value;
+use super::value::{Outcome, Value};
 use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, VARIABLES_MAX};
 
-/// `Work` of a call, and of what else takes about 100 ns at worst.
-const CALL: u32 = 100;
+const TOO_LONG: Reason = Reason::Say("an expression has at most 4096 bytes");
+const TOO_DEEP: Reason = Reason::Say("( ) and ^ go at most 64 levels deep");
+const _: () = assert!(EXPRESSION_BYTES_MAX == 4096 && EXPRESSION_DEPTH_MAX == 64);
 
 pub(super) struct Parser<'a> {
     scanner: Scanner<'a>,
@@ -59,10 +60,10 @@ impl<'a> Parser<'a> {
 
     fn whole(&mut self) -> Result<Value, Failed> {
         if self.scanner.text().len() > EXPRESSION_BYTES_MAX {
-            return Err(self.scanner.fail(Reason::TooLong, 0, 0));
+            return self.scanner.fail(TOO_LONG, EXPRESSION_BYTES_MAX, EXPRESSION_BYTES_MAX);
         }
         let value = self.sum()?;
-        if self.scanner.is_at_end() { Ok(self.held(value)) } else { Err(self.stray(None)) }
+        if self.scanner.is_at_end() { Ok(self.held(value)) } else { self.stray(None) }
     }
 
     #[inline(never)]
@@ -96,8 +97,8 @@ impl<'a> Parser<'a> {
             let result = match operator {
                 0 => Ok(right),
                 b'*' => left.times(right),
-                b'/' => self.charge_division(left, right, false).and_then(|()| left.over(right)),
-                _ => self.charge_division(left, right, true).and_then(|()| left.rest(right)),
+                b'/' => left.over(right, &mut self.work),
+                _ => left.rest(right, &mut self.work),
             };
             left = self.place(result, at, at + 1)?;
             operator = self.scanner.peek();
@@ -147,10 +148,9 @@ impl<'a> Parser<'a> {
         self.enter(at)?;
         let exponent = self.signed()?;
         self.leave();
-        let result = self.charge_power(base, exponent).and_then(|()| base.power(exponent));
-        match result {
+        match base.power(exponent, &mut self.work) {
             Ok(value) => Ok(self.hold(value)),
-            Err(reason) => Err(self.scanner.fail(reason, at, operator_end)),
+            Err(reason) => self.scanner.fail(reason, at, operator_end),
         }
     }
 
@@ -183,7 +183,7 @@ impl<'a> Parser<'a> {
                 let value = self.name()?;
                 Ok(self.held(value))
             }
-            _ => Err(self.missing()),
+            _ => self.missing(),
         }
     }
 
@@ -194,7 +194,7 @@ impl<'a> Parser<'a> {
         self.scanner.advance();
         let value = self.sum()?;
         if self.scanner.peek() != b')' {
-            return Err(self.stray(Some(open)));
+            return self.stray(Some(open));
         }
         self.scanner.advance();
         self.leave();
@@ -211,7 +211,7 @@ impl<'a> Parser<'a> {
         }
         match functions::constant(name).or_else(|| self.variable(name)) {
             Some(value) => Ok(self.hold(value)),
-            None => Err(self.scanner.keep(diagnosis::unknown(name, start, called))),
+            None => self.scanner.keep(diagnosis::unknown(name, start, called)),
         }
     }
 
@@ -226,8 +226,9 @@ impl<'a> Parser<'a> {
         let end = start + function.entry.name().len();
         let open = self.scanner.at();
         self.enter(open)?;
-        let charged = self.work.charge(CALL);
-        self.place(charged, start, end)?;
+        if let Err(reason) = self.work.charge(CALL) {
+            return self.scanner.fail(reason, start, end);
+        }
         self.scanner.advance();
         let mut arguments = functions::Arguments::new(function);
         if self.scanner.peek() != b')' {
@@ -235,12 +236,12 @@ impl<'a> Parser<'a> {
                 let argument = self.sum()?;
                 let argument = self.held(argument);
                 if let Err(reason) = arguments.take(argument, &mut self.work) {
-                    return Err(self.scanner.fail(arguments.named(reason), start, end));
+                    return self.scanner.fail(arguments.named(reason), start, end);
                 }
                 match self.scanner.peek() {
                     b',' => self.scanner.advance(),
                     b')' => break,
-                    _ => return Err(self.stray(Some(open))),
+                    _ => return self.stray(Some(open)),
                 }
             }
         }
@@ -248,7 +249,7 @@ impl<'a> Parser<'a> {
         self.leave();
         match arguments.apply(&mut self.work) {
             Ok(value) => Ok(self.hold(value)),
-            Err(reason) => Err(self.scanner.fail(arguments.named(reason), start, end)),
+            Err(reason) => self.scanner.fail(arguments.named(reason), start, end),
         }
     }
 
@@ -277,10 +278,10 @@ impl<'a> Parser<'a> {
     }
 
     fn enter(&mut self, at: usize) -> Result<(), Failed> {
-        match self.levels_left.checked_sub(1) {
-            Some(left) => self.levels_left = left,
-            None => return Err(self.scanner.fail(Reason::TooDeep, at, at + 1)),
+        if self.levels_left == 0 {
+            return self.scanner.fail(TOO_DEEP, at, at + 1);
         }
+        self.levels_left -= 1;
         Ok(())
     }
 
@@ -288,46 +289,24 @@ impl<'a> Parser<'a> {
         self.levels_left += 1;
     }
 
-    /// Whole numbers of more than 63 bits are divided bit by bit, and so are remainders of
-    /// doubles that lie far apart.
-    #[inline]
-    fn charge_division(&mut self, left: Value, right: Value, rest: bool) -> Result<(), Reason> {
-        let costly = match (left, right) {
-            (Value::Integer(a), Value::Integer(b)) => {
-                i64::try_from(a).and(i64::try_from(b)).is_err()
-            }
-            _ => rest && left.to_f64().abs() > 1e9 * right.to_f64().abs(),
-        };
-        if costly { self.work.charge(CALL) } else { Ok(()) }
-    }
-
-    fn charge_power(&mut self, base: Value, exponent: Value) -> Result<(), Reason> {
-        match (base, exponent) {
-            (Value::Integer(_), Value::Integer(0..)) => self.work.charge(CALL / 4),
-            _ => self.work.charge(CALL),
-        }
-    }
-
     #[cold]
-    fn missing(&mut self) -> Failed {
+    fn missing<T>(&mut self) -> Result<T, Failed> {
         let fault = diagnosis::missing(self.scanner.text(), self.scanner.at());
         self.scanner.keep(fault)
     }
 
     #[cold]
-    fn stray(&mut self, open: Option<usize>) -> Failed {
+    fn stray<T>(&mut self, open: Option<usize>) -> Result<T, Failed> {
         let fault = diagnosis::stray(self.scanner.text(), self.scanner.at(), open);
         self.scanner.keep(fault)
     }
 
     /// Says where in the text a reason lies.
     #[inline(always)]
-    fn place<T>(
-        &mut self,
-        result: Result<T, Reason>,
-        start: usize,
-        end: usize,
-    ) -> Result<T, Failed> {
-        result.map_err(|reason| self.scanner.fail(reason, start, end))
+    fn place(&mut self, outcome: Outcome, start: usize, end: usize) -> Result<Value, Failed> {
+        match outcome {
+            Ok(value) => Ok(value),
+            Err(reason) => self.scanner.fail(reason, start, end),
+        }
     }
 }

@@ -14,6 +14,7 @@
 //! which ask `value`, `exact` and `functions`; what has no value goes through `diagnosis` into a
 //! `fault`. `reference` is what people read.
 
+mod bodies;
 mod diagnosis;
 mod exact;
 mod fault;

@@ -59,14 +59,19 @@ impl<'a> Scanner<'a> {
 
     /// Keeps what is wrong.
     #[cold]
-    pub(super) fn fail(&mut self, reason: Reason, start: usize, end: usize) -> Failed {
+    pub(super) fn fail<T>(
+        &mut self,
+        reason: Reason,
+        start: usize,
+        end: usize,
+    ) -> Result<T, Failed> {
         self.keep(Fault::new(reason, start, end))
     }
 
     #[cold]
-    pub(super) fn keep(&mut self, fault: Fault) -> Failed {
+    pub(super) fn keep<T>(&mut self, fault: Fault) -> Result<T, Failed> {
         self.fault = Some(fault);
-        Failed
+        Err(Failed)
     }
 
     /// What is wrong, after a failure.
@@ -154,7 +159,11 @@ impl<'a> Scanner<'a> {
             count += self.at - point;
             scale = -((self.at - point) as i32);
             if count == 0 {
-                return Err(self.fail(Reason::LonelyPoint, start, self.at));
+                return self.fail(
+                    Reason::Say("a point needs a digit beside it: write 0.5"),
+                    start,
+                    self.at,
+                );
             }
         }
         if matches!(self.peek(), b'e' | b'E') {
@@ -185,7 +194,11 @@ impl<'a> Scanner<'a> {
             self.at += 1;
         }
         if self.at == first {
-            return Err(self.fail(Reason::Exponent, start, self.at));
+            return self.fail(
+                Reason::Say("\"@\" is not finished: write digits after the e, as in 1e3"),
+                start,
+                self.at,
+            );
         }
         Ok(if negative { -exponent } else { exponent })
     }
@@ -204,13 +217,13 @@ impl<'a> Scanner<'a> {
     ) -> Result<f64, Failed> {
         if count > DIGITS_MAX {
             let distance = (count as i32 + scale).unsigned_abs().min(400);
-            work.charge(100 + 25 * distance + distance * count.min(800) as u32 / 16)
-                .map_err(|reason| self.fail(reason, start, self.at))?;
+            work.charge(100 + 35 * distance + distance * count.min(800) as u32 / 16)
+                .or_else(|reason| self.fail(reason, start, self.at))?;
         }
         let number = self.text.get(start..self.at).and_then(|text| text.parse().ok());
         match number {
             Some(number) if f64::is_finite(number) => Ok(number),
-            _ => Err(self.fail(Reason::NumberTooLarge, start, self.at)),
+            _ => self.fail(Reason::OVERFLOW, start, self.at),
         }
     }
 
@@ -227,27 +240,37 @@ impl<'a> Scanner<'a> {
     /// The rest of `0x1F` or `0b101`.
     #[cold]
     fn other_radix(&mut self, start: usize) -> Result<i128, Failed> {
-        let radix = match self.peek() {
-            b'x' | b'X' => 16,
-            b'b' | b'B' => 2,
-            _ => return Err(self.fail(Reason::Octal, start, self.at + 1)),
+        let (radix, digits) = match self.peek() {
+            b'x' | b'X' => (16, "0x takes the digits 0 to 9 and a to f: write 0x1F"),
+            b'b' | b'B' => (2, "0b takes the digits 0 and 1: write 0b101"),
+            _ => {
+                return self.fail(
+                    Reason::Say("octal numbers are not known: write 0x1F, 0b101 or decimal digits"),
+                    start,
+                    self.at + 1,
+                );
+            }
         };
         self.at += 1;
         let first = self.at;
         let mut value = 0_i128;
         while is_name_byte(self.peek()) || self.peek() == b'.' {
             let Some(digit) = char::from(self.peek()).to_digit(radix) else {
-                return Err(self.fail(Reason::RadixDigit(radix), self.at, self.at + 1));
+                return self.fail(Reason::Say(digits), self.at, self.at + 1);
             };
             let longer = value.checked_mul(i128::from(radix));
             let Some(longer) = longer.and_then(|value| value.checked_add(i128::from(digit))) else {
-                return Err(self.fail(Reason::RadixTooLong, start, first));
+                return self.fail(
+                    Reason::Say("a number with 0x or 0b has at most 127 bits"),
+                    start,
+                    first,
+                );
             };
             value = longer;
             self.at += 1;
         }
         if self.at == first {
-            return Err(self.fail(Reason::RadixDigit(radix), self.at, self.at));
+            return self.fail(Reason::Say(digits), self.at, self.at);
         }
         Ok(value)
     }

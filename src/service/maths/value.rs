@@ -7,7 +7,7 @@
 use core::cmp::Ordering;
 use core::fmt;
 
-use super::exact;
+use super::exact::{self, CALL, Work};
 use super::fault::Reason;
 
 /// A number: the argument and the result of everything in this room.
@@ -34,7 +34,7 @@ impl Value {
     /// The double that an operation gave: no infinity, no NaN and no -0.0 gets past here.
     pub(super) fn real(x: f64) -> Outcome {
         // -0.0 + 0.0 is 0.0; every other number stays what it is.
-        if x.is_finite() { Ok(Real(x + 0.0)) } else { Err(Reason::Overflow) }
+        if x.is_finite() { Ok(Real(x + 0.0)) } else { Err(Reason::OVERFLOW) }
     }
 
     /// A whole number given as sign and magnitude: exact if it fits.
@@ -108,9 +108,9 @@ impl Value {
 
     /// `self / other`: exact when it divides, a double otherwise.
     #[inline(always)]
-    pub(super) fn over(self, other: Value) -> Outcome {
+    pub(super) fn over(self, other: Value, work: &mut Work) -> Outcome {
         match (self, other) {
-            (_, Integer(0) | Real(0.0)) => Err(Reason::DivisionByZero),
+            (_, Integer(0) | Real(0.0)) => Err(Reason::DIVISION_BY_ZERO),
             (Integer(a), Integer(b)) if are_small(a, b) => {
                 let (small, divisor) = (a as i64, b as i64);
                 if small % divisor == 0 {
@@ -119,23 +119,31 @@ impl Value {
                     Ok(Real(small as f64 / divisor as f64))
                 }
             }
-            (Integer(a), Integer(b)) => Ok(match divided(a, b) {
-                Ok(whole) => Integer(whole),
-                Err(rounded) => Real(rounded),
-            }),
+            (Integer(a), Integer(b)) => {
+                work.charge(2 * CALL)?;
+                Ok(match divided(a, b) {
+                    Ok(whole) => Integer(whole),
+                    Err(rounded) => Real(rounded),
+                })
+            }
             _ => Value::real(self.to_f64() / other.to_f64()),
         }
     }
 
     /// `self % other`: what is left of `self`, with its sign.
-    pub(super) fn rest(self, other: Value) -> Outcome {
+    pub(super) fn rest(self, other: Value, work: &mut Work) -> Outcome {
         match (self, other) {
-            (_, Integer(0) | Real(0.0)) => Err(Reason::DivisionByZero),
+            (_, Integer(0) | Real(0.0)) => Err(Reason::DIVISION_BY_ZERO),
             (Integer(a), Integer(b)) if are_small(a, b) => {
                 Ok(Integer(i128::from(a as i64 % b as i64)))
             }
             (Integer(a), Integer(b)) => Ok(Integer(a.wrapping_rem(b))),
-            _ => Value::real(libm::fmod(self.to_f64(), other.to_f64())),
+            _ => {
+                let (x, y) = (self.to_f64(), other.to_f64());
+                // The further they are apart, the more often it subtracts.
+                work.charge(if x.abs() > 1e9 * y.abs() { 2 * CALL } else { 0 })?;
+                Value::real(libm::fmod(x, y))
+            }
         }
     }
 
@@ -164,18 +172,20 @@ impl Value {
     }
 
     /// `self ^ exponent`.
-    pub(super) fn power(self, exponent: Value) -> Outcome {
+    pub(super) fn power(self, exponent: Value, work: &mut Work) -> Outcome {
         match (self, exponent) {
-            (Integer(base), Integer(exponent)) => integer_power(base, exponent),
-            _ => real_power(self.to_f64(), exponent.to_f64()),
+            (Integer(base), Integer(exponent)) => integer_power(base, exponent, work),
+            _ => real_power(self.to_f64(), exponent.to_f64(), work),
         }
     }
 
     /// `self!`: exact to 33!, correctly rounded to 170!.
     pub(super) fn factorial(self) -> Outcome {
         match self.to_whole() {
-            Some(n @ 0..) => exact::factorial(n).ok_or(Reason::Overflow),
-            _ => Err(Reason::Factorial),
+            Some(n @ 0..) => exact::factorial(n).ok_or(Reason::OVERFLOW),
+            _ => {
+                Err(Reason::Say("! takes whole numbers from 0 to 170: for others write gamma(x+1)"))
+            }
         }
     }
 
@@ -209,7 +219,8 @@ fn divided(a: i128, b: i128) -> Result<i128, f64> {
     }
 }
 
-fn integer_power(base: i128, exponent: i128) -> Outcome {
+fn integer_power(base: i128, exponent: i128, work: &mut Work) -> Outcome {
+    work.charge(CALL / 4)?;
     let mut times = exponent.unsigned_abs();
     if base.unsigned_abs() <= 1 && times > 2 {
         // 0, 1 and -1 know only whether the exponent is odd.
@@ -217,19 +228,24 @@ fn integer_power(base: i128, exponent: i128) -> Outcome {
     }
     match u32::try_from(times).ok().and_then(|times| base.checked_pow(times)) {
         Some(power) if exponent >= 0 => Ok(Integer(power)),
-        Some(power) => Integer(1).over(Integer(power)),
-        None => real_power(base as f64, exponent as f64),
+        Some(power) => Integer(1).over(Integer(power), work),
+        None => {
+            work.charge(2 * CALL)?;
+            let magnitude = exact::power(base.unsigned_abs(), exponent);
+            Value::real(exact::signed(base < 0 && exponent % 2 != 0, magnitude))
+        }
     }
 }
 
-fn real_power(base: f64, exponent: f64) -> Outcome {
+fn real_power(base: f64, exponent: f64, work: &mut Work) -> Outcome {
     if exponent == 2.0 {
         Value::real(base * base)
     } else if base == 0.0 && exponent < 0.0 {
-        Err(Reason::DivisionByZero)
+        Err(Reason::DIVISION_BY_ZERO)
     } else if base < 0.0 && exponent != libm::trunc(exponent) {
-        Err(Reason::NegativeBase)
+        Err(Reason::Say("a power of a negative number needs a whole exponent"))
     } else {
+        work.charge(3 * CALL / 2)?;
         Value::real(libm::pow(base, exponent))
     }
 }

@@ -81,14 +81,34 @@ fn fast(parser: &fasteval::Parser, slab: &mut fasteval::Slab, text: &str) -> Opt
     parsed.from(&slab.ps).eval(slab, &mut fasteval::EmptyNamespace).ok()
 }
 
-/// The same text for a peer that spells functions and powers in its own way.
+/// The same text for a peer that has other names for the functions.
 pub fn spelled_for(name: &str, text: &str) -> String {
+    const MATH: [&str; 22] = [
+        "sin", "cos", "tan", "asin", "acos", "atan", "atan2", "sinh", "cosh", "tanh", "asinh",
+        "acosh", "atanh", "sqrt", "cbrt", "hypot", "abs", "ln", "log2", "log10", "exp", "pow",
+    ];
     if !name.starts_with("evalexpr") {
         return text.to_owned();
     }
-    let mut spelled = text.to_owned();
-    for function in ["sin", "cos", "sqrt", "abs", "ln", "exp"] {
-        spelled = spelled.replace(&format!("{function}("), &format!("math::{function}("));
+    let mut spelled = String::new();
+    let mut word = String::new();
+    for character in text.chars().chain(['\n']) {
+        if character.is_ascii_alphanumeric() || character == '_' {
+            word.push(character);
+            continue;
+        }
+        if MATH.contains(&word.as_str()) {
+            spelled.push_str("math::");
+        }
+        spelled.push_str(&word);
+        spelled.push(character);
+        word.clear();
     }
+    spelled.pop();
     spelled
+}
+
+/// An expression that is that deep, with every operator on each level.
+pub fn nested(levels: usize) -> String {
+    (0..levels).fold("1".to_owned(), |inner, _| format!("(1+2*3/4%5-2^0+{inner})"))
 }
