@@ -154,10 +154,11 @@ impl Commands {
         self.0.iter().map(|(name, command)| (name.as_str(), command.program.as_str()))
     }
 
-    /// What this caller may run, with its parameters, for `list`.
-    pub fn list<'a>(&'a self, caller: &Caller) -> Vec<Listed<'a>> {
+    /// What this caller may do, for `list`.
+    pub fn list<'a>(&'a self, caller: &Caller) -> List<'a> {
         let mine = self.0.iter().filter(|(name, _)| caller.may(Scope::Os(name)));
-        mine.map(|(name, command)| Listed { name, command }).collect()
+        let commands = mine.map(|(name, command)| Listed { name, command }).collect();
+        List { compute: caller.may(Scope::Compute), commands }
     }
 }
 
@@ -232,9 +233,25 @@ impl Command {
     }
 }
 
+/// The answer to `list`.
+#[derive(Debug)]
+pub struct List<'a> {
+    compute: bool,
+    commands: Vec<Listed<'a>>,
+}
+
+impl Serialize for List<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(None)?;
+        out.serialize_entry("compute", &self.compute)?;
+        out.serialize_entry("commands", &self.commands)?;
+        out.end()
+    }
+}
+
 /// A command as `list` shows it.
 #[derive(Debug)]
-pub struct Listed<'a> {
+struct Listed<'a> {
     name: &'a str,
     command: &'a Command,
 }
@@ -399,7 +416,7 @@ mod tests {
         let listed = commands.list(&Caller::imagined("os:login"));
         assert_eq!(
             String::from_utf8(crate::protocol::encode(&listed)).unwrap(),
-            r#"[{"name":"login","parameters":[{"name":"p","type":"text","max_bytes":20,"secret":true},{"name":"user","type":"word","max_bytes":8,"default":"guest"}]}]"#
+            r#"{"compute":false,"commands":[{"name":"login","parameters":[{"name":"p","type":"text","max_bytes":20,"secret":true},{"name":"user","type":"word","max_bytes":8,"default":"guest"}]}]}"#
         );
     }
 }

@@ -1,4 +1,4 @@
-//! What the daemon has done so far, for `status`.
+//! What the daemon has done so far, and the answers that tell it: `ping` and `status`.
 //!
 //! Promises: every key is a word of ours, so the tables are as small as the code that names them.
 //! Leaves out: what is going on now, which `jobs` knows.
@@ -67,6 +67,52 @@ impl Counters {
     pub fn duration(&mut self, duration: Duration) {
         let bin = BINS_MS.iter().find(|(_, max)| duration.as_millis() <= *max);
         count(&mut self.durations, bin.map_or("more", |(name, _)| *name));
+    }
+}
+
+/// The answer to `ping`.
+#[derive(Clone, Copy, Debug)]
+pub struct Ping {
+    /// Time since the start.
+    pub uptime: Duration,
+}
+
+/// The answer to `status`.
+#[derive(Clone, Copy, Debug)]
+pub struct Status<'a> {
+    /// Time since the start.
+    pub uptime: Duration,
+    /// Whether the daemon was asked to stop.
+    pub draining: bool,
+    /// Whether tokens may cross a network in the clear.
+    pub cleartext: bool,
+    /// How many commands are running, and how many wait.
+    pub commands: (usize, usize),
+    /// Counts since the start.
+    pub totals: &'a Counters,
+}
+
+impl Serialize for Ping {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(None)?;
+        out.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
+        out.serialize_entry("uptime_ms", &self.uptime.as_millis())?;
+        out.end()
+    }
+}
+
+impl Serialize for Status<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let (running, waiting) = self.commands;
+        let mut out = out.serialize_map(None)?;
+        out.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
+        out.serialize_entry("uptime_ms", &self.uptime.as_millis())?;
+        out.serialize_entry("draining", &self.draining)?;
+        out.serialize_entry("cleartext", &self.cleartext)?;
+        let commands = [("running", running), ("waiting", waiting)];
+        out.serialize_entry("commands", &Members(&commands))?;
+        out.serialize_entry("totals", self.totals)?;
+        out.end()
     }
 }
 

@@ -34,7 +34,7 @@ use crate::protocol::reply::{Answer, Reply};
 use crate::protocol::request::{Ask, Id, Os, Request, Undecoded};
 use crate::protocol::{Members, encode};
 use caller::{Caller, Scope};
-use counters::Counters;
+use counters::{Counters, Ping, Status};
 use door::Door;
 use failures::{Failures, Network};
 use jobs::{Closed, Jobs, Order, Origin};
@@ -217,9 +217,9 @@ impl Service {
                 compute(&expression, &variables).map(Some)
             }
             Ask::Os(os) => self.open(now, caller, origin.clone(), os, out),
-            Ask::List => Ok(Some(self.list(caller))),
+            Ask::List => Ok(Some(result(&self.rules.commands.list(caller)))),
             Ask::Status => self.status(now, caller).map(Some),
-            Ask::Ping => Ok(Some(ping(now))),
+            Ask::Ping => Ok(Some(result(&Ping { uptime: now.uptime }))),
             Ask::Cancel { .. } => Err(Refusal::NotFound),
         }
     }
@@ -267,30 +267,18 @@ impl Service {
         Ok(result(&Members(&[("cancelled", true)])))
     }
 
-    fn list(&self, caller: &Caller) -> Answer {
-        let commands = encode(&self.rules.commands.list(caller));
-        let compute = caller.may(Scope::Compute);
-        Answer::Result(format!(
-            r#"{{"compute":{compute},"commands":{}}}"#,
-            String::from_utf8_lossy(&commands)
-        ))
-    }
-
     fn status(&self, now: &Moment, caller: &Caller) -> Result<Answer, Refusal> {
         if !caller.may(Scope::Status) {
             return Err(Refusal::Forbidden(Scope::Status.to_string()));
         }
-        let (running, waiting) = self.jobs.counts();
-        let commands = [("running", running), ("waiting", waiting)];
-        Ok(Answer::Result(format!(
-            r#"{{"version":"{}","uptime_ms":{},"draining":{},"cleartext":{},"commands":{},"totals":{}}}"#,
-            env!("CARGO_PKG_VERSION"),
-            now.uptime.as_millis(),
-            self.draining.is_some(),
-            self.settings.cleartext,
-            String::from_utf8_lossy(&encode(&Members(&commands))),
-            String::from_utf8_lossy(&encode(&self.counters)),
-        )))
+        let status = Status {
+            uptime: now.uptime,
+            draining: self.draining.is_some(),
+            cleartext: self.settings.cleartext,
+            commands: self.jobs.counts(),
+            totals: &self.counters,
+        };
+        Ok(result(&status))
     }
 
     fn misframed(&mut self, now: &Moment, peer: Peer, fault: Misframing, out: &mut Vec<Action>) {
@@ -427,11 +415,6 @@ fn compute(expression: &str, variables: &[(String, String)]) -> Result<Answer, R
     }
     let value = maths::evaluate(expression, &values).map_err(Refusal::BadExpression)?;
     Ok(Answer::Result(value.to_string()))
-}
-
-fn ping(now: &Moment) -> Answer {
-    let uptime = now.uptime.as_millis();
-    Answer::Result(format!(r#"{{"version":"{}","uptime_ms":{uptime}}}"#, env!("CARGO_PKG_VERSION")))
 }
 
 fn result(value: &impl serde::Serialize) -> Answer {
