@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use zmq::{PollEvents, PollItem};
 
+use crate::limits;
 use crate::port::{Action, Event, Field, Level, Moment, Record};
 use crate::service::Service;
 use crate::service::rules::{Files, Rules, load_curve_key};
@@ -79,23 +80,37 @@ impl Daemon {
 
     /// Serves until it is asked to stop, and all is answered.
     pub fn run(mut self) {
-        let (mut events, mut actions, mut slots) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut events, mut slots) = (Vec::new(), Vec::new());
         while !self.service.is_drained() || !events.is_empty() {
             let ready = self.wait(&events, &mut slots);
-            let now = self.clock.now();
             if self.gather(&ready, &slots, &mut events).is_break() {
                 self.children.kill_all();
                 break;
             }
-            for event in events.drain(..) {
-                self.service.handle(&now, event, &mut actions);
+            self.turn(&mut events);
+        }
+        // Whoever asked before the end is told that it is the end.
+        for _ in 0..limits::FAREWELL_TURNS {
+            events.clear();
+            self.router.gather(&mut events);
+            if events.is_empty() {
+                break;
             }
-            self.service.tick(&now, &mut actions);
-            for action in actions.drain(..) {
-                events.extend(self.perform(&now, action));
-            }
+            self.turn(&mut events);
         }
         self.note(Level::Info, "stopped", vec![]);
+    }
+
+    /// Has the service decide, and does what it decided; what cannot be done comes back.
+    fn turn(&mut self, events: &mut Vec<Event>) {
+        let (now, mut actions) = (self.clock.now(), Vec::new());
+        for event in events.drain(..) {
+            self.service.handle(&now, event, &mut actions);
+        }
+        self.service.tick(&now, &mut actions);
+        for action in actions {
+            events.extend(self.perform(&now, action));
+        }
     }
 
     /// Waits until something is ready or due; tells what is ready, the fixed slots first.

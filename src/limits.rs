@@ -23,6 +23,9 @@ pub const DROPPED_FRAMES_PER_TURN_MAX: usize = 1024;
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Bytes of a request's `id` when it is a string: room for a UUID with a prefix.
 pub const ID_BYTES_MAX: usize = 64;
+/// Elements of an array, or members of an object: those of the largest commands file. What has
+/// more is refused there, before the rest is read.
+pub const JSON_ELEMENTS_MAX: usize = COMMANDS_MAX;
 /// Bytes of a `command_name`, and of a parameter's name.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Parameters in one request, repeated ones included.
@@ -96,7 +99,7 @@ pub const VARIABLES_MAX: usize = 16;
 pub const COMMANDS_FILE_BYTES_MAX: usize = 1024 * 1024;
 /// Commands that may be declared.
 pub const COMMANDS_MAX: usize = 1024;
-/// Commands that may run at the same time: three descriptors and two buffers each.
+/// Commands that may run at the same time: five descriptors and two buffers each.
 pub const CONCURRENT_COMMANDS_MAX: usize = 256;
 /// Commands that may wait.
 pub const QUEUED_COMMANDS_MAX: usize = 4096;
@@ -110,15 +113,16 @@ pub const STREAM_BYTES_PER_TURN: usize = 8 * 1024;
 /// Bytes drained from one pipe after its command has ended: the largest that Linux lets an
 /// ordinary process make a pipe, so all that the command left there.
 pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes of replies that wait for one peer that does not read: some chunks of a stream. One reply
-/// waits whatever its size.
+/// Bytes of a stream's pieces that wait for one peer that does not read, behind the
+/// `PEER_MESSAGES_MAX` messages that libzmq holds for it. One reply waits whatever its size.
 pub const OUTBOX_BYTES_PER_PEER_MAX: usize = 2 * 1024 * 1024;
 /// Bytes of replies that wait for all such peers together.
 pub const OUTBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Processes that one command may have started and that are signalled in one go.
 pub const TREE_PROCESSES_MAX: usize = 4096;
-/// Bytes of a process's environment in which its mark is looked for: what Linux lets `exec` take
-/// of one string.
+/// Looks at an environment that is empty, 50 µs apart: it may be in the middle of `exec`.
+pub const EXEC_LOOKS_MAX: usize = 20;
+/// Bytes of a process's environment in which its mark is looked for; the mark is among the first.
 pub const ENVIRONMENT_BYTES_MAX: u64 = 128 * 1024;
 /// Bytes of the launcher's report of a failure.
 pub const LAUNCH_REPORT_BYTES_MAX: usize = 1024;
@@ -142,6 +146,15 @@ pub const HANDSHAKE_MS_MAX: i32 = 3000;
 pub const KEEPALIVE: [i32; 3] = [15, 10, 3];
 /// Milliseconds that replies have to leave when the daemon ends.
 pub const LINGER_MS: i32 = 1000;
+/// Bytes of messages taken from the socket in one turn: four of the largest.
+pub const MESSAGE_BYTES_PER_TURN: usize = 4 * MESSAGE_BYTES_MAX;
+/// Turns that are spent on messages which came before the daemon ended.
+pub const FAREWELL_TURNS: usize = 64;
+/// Time that is spent on peers who have not taken their replies when the daemon ends.
+pub const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Bytes of address space that a command may be held to, at least: less than that, and no program
+/// starts.
+pub const MEMORY_BYTES_MIN: u64 = 1024 * 1024;
 /// Messages that libzmq holds for one peer in each direction. It learns what the peer has taken in
 /// steps of half of that, so an honest window is at most half as wide.
 pub const PEER_MESSAGES_MAX: i32 = 256;

@@ -148,7 +148,7 @@ pub enum Ending {
     Exited(i32),
     /// A signal of this name ended it, such as `SIGKILL`.
     Signaled(String),
-    /// It never ran: this path leads out of the directory that it must lie beneath.
+    /// It never ran: the path that is the value of this parameter leads out of its directory.
     Outside(String),
     /// It never ran.
     NotStarted {
@@ -211,10 +211,21 @@ pub struct Invocation {
     pub user: Option<String>,
     /// Name or number of the group that it runs as; the user's when absent.
     pub group: Option<String>,
-    /// Pairs (directory, path): with all symbolic links followed, the path must lie beneath.
-    pub beneath: Vec<(String, String)>,
+    /// Paths that must lie beneath their directories.
+    pub beneath: Vec<Beneath>,
     /// The kernel's limits on it.
     pub resources: Resources,
+}
+
+/// With all symbolic links followed, a path must lie beneath a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beneath {
+    /// The parameter whose value it is.
+    pub parameter: String,
+    /// The directory.
+    pub directory: String,
+    /// The path.
+    pub path: String,
 }
 
 /// Limits that the kernel holds a command to; an absent one is the daemon's own.

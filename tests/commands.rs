@@ -337,3 +337,41 @@ fn a_command_runs_as_its_user_and_within_its_limits() {
     let write = house.os("write", &[]);
     assert_ne!(write["result"]["exit_code"], 0, "{write}");
 }
+
+#[test]
+fn old_wound_processes_that_are_not_a_commands_are_left_alone() {
+    // An entry point often starts a helper, and then becomes the daemon.
+    let house = House::begun_by(
+        r#"sleep 300 & echo $! > "$FOLDER/helper"; exec "$@""#,
+        json!({"quiet": sh(":")}),
+    );
+    house.os("quiet", &[]);
+    house.os("quiet", &[]);
+    let helper = fs::read_to_string(house.path("helper")).unwrap();
+    assert!(is_alive(helper.trim()));
+    house::kill(helper.trim().parse().unwrap(), 9);
+}
+
+#[test]
+fn a_mark_that_is_forged_spares_nobody() {
+    let script = "ZCMD_JOB=${ZCMD_JOB%%.*}.left \"$0\" session & echo $!; sleep 0.1";
+    let house = House::new(json!({
+        "forge": {"run": ["/bin/sh", "-c", script, child()], "grace_seconds": 1},
+    }));
+    let forged = pids(&house.os("forge", &[]));
+    assert_eq!(forged.len(), 1);
+    all_end(&forged);
+}
+
+#[test]
+fn a_background_process_has_its_grace() {
+    let house = House::new(json!({
+        "late": {"run": ["/bin/sh", "-c", "trap '' TERM; sleep 300 & echo $!"], "grace_seconds": 60},
+    }));
+    for _ in 0..20 {
+        let pid = pids(&house.os("late", &[])).remove(0);
+        assert!(is_alive(&pid), "it was asked to end, and may take its time");
+        house::kill(pid.parse().unwrap(), 9);
+        until("a free place", || (running(&house) == 0).then_some(()));
+    }
+}

@@ -515,3 +515,52 @@ fn a_program_that_others_can_change_is_refused_at_start() {
     }
     fs::remove_dir_all(place).unwrap();
 }
+
+#[test]
+fn requests_that_came_before_the_end_are_answered() {
+    let mut house = House::new(json!({}));
+    let socket = house.dealer();
+    for id in 0..100 {
+        house.send(&socket, json!({"command_type": "compute", "expression": "1", "id": id}));
+    }
+    // The first answer shows that the others are on their way.
+    assert_eq!(receive(&socket)["id"], 0);
+    house.signal(SIGTERM);
+    for id in 1..100 {
+        let reply = receive(&socket);
+        assert_eq!(reply["id"], id);
+        assert!(reply["status"] == "ok" || code(&reply) == "shutting_down", "{reply}");
+    }
+    assert_eq!(house.wait().code(), Some(0));
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let place = folder();
+    write_secret(&place.join("key"), "0123456789abcdefghijklmnopqrstuvwxyz");
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let ipc = format!("ipc://{}/s", place.display());
+    let key = place.join("key").display().to_string();
+    let mut daemon = zcmdd(&[("JWT_SECRET_KEY_FILE", &*key), ("SERVER_ADDRESS", &*ipc)])
+        .stdin(std::process::Stdio::null())
+        .stderr(std::os::fd::OwnedFd::from(theirs))
+        .spawn()
+        .unwrap();
+    let context = zmq::Context::new();
+    let socket = context.socket(zmq::DEALER).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.set_rcvtimeo(30_000).unwrap();
+    socket.connect(&ipc).unwrap();
+    // A journal's socket holds some 200 KiB; each reload writes a line.
+    socket.send("x", 0).unwrap();
+    assert_eq!(code(&receive(&socket)), "malformed");
+    for _ in 0..3000 {
+        house::kill(i32::try_from(daemon.id()).unwrap(), SIGHUP);
+        socket.send("x", 0).unwrap();
+        assert_eq!(code(&receive(&socket)), "malformed");
+    }
+    house::kill(i32::try_from(daemon.id()).unwrap(), SIGTERM);
+    assert_eq!(until("the end", || daemon.try_wait().unwrap()).code(), Some(0));
+    drop(ours);
+    fs::remove_dir_all(place).unwrap();
+}

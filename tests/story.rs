@@ -37,9 +37,8 @@ impl Story {
     fn new(variables: &[(&str, &str)]) -> Self {
         let settings = Settings::read(&|name| {
             let found = variables.iter().find(|(known, _)| *known == name);
-            found
-                .map(|(_, value)| (*value).to_owned())
-                .or((name == "JWT_SECRET_KEY").then(|| KEY.into()))
+            let value = found.map(|(_, value)| (*value).into());
+            value.or((name == "JWT_SECRET_KEY").then(|| KEY.into()))
         });
         let rules = Rules {
             keys: Keys::parse(KEY).unwrap(),
@@ -409,6 +408,7 @@ fn a_stream_waits_for_its_reader_and_for_nobody_else() {
 0 a <- {"id":1,"status":"output","stream":"stdout","data":"é"}
 0 pause 0
 0 b <- {"id":2,"status":"ok","result":{"version":"V","uptime_ms":0}}
+0 pause 0
 10 a <- é1
 10 a <- {"id":1,"status":"output","stream":"stdout","data":"2"}
 10 resume 0
@@ -468,4 +468,91 @@ fn old_wound_secrets_and_tokens_are_in_no_line_of_the_log() {
     for secret in ["Xyzzy", signature, KEY] {
         assert!(!logged.contains(secret), "{logged}");
     }
+}
+
+#[test]
+fn old_wound_a_token_without_scope_cannot_flood_the_log_with_cancels() {
+    let mut story = Story::new(&[("MAX_REQUESTS_PER_MINUTE", "60")]);
+    for _ in 0..1000 {
+        story.ask("a", "", r#"{"command_type":"cancel","target":1}"#);
+    }
+    let lines = story.log().len();
+    assert!(lines <= 70, "{lines}");
+}
+
+#[test]
+fn a_second_stream_on_a_connection_that_is_stalled_is_held_up_and_loses_nothing_in_silence() {
+    let mut story = Story::new(&[]);
+    for id in 1..=2 {
+        story.ask(
+            "a",
+            "os:*",
+            &format!(r#"{{"command_type":"os","command_name":"run","id":{id},"stream":true}}"#),
+        );
+    }
+    let write = |story: &mut Story, job: u64, count: usize| {
+        let event = |bytes| Event::Output { job: JobId(job), stream: Stream::Stdout, bytes };
+        (0..count).for_each(|_| story.event(event(vec![b'x'; 8192])));
+    };
+    story.event(Event::Unsent { peer: peer("a"), body: vec![], reason: Unsent::WouldBlock });
+    story.trace();
+    write(&mut story, 1, 1);
+    assert_eq!(story.trace(), "0 pause 1\n");
+    // It goes on writing all the same: what finds no room is told in the end.
+    write(&mut story, 1, 400);
+    story.ended(1, Ending::Exited(0));
+    story.trace();
+    story.wait(10);
+    let trace = story.trace();
+    assert!(
+        trace.contains(r#""truncated":{"stdout_bytes":3284992,"stderr_bytes":0}"#),
+        "{trace:.300}"
+    );
+}
+
+#[test]
+fn what_was_stopped_before_it_began_was_not_executed() {
+    let mut story = Story::new(&[]);
+    for (id, stop) in [(0, "time"), (1, "cancel")] {
+        story.ask("a", "os:*", &os("run", id));
+        match stop {
+            "time" => story.wait(10_000),
+            _ => story.ask("a", "os:*", r#"{"command_type":"cancel","target":1}"#),
+        }
+        let (step, reason) = ("launch".into(), "ended".into());
+        story.ended(id.into(), Ending::NotStarted { step, reason });
+    }
+    let trace = story.trace();
+    for code in ["timed_out", "cancelled"] {
+        let error = format!(r#""error":{{"code":"{code}","message":"#);
+        let line =
+            trace.lines().find(|line| line.contains(&error)).unwrap_or_else(|| panic!("{trace}"));
+        assert!(line.contains(r#""executed":false"#), "{line}");
+    }
+}
+
+#[test]
+fn a_queue_that_is_full_of_others_has_a_place_for_somebodys_first() {
+    let limits = [("MAX_CONCURRENT_COMMANDS", "1"), ("MAX_QUEUED_COMMANDS", "4")];
+    let mut story = Story::new(&limits);
+    (0..6).for_each(|id| story.ask("a", "os:*", &os("run", id)));
+    assert_eq!(story.trace().matches("\"busy\"").count(), 1);
+    story.ask("b", "os:*", &os("run", 1));
+    assert_eq!(story.trace(), "", "it waits");
+    story.ask("b", "os:*", &os("run", 2));
+    assert_eq!(story.trace().matches("\"busy\"").count(), 1);
+}
+
+#[test]
+fn a_leftover_holds_its_place_until_it_is_gone() {
+    let mut story = Story::new(&[("MAX_CONCURRENT_COMMANDS", "1"), ("MAX_QUEUED_COMMANDS", "1")]);
+    (0..2).for_each(|id| story.ask("a", "os:*", &os("run", id)));
+    story.event(Event::Ended { job: JobId(0), ending: Ending::Exited(0), leftover: true });
+    story.ask("a", "os:*", &os("run", 2));
+    let trace = story.trace();
+    assert!(trace.contains("0 terminate 0") && trace.contains("retry_after_ms\":2000"), "{trace}");
+    story.wait(2000);
+    assert_eq!(story.trace(), "2000 kill 0\n");
+    story.event(Event::Gone(JobId(0)));
+    assert!(story.trace().starts_with("2000 start 1 "));
 }

@@ -168,7 +168,7 @@ fn parse_token(mut parser: Parser) -> Result<Task, lexopt::Error> {
 }
 
 fn settings() -> Result<Settings, Vec<String>> {
-    Settings::read(&|name| std::env::var_os(name).map(|value| value.to_string_lossy().into()))
+    Settings::read(&|name| std::env::var_os(name))
 }
 
 /// Prints; a reader that has gone is no failure.

@@ -266,6 +266,7 @@ impl<'a> Visitor<'a> for Elements {
         let mut elements = Vec::new();
         while let Some(element) = array.next_element()? {
             elements.push(element);
+            bounded(elements.len())?;
         }
         Ok(elements)
     }
@@ -284,9 +285,17 @@ impl<'a> Visitor<'a> for Members {
         let mut members = Vec::new();
         while let Some(Name(name)) = object.next_key()? {
             members.push((name, object.next_value()?));
+            bounded(members.len())?;
         }
         Ok(members)
     }
+}
+
+fn bounded<E: serde::de::Error>(count: usize) -> Result<(), E> {
+    if count <= limits::JSON_ELEMENTS_MAX {
+        return Ok(());
+    }
+    Err(E::custom(format_args!("more than {} elements", limits::JSON_ELEMENTS_MAX)))
 }
 
 /// The name of a member, borrowed when it has no escapes.
@@ -343,6 +352,14 @@ mod tests {
     fn brackets_without_end_are_refused_quickly() {
         let brackets = "[".repeat(200_000);
         assert!(Json::parse(brackets.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn an_array_without_end_is_refused_where_it_becomes_too_long() {
+        let text = format!("[{}1]", "1,".repeat(100_000));
+        let fault = Json::parse(text.as_bytes()).unwrap().array().unwrap_err();
+        assert_eq!(fault.message, "JSON: more than 1024 elements");
+        assert!(fault.position < 4096, "{}", fault.position);
     }
 
     #[test]

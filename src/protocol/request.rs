@@ -169,7 +169,9 @@ fn compute(object: &Object<'_>) -> Result<Ask, Refused> {
     let expression = text(object, "expression", limits::EXPRESSION_BYTES_MAX)?;
     let mut variables = Vec::new();
     if let Some(json) = object.get("variables") {
-        for (name, value) in named("variables", json.object())?.members() {
+        let object = named("variables", json.object())?;
+        within(json, "variables", object.members().count(), limits::VARIABLES_MAX, "variables")?;
+        for (name, value) in object.members() {
             if value.kind() != "a number" {
                 let found = value.kind();
                 let message = format!("variables: {} must be a number, not {found}", echo(name));
@@ -177,7 +179,6 @@ fn compute(object: &Object<'_>) -> Result<Ask, Refused> {
             }
             variables.push((name.to_owned(), value.text().to_owned()));
         }
-        within(json, "variables", variables.len(), limits::VARIABLES_MAX, "variables")?;
     }
     Ok(Ask::Compute { expression, variables })
 }
@@ -186,13 +187,14 @@ fn os(object: &Object<'_>) -> Result<Ask, Refused> {
     let mut os =
         Os { name: text(object, "command_name", limits::NAME_BYTES_MAX)?, ..Os::default() };
     if let Some(json) = object.get("parameters") {
-        for (index, value) in named("parameters", json.array())?.into_iter().enumerate() {
+        let values = named("parameters", json.array())?;
+        within(json, "parameters", values.len(), limits::PARAMETERS_MAX, "values")?;
+        for (index, value) in values.into_iter().enumerate() {
             let name = format!("parameters[{index}]");
-            let value = (value, named(&name, value.string())?);
-            within(value.0, &name, value.1.len(), limits::PARAMETER_BYTES_MAX, "bytes")?;
-            os.parameters.push(value.1.into_owned());
+            let text = named(&name, value.string())?;
+            within(value, &name, text.len(), limits::PARAMETER_BYTES_MAX, "bytes")?;
+            os.parameters.push(text.into_owned());
         }
-        within(json, "parameters", os.parameters.len(), limits::PARAMETERS_MAX, "values")?;
     }
     if object.get("stdin").is_some() {
         os.stdin = text(object, "stdin", limits::STDIN_BYTES_MAX)?;

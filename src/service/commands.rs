@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::port::{Invocation, Resources};
+use crate::port::{Beneath, Invocation, Resources};
 use crate::protocol::raw;
 use crate::protocol::request::Os;
 use crate::service::caller::{Caller, Scope};
@@ -221,15 +221,19 @@ impl Command {
         shown
     }
 
-    /// The paths among the values, with the directories beneath which they must lie.
-    fn beneath(&self, values: &Values) -> Vec<(String, String)> {
-        let mut pairs = Vec::new();
-        for (parameter, values) in self.parameters.iter().zip(values) {
-            if let Kind::Path { under } = &parameter.kind {
-                pairs.extend(values.iter().map(|path| (under.clone(), path.clone())));
+    /// The paths among the values.
+    fn beneath(&self, values: &Values) -> Vec<Beneath> {
+        let mut paths = Vec::new();
+        for (Parameter { name, kind, .. }, values) in self.parameters.iter().zip(values) {
+            if let Kind::Path { under } = kind {
+                paths.extend(values.iter().map(|path| Beneath {
+                    parameter: name.clone(),
+                    directory: under.clone(),
+                    path: path.clone(),
+                }));
             }
         }
-        pairs
+        paths
     }
 }
 

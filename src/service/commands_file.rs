@@ -144,7 +144,11 @@ fn command(name: &str, json: Json<'_>) -> Result<Command, Fault> {
         user: member(&object, "user", text)?,
         group: member(&object, "group", text)?,
         resources: Resources {
-            memory_bytes_max: limit("memory_bytes_max")?,
+            memory_bytes_max: member(
+                &object,
+                "memory_bytes_max",
+                within(limits::MEMORY_BYTES_MIN..=u64::MAX),
+            )?,
             cpu_seconds_max: limit("cpu_seconds_max")?,
             open_files_max: limit("open_files_max")?,
             processes_max: limit("processes_max")?,

@@ -82,8 +82,6 @@ pub struct Ping {
 pub struct Status<'a> {
     /// Time since the start.
     pub uptime: Duration,
-    /// Whether the daemon was asked to stop.
-    pub draining: bool,
     /// Whether tokens may cross a network in the clear.
     pub cleartext: bool,
     /// How many commands are running, and how many wait.
@@ -107,7 +105,6 @@ impl Serialize for Status<'_> {
         let mut out = out.serialize_map(None)?;
         out.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
         out.serialize_entry("uptime_ms", &self.uptime.as_millis())?;
-        out.serialize_entry("draining", &self.draining)?;
         out.serialize_entry("cleartext", &self.cleartext)?;
         let commands = [("running", running), ("waiting", waiting)];
         out.serialize_entry("commands", &Members(&commands))?;

@@ -79,6 +79,8 @@ struct Running {
     stop: Option<Stop>,
     stdout: Capture,
     stderr: Capture,
+    /// Some of its output was not passed on, since nobody took it.
+    lost: bool,
 }
 
 /// A command that has ended and was answered, and that has left something running.
@@ -137,7 +139,10 @@ impl Jobs {
         out: &mut Vec<Action>,
     ) -> Result<(), Refusal> {
         let may_start = self.has_room() && self.tally().fits(&self.limits, &order);
-        if !may_start && self.waiting.len() >= self.limits.queued_max {
+        // A queue that is full of others still has a place for somebody's first.
+        let is_first = !self.waiting.values().any(|job| job.order.subject == order.subject);
+        let room = self.limits.queued_max * if is_first { 2 } else { 1 };
+        if !may_start && self.waiting.len() >= room {
             return Err(Refusal::Busy(self.next_end(now)));
         }
         self.waiting.insert(JobId(self.next), Waiting { order, accepted: now });
@@ -164,6 +169,13 @@ impl Jobs {
         }
         let passed = capture.pass(bytes);
         (!passed.is_empty()).then_some((&job.order.origin, passed))
+    }
+
+    /// Some output of a job could not be passed on: its last reply will say so.
+    pub fn lose_output(&mut self, job: JobId) {
+        if let Some(job) = self.running.get_mut(&job) {
+            job.lost = true;
+        }
     }
 
     /// Closes a job that has ended. What it has left running is asked to end; if it has left
@@ -215,9 +227,15 @@ impl Jobs {
         (stopped > 0 || !closed.is_empty()).then_some(closed)
     }
 
-    /// Stops all jobs whose output is passed on to a peer that has left.
-    pub fn abandon(&mut self, now: Duration, peer: &Peer, out: &mut Vec<Action>) -> Vec<Closed> {
-        let theirs = |order: &Order| order.stream && order.origin.peer == *peer;
+    /// Stops all jobs whose output is passed on to a connection, by its routing id, that is gone.
+    pub fn abandon(
+        &mut self,
+        now: Duration,
+        routing_id: Option<&Vec<u8>>,
+        out: &mut Vec<Action>,
+    ) -> Vec<Closed> {
+        let theirs =
+            |order: &Order| order.stream && order.origin.peer.envelope.first() == routing_id;
         self.stop_running(now, theirs, out);
         self.close_waiting(now, theirs, || Refusal::Cancelled(None))
     }
@@ -317,8 +335,10 @@ impl Jobs {
             let due = job.due.unwrap_or(now);
             if job.stop.is_none() { due.saturating_add(job.order.permit.grace) } else { due }
         };
-        let first = self.running.values().map(end).min().unwrap_or(now);
-        first.saturating_sub(now).max(Duration::from_millis(1))
+        let lingering = self.lingering.values().map(|job| job.due.unwrap_or(now));
+        let first = self.running.values().map(end).chain(lingering).min().unwrap_or(now);
+        // What should be over by now is, soon.
+        first.saturating_sub(now).max(Duration::from_millis(100))
     }
 }
 
@@ -355,7 +375,9 @@ impl Waiting {
         let cap = if order.stream { usize::MAX } else { order.permit.output_bytes_max };
         let due = Some(now.saturating_add(order.permit.timeout));
         let [stdout, stderr] = [Capture::new(cap), Capture::new(cap)];
-        (Running { order, accepted, started: now, due, stop: None, stdout, stderr }, invocation)
+        let running =
+            Running { order, accepted, started: now, due, stop: None, stdout, stderr, lost: false };
+        (running, invocation)
     }
 
     fn close(self, now: Duration, why: Refusal) -> Closed {
@@ -379,7 +401,7 @@ impl Running {
 
     fn close(self, now: Duration, ending: Ending) -> Closed {
         let written = [self.stdout.total(), self.stderr.total()];
-        let whole = self.stdout.is_whole() && self.stderr.is_whole();
+        let whole = self.stdout.is_whole() && self.stderr.is_whole() && !self.lost;
         let end = match ending {
             Ending::Exited(code) => Ok(Ok(code)),
             Ending::Signaled(name) => Ok(Err(name)),
@@ -394,8 +416,10 @@ impl Running {
             truncated: (!whole).then_some((written[0], written[1])),
         });
         let outcome = match (ran, self.stop) {
-            (Ok(ran), Some(Stop::TimedOut)) => Err(Refusal::TimedOut(ran)),
+            (Ok(ran), Some(Stop::TimedOut)) => Err(Refusal::TimedOut(Some(ran))),
             (Ok(ran), Some(Stop::Cancelled)) => Err(Refusal::Cancelled(Some(ran))),
+            (Err(Refusal::NotStarted(..)), Some(Stop::TimedOut)) => Err(Refusal::TimedOut(None)),
+            (Err(Refusal::NotStarted(..)), Some(Stop::Cancelled)) => Err(Refusal::Cancelled(None)),
             (ran, _) => ran,
         };
         let duration = now.saturating_sub(self.accepted);

@@ -31,7 +31,7 @@ use crate::limits;
 use crate::port::{Action, Event, Field, JobId, Level, Misframing, Moment, Peer};
 use crate::port::{Stream, Unsent};
 use crate::protocol::reply::{Answer, Reply};
-use crate::protocol::request::{Ask, Id, Os, Request, Undecoded};
+use crate::protocol::request::{Ask, Os, Request, Undecoded};
 use crate::protocol::{Members, encode};
 use caller::{Caller, Scope};
 use counters::{Counters, Ping, Status};
@@ -40,7 +40,7 @@ use failures::{Failures, Network};
 use jobs::{Closed, Jobs, Order, Origin};
 use limiter::Buckets;
 use maths::Value;
-use outbox::Outbox;
+use outbox::{Lost, Outbox};
 use refusal::Refusal;
 use rules::Rules;
 use settings::Settings;
@@ -60,10 +60,22 @@ pub struct Service {
     draining: Option<Drain>,
 }
 
+/// How far the daemon is with ending.
 #[derive(Clone, Copy, Debug)]
 struct Drain {
-    /// When running commands are asked to end; none when they have been.
-    until: Option<Duration>,
+    stage: Stage,
+    /// When the next stage begins.
+    due: Option<Duration>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Commands may go on.
+    Grace,
+    /// Commands have been asked to end.
+    End,
+    /// Whoever has not taken its replies will not be waited for.
+    Leave,
 }
 
 impl Service {
@@ -101,8 +113,8 @@ impl Service {
     /// Whether all is answered and the daemon may end. Whoever has not taken its reply by the time
     /// that commands are ended will not be waited for.
     pub fn is_drained(&self) -> bool {
-        let Some(Drain { until }) = self.draining else { return false };
-        self.jobs.is_empty() && (self.outbox.is_empty() || until.is_none())
+        let Some(Drain { stage, .. }) = self.draining else { return false };
+        self.jobs.is_empty() && (self.outbox.is_empty() || stage == Stage::Leave)
     }
 
     /// Decides what follows from an event.
@@ -132,7 +144,7 @@ impl Service {
             self.outbox.next_deadline(),
             self.failures.next_deadline(),
             self.door.strangers.next_deadline(),
-            self.draining.and_then(|drain| drain.until),
+            self.draining.and_then(|drain| drain.due),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -153,11 +165,24 @@ impl Service {
             let fields = vec![("address", network.into()), ("count", count.into())];
             self.log(Level::Warn, event, fields, out);
         }
-        if let Some(Drain { until: until @ Some(_) }) = &mut self.draining
-            && until.is_some_and(|until| now.uptime >= until)
-        {
-            *until = None;
-            self.jobs.stop_running(now.uptime, |_| true, out);
+        self.drain(now, out);
+    }
+
+    /// Goes on with ending: commands may run for the grace, then they are ended; and when they
+    /// have, whoever does not take its replies is waited for a little longer.
+    fn drain(&mut self, now: &Moment, out: &mut Vec<Action>) {
+        let Some(drain) = &mut self.draining else { return };
+        let is_due = drain.due.is_some_and(|due| now.uptime >= due);
+        match drain.stage {
+            Stage::Grace if is_due => {
+                *drain = Drain { stage: Stage::End, due: None };
+                self.jobs.stop_running(now.uptime, |_| true, out);
+            }
+            Stage::Grace | Stage::End if self.jobs.is_empty() && drain.due.is_none() => {
+                drain.due = Some(now.uptime.saturating_add(limits::FAREWELL));
+            }
+            Stage::End if is_due => *drain = Drain { stage: Stage::Leave, due: None },
+            _ => {}
         }
     }
 
@@ -201,8 +226,11 @@ impl Service {
         out: &mut Vec<Action>,
     ) -> Result<Option<Answer>, Refusal> {
         // To stop a command is never refused for its cost: it costs less than the command.
-        if let Ask::Cancel { target } = &ask {
-            return self.cancel(now, caller, target, out).map(Some);
+        if let Ask::Cancel { target } = &ask
+            && let Some(closed) = self.jobs.cancel(now.uptime, caller.subject(), target, out)
+        {
+            self.close_all(closed, out);
+            return Ok(Some(result(&Members(&[("cancelled", true)]))));
         }
         let taken = self.limiter.take(caller.subject().clone(), now.uptime);
         taken.map_err(Refusal::RateLimited)?;
@@ -255,25 +283,12 @@ impl Service {
         Ok(None)
     }
 
-    fn cancel(
-        &mut self,
-        now: &Moment,
-        caller: &Caller,
-        target: &Id,
-        out: &mut Vec<Action>,
-    ) -> Result<Answer, Refusal> {
-        let closed = self.jobs.cancel(now.uptime, caller.subject(), target, out);
-        self.close_all(closed.ok_or(Refusal::NotFound)?, out);
-        Ok(result(&Members(&[("cancelled", true)])))
-    }
-
     fn status(&self, now: &Moment, caller: &Caller) -> Result<Answer, Refusal> {
         if !caller.may(Scope::Status) {
             return Err(Refusal::Forbidden(Scope::Status.to_string()));
         }
         let status = Status {
             uptime: now.uptime,
-            draining: self.draining.is_some(),
             cleartext: self.settings.cleartext,
             commands: self.jobs.counts(),
             totals: &self.counters,
@@ -288,10 +303,14 @@ impl Service {
 
     fn output(&mut self, job: JobId, stream: Stream, bytes: &[u8], out: &mut Vec<Action>) {
         self.counters.bytes_written += bytes.len() as u64;
-        if let Some((origin, bytes)) = self.jobs.write(job, stream, bytes) {
-            let reply = Reply { id: origin.id.clone(), answer: Answer::Output { stream, bytes } };
-            let peer = origin.peer.clone();
-            self.send(peer, &reply, out);
+        let Some((origin, bytes)) = self.jobs.write(job, stream, bytes) else { return };
+        let peer = origin.peer.clone();
+        if self.outbox.waits_for(&peer) {
+            out.push(Action::Pause(job));
+        }
+        let reply = Reply { id: origin.id.clone(), answer: Answer::Output { stream, bytes } };
+        if self.send(peer, &reply, out).is_err() {
+            self.jobs.lose_output(job);
         }
     }
 
@@ -301,7 +320,9 @@ impl Service {
             self.counters.duration(duration);
             let mut fields = order.audit;
             let ran = match &outcome {
-                Ok(ran) | Err(Refusal::TimedOut(ran) | Refusal::Cancelled(Some(ran))) => Some(ran),
+                Ok(ran) | Err(Refusal::TimedOut(Some(ran)) | Refusal::Cancelled(Some(ran))) => {
+                    Some(ran)
+                }
                 Err(_) => None,
             };
             let name = outcome.as_ref().map_or_else(|refusal| refusal.code().name(), |_| "ok");
@@ -338,7 +359,7 @@ impl Service {
         let lost = match reason {
             Unsent::Gone => {
                 self.outbox.forget(&peer);
-                let closed = self.jobs.abandon(now.uptime, &peer, out);
+                let closed = self.jobs.abandon(now.uptime, peer.envelope.first(), out);
                 self.close_all(closed, out);
                 true
             }
@@ -353,7 +374,7 @@ impl Service {
     fn shut_down(&mut self, now: &Moment, out: &mut Vec<Action>) {
         if self.draining.is_none() {
             let until = now.uptime.saturating_add(self.settings.shutdown_grace);
-            self.draining = Some(Drain { until: Some(until) });
+            self.draining = Some(Drain { stage: Stage::Grace, due: Some(until) });
             let (running, waiting) = self.jobs.counts();
             let count = |n: usize| Field::Number(n as i128);
             let fields = vec![("running", count(running)), ("waiting", count(waiting))];
@@ -374,7 +395,7 @@ impl Service {
     ) {
         // Whoever is known and within limits has every refusal written down; the others, who could
         // go on for ever, have so many lines a minute.
-        let bounded = caller.is_none() || matches!(refusal, Refusal::RateLimited(_));
+        let bounded = matches!(refusal, Refusal::RateLimited(_)) || caller.is_none();
         let network = Network::of(origin.peer.address);
         if !bounded || self.failures.gets_a_line(network, now.uptime) {
             let mut fields = self.audit(&origin, caller);
@@ -394,13 +415,17 @@ impl Service {
             _ => "ok",
         };
         self.counters.request(origin.kind, outcome);
-        self.send(origin.peer, &Reply { id: origin.id, answer }, out);
+        // One that does not fit is counted; its peer has not read for long.
+        let _ = self.send(origin.peer, &Reply { id: origin.id, answer }, out);
     }
 
-    fn send(&mut self, peer: Peer, reply: &Reply, out: &mut Vec<Action>) {
+    fn send(&mut self, peer: Peer, reply: &Reply, out: &mut Vec<Action>) -> Result<(), Lost> {
         let body = reply.encode();
         self.counters.bytes_sent += body.len() as u64;
-        self.counters.replies_lost += u64::from(self.outbox.send(peer, body, out).is_err());
+        let last = !matches!(reply.answer, Answer::Output { .. });
+        let sent = self.outbox.send(peer, body, last, out);
+        self.counters.replies_lost += u64::from(sent.is_err());
+        sent
     }
 }
 

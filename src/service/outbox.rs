@@ -43,11 +43,18 @@ fn routing_id(peer: &Peer) -> Vec<u8> {
 }
 
 impl Outbox {
-    /// Sends a reply, or has it wait behind others for its peer.
+    /// Sends a reply, or has it wait behind others for its peer. The last reply to a request may
+    /// wait also where a piece of output would find no room.
     ///
     /// # Errors
     /// There is no room for it. It is lost, since its peer does not read.
-    pub fn send(&mut self, peer: Peer, body: Vec<u8>, out: &mut Vec<Action>) -> Result<(), Lost> {
+    pub fn send(
+        &mut self,
+        peer: Peer,
+        body: Vec<u8>,
+        last: bool,
+        out: &mut Vec<Action>,
+    ) -> Result<(), Lost> {
         // Most of the time nobody waits.
         if self.lines.is_empty() {
             out.push(Action::Send { peer, body });
@@ -58,7 +65,7 @@ impl Outbox {
                 out.push(Action::Send { peer, body });
                 Ok(())
             }
-            Some(line) => line.push(peer, body, &mut self.bytes),
+            Some(line) => line.push(peer, body, last, &mut self.bytes),
         }
     }
 
@@ -78,7 +85,8 @@ impl Outbox {
             line.pause = line.pause.saturating_mul(2).min(LAST_RETRY);
             line.retry_at = now.saturating_add(line.pause);
         }
-        line.push(peer, body, &mut self.bytes)
+        // It was accepted once.
+        line.push(peer, body, true, &mut self.bytes)
     }
 
     /// Forgets a peer that has left.
@@ -86,6 +94,11 @@ impl Outbox {
         if let Some(line) = self.lines.remove(&routing_id(peer)) {
             self.bytes = self.bytes.saturating_sub(line.bytes);
         }
+    }
+
+    /// Whether something waits for this peer.
+    pub fn waits_for(&self, peer: &Peer) -> bool {
+        !self.lines.is_empty() && self.lines.contains_key(&routing_id(peer))
     }
 
     /// Whether nothing waits.
@@ -125,10 +138,16 @@ impl Outbox {
 }
 
 impl Line {
-    fn push(&mut self, peer: Peer, body: Vec<u8>, all_bytes: &mut usize) -> Result<(), Lost> {
+    fn push(
+        &mut self,
+        peer: Peer,
+        body: Vec<u8>,
+        last: bool,
+        all_bytes: &mut usize,
+    ) -> Result<(), Lost> {
         let own = self.bytes.saturating_add(body.len());
         let all = all_bytes.saturating_add(body.len());
-        let fits = own <= limits::OUTBOX_BYTES_PER_PEER_MAX || self.replies.is_empty();
+        let fits = last || own <= limits::OUTBOX_BYTES_PER_PEER_MAX || self.replies.is_empty();
         let all_fit = all <= limits::OUTBOX_BYTES_MAX || *all_bytes == 0;
         if !fits || !all_fit {
             return Err(Lost);
@@ -163,15 +182,15 @@ mod tests {
     fn a_slow_reader_gets_everything_in_order_and_delays_nobody() {
         let (mut outbox, mut out) = (Outbox::default(), Vec::new());
         outbox.put_back(ms(0), peer(b"a"), vec![1]).unwrap();
-        outbox.send(peer(b"a"), vec![2], &mut out).unwrap();
-        outbox.send(peer(b"b"), vec![9], &mut out).unwrap();
+        outbox.send(peer(b"a"), vec![2], false, &mut out).unwrap();
+        outbox.send(peer(b"b"), vec![9], false, &mut out).unwrap();
         assert_eq!(sent(&mut out), [vec![9]]);
         assert_eq!(outbox.next_deadline(), Some(ms(10)));
         assert!(outbox.tick(ms(9), &mut out).is_empty());
         assert!(outbox.tick(ms(10), &mut out).is_empty());
         assert_eq!(sent(&mut out), [vec![1], vec![2]]);
         outbox.put_back(ms(11), peer(b"a"), vec![2]).unwrap();
-        outbox.send(peer(b"a"), vec![3], &mut out).unwrap();
+        outbox.send(peer(b"a"), vec![3], false, &mut out).unwrap();
         assert_eq!(outbox.next_deadline(), Some(ms(31)), "ever more rarely");
         assert!(outbox.tick(ms(31), &mut out).is_empty());
         assert_eq!(sent(&mut out), [vec![2], vec![3]]);
@@ -181,15 +200,27 @@ mod tests {
 
     #[test]
     fn what_waits_is_bounded() {
-        let (mut outbox, mut kept) = (Outbox::default(), 0);
+        let (mut outbox, mut out) = (Outbox::default(), Vec::new());
+        let piece = || vec![0; limits::OUTBOX_BYTES_PER_PEER_MAX / 2];
+        let mut kept = 0;
         for name in 0..200_u8 {
-            for _ in 0..4 {
-                let body = vec![0; limits::OUTBOX_BYTES_PER_PEER_MAX / 2];
-                kept += usize::from(outbox.put_back(ms(0), peer(&[name]), body).is_ok());
+            kept += usize::from(outbox.put_back(ms(0), peer(&[name]), piece()).is_ok());
+            for _ in 0..3 {
+                let sent = outbox.send(peer(&[name]), piece(), false, &mut out);
+                kept += usize::from(sent.is_ok() && outbox.waits_for(&peer(&[name])));
             }
         }
         assert_eq!(kept, 2 * limits::OUTBOX_BYTES_MAX / limits::OUTBOX_BYTES_PER_PEER_MAX);
         (0..200).for_each(|name| outbox.forget(&peer(&[name])));
         assert_eq!(outbox.bytes, 0);
+    }
+
+    #[test]
+    fn a_last_reply_finds_room_behind_a_stream() {
+        let (mut outbox, mut out) = (Outbox::default(), Vec::new());
+        let full = vec![0; limits::OUTBOX_BYTES_PER_PEER_MAX];
+        outbox.put_back(ms(0), peer(b"a"), full).unwrap();
+        assert_eq!(outbox.send(peer(b"a"), vec![1], false, &mut out), Err(Lost));
+        assert_eq!(outbox.send(peer(b"a"), vec![2], true, &mut out), Ok(()));
     }
 }

@@ -95,7 +95,8 @@ impl Kind {
             Self::Hostname => "a host name, such as www.example.org".to_owned(),
             Self::Ip => "an IP address, such as 192.0.2.1 or 2001:db8::1".to_owned(),
             Self::Path { under } => {
-                format!("a path beneath {under}, without .., such as {under}/file")
+                let whole = under.trim_end_matches('/');
+                format!("a path beneath {under}, without .., such as {whole}/file")
             }
             Self::Text { bytes_max } => {
                 format!("at most {bytes_max} bytes without control characters, such as hello")
@@ -190,13 +191,14 @@ fn hostname(value: &str) -> bool {
 /// The absolute path that a value means: beneath `under`, with neither `.` nor `..` nor empty
 /// components, so that it reads the same to people, to the program and to the kernel.
 fn beneath(under: &str, value: &str) -> Option<String> {
-    let inside = match value.strip_prefix('/') {
-        Some(_) => value.strip_prefix(under)?.strip_prefix('/')?,
-        None => value,
+    let under = under.trim_end_matches('/');
+    let inside = match value.starts_with('/') {
+        true => value.strip_prefix(under)?.strip_prefix('/')?,
+        false => value,
     };
     let fine = |part: &str| !part.is_empty() && part != "." && part != "..";
     let lawful = inside.split('/').all(fine) && !inside.contains(char::is_control);
-    lawful.then(|| format!("{}/{inside}", under.trim_end_matches('/')))
+    lawful.then(|| format!("{under}/{inside}"))
 }
 
 #[cfg(test)]
@@ -288,7 +290,8 @@ mod tests {
             assert!(parameter.accept(value).is_err(), "{value:?}");
         }
         let root = of(Kind::Path { under: "/".into() });
-        assert!(root.accept("etc/passwd").is_ok());
+        assert_eq!(root.accept("etc/passwd").as_deref(), Ok("/etc/passwd"));
+        assert_eq!(root.accept("/etc/passwd").as_deref(), Ok("/etc/passwd"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::port::Misframing;
-use crate::protocol::json::{Fault, echo};
+use crate::protocol::json::Fault;
 use crate::protocol::reply::{Code, Error, Ran};
 use crate::protocol::token::Unopened;
 use crate::service::maths::BadExpression;
@@ -44,16 +44,19 @@ pub enum Refusal {
     ShuttingDown,
     /// The program did not start: the step, and what the machine said.
     NotStarted(String, String),
-    /// The command was ended at its time limit.
-    TimedOut(Ran),
+    /// The command was ended at its time limit; none if it had not begun.
+    TimedOut(Option<Ran>),
     /// The command was ended on demand, or when the daemon stopped; none if it had not begun.
     Cancelled(Option<Ran>),
 }
 
 impl Refusal {
-    /// A path parameter leads out of its directory by a symbolic link.
-    pub fn outside(path: &str) -> Self {
-        Self::BadParameter(format!("{} leads out of its directory", echo(path)))
+    /// The value of this parameter leads out of its directory by a symbolic link.
+    pub fn outside(parameter: &str) -> Self {
+        Self::BadParameter(format!(
+            "parameter {parameter}: must be a path that stays beneath its directory with all \
+             links followed"
+        ))
     }
 
     /// The code on the wire.
@@ -128,7 +131,7 @@ impl Refusal {
         match self {
             Self::BadExpression(why) => error.position = Some(why.position()),
             Self::RateLimited(wait) | Self::Busy(wait) => error.retry_after = Some(wait),
-            Self::TimedOut(ran) | Self::Cancelled(Some(ran)) => {
+            Self::TimedOut(Some(ran)) | Self::Cancelled(Some(ran)) => {
                 error.executed = Some(true);
                 error.ran = Some(ran);
             }

@@ -5,6 +5,7 @@
 //! is ever shown.
 //! Leaves out: the files that the variables name, which `service::rules` reads.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
@@ -106,7 +107,7 @@ impl Settings {
     ///
     /// # Errors
     /// All that is wrong with them, one message each.
-    pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, Vec<String>> {
+    pub fn read(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, Vec<String>> {
         let mut read = Reader { lookup, faults: Vec::new(), shown: Vec::new() };
         let per_minute = read.number("MAX_REQUESTS_PER_MINUTE", 60, 0..=1_000_000);
         let burst = read.number("RATE_BURST", per_minute.max(1), 1..=1_000_000);
@@ -168,14 +169,15 @@ impl Settings {
 
 /// Reads variables and remembers what was wrong with them.
 struct Reader<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
+    lookup: &'a dyn Fn(&str) -> Option<OsString>,
     faults: Vec<String>,
     shown: Vec<(&'static str, String)>,
 }
 
 impl Reader<'_> {
-    fn get(&self, name: &str) -> Option<String> {
-        (self.lookup)(name).filter(|value| !value.is_empty())
+    fn get(&mut self, name: &str) -> Option<String> {
+        let value = (self.lookup)(name).filter(|value| !value.is_empty())?;
+        value.into_string().map_err(|_| self.faults.push(format!("{name} is not UTF-8 text"))).ok()
     }
 
     fn text(&mut self, name: &'static str) -> Option<String> {
@@ -340,7 +342,7 @@ mod tests {
 
     fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
         Settings::read(&|name| {
-            variables.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned())
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
         })
     }
 
@@ -417,6 +419,15 @@ mod tests {
         }
         assert!(read("ipc://@abstract", &[]).is_err());
         assert!(read("ipc:///s", &[("IPC_MODE", "0o77")]).is_err());
+    }
+
+    #[test]
+    fn a_variable_that_is_not_text_is_refused_and_not_mended() {
+        use std::os::unix::ffi::OsStringExt;
+        let bytes = || [vec![b'A'; 3], (0x80..0xa8).collect()].concat();
+        let read = |name: &str| (name == "JWT_SECRET_KEY").then(|| OsString::from_vec(bytes()));
+        let faults = Settings::read(&read).unwrap_err();
+        assert_eq!(faults.first().map(String::as_str), Some("JWT_SECRET_KEY is not UTF-8 text"));
     }
 
     #[test]

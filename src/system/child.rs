@@ -33,6 +33,8 @@ pub struct Children {
     open_files: u64,
     /// Whether a command has run that may leave processes behind: whose mark is gone may be its.
     left: bool,
+    /// Children of this process from before it became what it is.
+    inherited: Vec<Pid>,
     buffer: Box<[u8]>,
 }
 
@@ -98,6 +100,7 @@ impl Children {
             running: BTreeMap::new(),
             open_files: current.unwrap_or(1024),
             left: false,
+            inherited: tree::children(rustix::process::getpid()),
             buffer: vec![0; limits::PIPE_BYTES_PER_TURN].into_boxed_slice(),
         }
     }
@@ -153,20 +156,26 @@ impl Children {
     /// and is killed.
     fn orphans(&self) -> Vec<(JobId, Pid)> {
         let mut orphans = Vec::new();
-        for pid in tree::children(rustix::process::getpid()) {
+        let own = rustix::process::getpid();
+        // As the first process of a container, it is the parent of all that lose theirs.
+        let spares = self.left || own.is_init();
+        for pid in tree::children(own) {
             let is_command = self.running.values().any(|child| child.group == pid);
             let is_alive = || {
                 let status = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
                 status.is_ok_and(|ended| ended.is_none())
             };
-            if is_command || !is_alive() {
+            if is_command || self.inherited.contains(&pid) || !is_alive() {
                 continue;
             }
-            match tree::owner(pid) {
+            // Whoever has not left the group of its command needs no mark.
+            let group = rustix::process::getpgid(Some(pid)).ok();
+            let job = self.running.iter().find(|(_, child)| Some(child.group) == group);
+            match job.map_or_else(|| tree::owner(pid), |(job, _)| Owner::Job(*job)) {
                 Owner::Job(job) if self.running.contains_key(&job) => orphans.push((job, pid)),
-                Owner::Left => {}
-                Owner::Nobody if self.left => {}
-                Owner::Job(_) | Owner::Nobody => {
+                Owner::Left if self.left => {}
+                Owner::Nobody if spares => {}
+                Owner::Job(_) | Owner::Left | Owner::Nobody => {
                     let _ = rustix::process::kill_process(pid, Signal::KILL);
                 }
             }
@@ -378,7 +387,10 @@ impl Child {
     /// ended after all.
     fn finish(&mut self, job: JobId, buffer: &mut [u8], events: &mut Vec<Event>) -> Option<Ending> {
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        let status = rustix::process::waitid(WaitId::PidFd(self.end.as_fd()), options).ok()??;
+        let status = match rustix::process::waitid(WaitId::PidFd(self.end.as_fd()), options) {
+            Ok(status) => Some(status?),
+            Err(_) => None, // Not to be known; it is over all the same.
+        };
         for stream in [Stream::Stdout, Stream::Stderr] {
             // Bounded by what fits a pipe: somebody else may go on writing to it.
             let mut drained = 0;
@@ -390,18 +402,13 @@ impl Child {
             }
         }
         (self.stdin, self.stdout, self.stderr) = (None, None, None);
-        Some(self.failure_to_launch().unwrap_or_else(|| ending(&status)))
+        Some(self.failure_to_launch().unwrap_or_else(|| ending(status.as_ref())))
     }
 
     fn failure_to_launch(&mut self) -> Option<Ending> {
         let mut report = [0; limits::LAUNCH_REPORT_BYTES_MAX];
-        let count = self.report.read(&mut report).ok().filter(|count| *count > 0)?;
-        let text = String::from_utf8_lossy(report.get(..count)?).into_owned();
-        let (step, reason) = text.split_once('\n')?;
-        if step == launch::STEP_OUTSIDE {
-            return Some(Ending::Outside(reason.to_owned()));
-        }
-        Some(Ending::NotStarted { step: step.to_owned(), reason: reason.to_owned() })
+        let count = self.report.read(&mut report).unwrap_or(0);
+        launch::read_report(&String::from_utf8_lossy(report.get(..count).unwrap_or_default()))
     }
 }
 
@@ -409,10 +416,13 @@ fn would_block(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-fn ending(status: &WaitIdStatus) -> Ending {
-    match status.exit_status() {
+fn ending(status: Option<&WaitIdStatus>) -> Ending {
+    match status.and_then(WaitIdStatus::exit_status) {
         Some(code) => Ending::Exited(code),
-        None => Ending::Signaled(signal_name(status.terminating_signal().unwrap_or(0))),
+        None => {
+            let signal = status.and_then(WaitIdStatus::terminating_signal);
+            Ending::Signaled(signal_name(signal.unwrap_or(0)))
+        }
     }
 }
 

@@ -12,9 +12,12 @@ use std::os::unix::fs::MetadataExt;
 /// Reads a text of at most `bytes_max` bytes.
 ///
 /// # Errors
-/// A file that cannot be read, is larger, or is not UTF-8.
+/// A file that cannot be read, is larger, or is not UTF-8; one that others may change.
 pub fn read(path: &str, bytes_max: usize) -> Result<String, String> {
-    let file = File::open(path).map_err(|error| format!("cannot open {path}: {error}"))?;
+    let (file, mode) = open(path)?;
+    if mode & 0o002 != 0 {
+        return Err(format!("{path} can be changed by others; close it with: chmod o-w {path}"));
+    }
     read_within(file, path, bytes_max)
 }
 
@@ -23,8 +26,7 @@ pub fn read(path: &str, bytes_max: usize) -> Result<String, String> {
 /// # Errors
 /// As `read`; and a file that others may read, or that its group may write.
 pub fn read_secret(path: &str, bytes_max: usize) -> Result<String, String> {
-    let file = File::open(path).map_err(|error| format!("cannot open {path}: {error}"))?;
-    let mode = file.metadata().map_err(|error| format!("cannot look at {path}: {error}"))?.mode();
+    let (file, mode) = open(path)?;
     if mode & 0o037 != 0 {
         return Err(format!(
             "{path} is open to others (mode {:03o}); close it with: chmod 600 {path}",
@@ -32,6 +34,17 @@ pub fn read_secret(path: &str, bytes_max: usize) -> Result<String, String> {
         ));
     }
     read_within(file, path, bytes_max)
+}
+
+/// Opens a file, and tells its mode. What is no file would have to be waited for.
+fn open(path: &str) -> Result<(File, u32), String> {
+    let cannot = |error: std::io::Error| format!("cannot open {path}: {error}");
+    if !std::fs::metadata(path).map_err(cannot)?.is_file() {
+        return Err(format!("{path} is not a file"));
+    }
+    let file = File::open(path).map_err(cannot)?;
+    let mode = file.metadata().map_err(cannot)?.mode();
+    Ok((file, mode))
 }
 
 /// Checks that nobody but root and this user can change a program. One that is not there, or that

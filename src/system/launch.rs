@@ -2,10 +2,10 @@
 //! the owner asked for and then becomes the command by `exec`.
 //!
 //! Promises: each step is done or the command does not start; which step failed, and why, is told
-//! to the daemon through a pipe. What starts has no descriptor above 2, its own process group, a
-//! signal for the death of the daemon, no way to new privileges, no core dumps, umask 077, and the
-//! limits, user, group and directory of its entry. There is no `unsafe`, and no race with threads,
-//! since this process has one.
+//! to the daemon through a pipe, and so is the moment before `exec`. What starts has no descriptor
+//! above 2, its own process group, a signal for the death of the daemon, no way to new privileges,
+//! no core dumps, umask 077, and the limits, user, group and directory of its entry. There is no
+//! `unsafe`, and no race with threads, since this process has one.
 //! Leaves out: the environment and the process group, which `system::child` gives it.
 
 use std::ffi::OsString;
@@ -19,13 +19,16 @@ use rustix::fs::Mode;
 use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid};
 
 use crate::limits;
-use crate::port::Invocation;
+use crate::port::{Beneath, Ending, Invocation};
 
 /// The hidden argument.
 pub const ARGUMENT: &str = "--launch";
 
 /// The step of the report that says that a path leads out of its directory.
-pub const STEP_OUTSIDE: &str = "outside";
+const STEP_OUTSIDE: &str = "outside";
+
+/// What is reported before `exec`, ahead of the reason why that failed.
+const READY: char = '\u{6}';
 
 /// A step that failed, and why.
 struct Failure(&'static str, String);
@@ -52,8 +55,9 @@ pub fn arguments(invocation: &Invocation, report: i32, parent: u32, files: u64) 
     for (name, number) in numbers {
         number.iter().for_each(|number| set(name, &number.to_string()));
     }
-    for (under, path) in &invocation.beneath {
-        set("under", under);
+    for Beneath { parameter, directory, path } in &invocation.beneath {
+        set("parameter", parameter);
+        set("under", directory);
         set("path", path);
     }
     arguments.push("--".to_owned());
@@ -70,24 +74,42 @@ pub fn run(arguments: &[OsString]) {
     // A new description of the same pipe, closed by `exec`; so are all inherited ones.
     let Ok(mut report) = open_report(report) else { return };
     close_fds::set_fds_cloexec(3, &[]);
-    let Failure(step, reason) = launch(parent, rest);
+    let failure = match prepare(parent, rest) {
+        Ok(mut command) => {
+            let _ = report.write_all(READY.to_string().as_bytes());
+            Failure("exec", command.exec().to_string())
+        }
+        Err(failure) => failure,
+    };
+    let Failure(step, reason) = failure;
     // If nobody listens any more, there is nobody to tell.
     let _ = report.write_all(format!("{step}\n{reason}").as_bytes());
+}
+
+/// What a launcher's report says of how its command ended; nothing if the command began.
+pub fn read_report(report: &str) -> Option<Ending> {
+    if report.chars().eq([READY]) {
+        return None;
+    }
+    let (step, reason) = match report.trim_start_matches(READY).split_once('\n') {
+        Some((step, reason)) => (step, reason),
+        None => ("launch", "the launcher was ended before the command began"),
+    };
+    let (step, reason) = (step.to_owned(), reason.to_owned());
+    Some(if step == STEP_OUTSIDE {
+        Ending::Outside(reason)
+    } else {
+        Ending::NotStarted { step, reason }
+    })
 }
 
 fn open_report(descriptor: &str) -> std::io::Result<File> {
     OpenOptions::new().write(true).open(Path::new("/proc/self/fd").join(descriptor))
 }
 
-fn launch(parent: &str, arguments: &[&str]) -> Failure {
-    match prepare(parent, arguments) {
-        Ok(mut command) => Failure("exec", command.exec().to_string()),
-        Err(failure) => failure,
-    }
-}
-
 fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
-    let (mut user, mut group, mut directory, mut under) = (None, None, "/", "/");
+    let (mut user, mut group, mut directory) = (None, None, "/");
+    let (mut parameter, mut under) = ("", "/");
     let (mut paths, mut resources) = (Vec::new(), Vec::new());
     while let [name, value, after @ ..] = rest {
         match *name {
@@ -95,8 +117,9 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
             "directory" => directory = value,
             "user" => user = Some(*value),
             "group" => group = Some(*value),
+            "parameter" => parameter = value,
             "under" => under = value,
-            "path" => paths.push((under, *value)),
+            "path" => paths.push((parameter, under, *value)),
             name => resources.push(resource(name, value)?),
         }
         rest = after;
@@ -107,8 +130,8 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     rustix::process::umask(Mode::from_raw_mode(0o077));
     become_user(user, group)?;
     rustix::process::chdir(directory).map_err(|error| Failure("cwd", error.to_string()))?;
-    for (under, path) in paths {
-        check_beneath(under, path)?;
+    for (parameter, under, path) in paths {
+        check_beneath(parameter, under, path)?;
     }
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| Failure("no_new_privs", error.to_string()))?;
@@ -151,8 +174,8 @@ fn die_with(parent: &str) -> Result<(), Failure> {
 
 /// With all symbolic links followed, as this user, a path must lie beneath its directory. Its last
 /// part need not exist.
-fn check_beneath(under: &str, path: &str) -> Result<(), Failure> {
-    let outside = || Failure(STEP_OUTSIDE, path.to_owned());
+fn check_beneath(parameter: &str, under: &str, path: &str) -> Result<(), Failure> {
+    let outside = || Failure(STEP_OUTSIDE, parameter.to_owned());
     let under = Path::new(under).canonicalize().map_err(|_| outside())?;
     let path = Path::new(path);
     let real = match path.canonicalize() {

@@ -11,6 +11,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
+use rustix::fs::OFlags;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::limits;
@@ -46,8 +47,10 @@ impl Log {
         let (out, target) = match file {
             Some(path) => {
                 let out = append(path)?;
-                let size = out.metadata()?.len();
-                (out, Some(Target { path: path.to_owned(), size, bytes_max, keep }))
+                let file = out.metadata()?;
+                let target = Target { path: path.to_owned(), size: file.len(), bytes_max, keep };
+                // A device or a pipe is not rotated: another thing would stand in its place.
+                (out, file.is_file().then_some(target))
             }
             None => (standard_error()?, None),
         };
@@ -130,16 +133,18 @@ impl Target {
 }
 
 fn append(path: &str) -> io::Result<File> {
-    OpenOptions::new().append(true).create(true).mode(0o640).open(path)
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(path)
 }
 
 /// Standard error without blocking. A new description is opened, since the old one is shared with
-/// whoever started us; what cannot be opened anew, such as a socket, is used as it is.
+/// whoever started us; what cannot be opened anew is a socket, such as that of a journal, and is
+/// made not to block.
 fn standard_error() -> io::Result<File> {
-    let flags = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let anew = OpenOptions::new().append(true).custom_flags(flags).open("/proc/self/fd/2");
-    anew.or_else(|_| {
+    append("/proc/self/fd/2").or_else(|_| {
         let shared = rustix::io::fcntl_dupfd_cloexec(io::stderr(), 3)?;
+        let flags = rustix::fs::fcntl_getfl(&shared)?;
+        rustix::fs::fcntl_setfl(&shared, flags | OFlags::NONBLOCK)?;
         Ok(File::from(shared))
     })
 }
@@ -328,6 +333,12 @@ mod tests {
         }
         assert!(std::fs::read_to_string(&path).unwrap().contains("\"n\":19"));
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn a_device_is_not_rotated() {
+        let log = Log::open(Some("/dev/null"), false, 1, 1).unwrap();
+        assert!(log.target.is_none());
     }
 
     #[test]

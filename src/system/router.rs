@@ -91,13 +91,17 @@ impl Router {
     /// Takes what has come, `MESSAGES_PER_TURN` messages and as many frames as they may have at
     /// most; what is left is there in the next turn.
     pub fn gather(&mut self, events: &mut Vec<Event>) {
-        let mut dropped = 0;
+        let (mut dropped, mut bytes) = (0, 0);
         let enough = events.len() + limits::MESSAGES_PER_TURN;
-        while events.len() < enough && dropped < limits::DROPPED_FRAMES_PER_TURN_MAX {
+        while events.len() < enough
+            && bytes < limits::MESSAGE_BYTES_PER_TURN
+            && dropped < limits::DROPPED_FRAMES_PER_TURN_MAX
+        {
             // An error here is EAGAIN, nothing more to read; or one that the next turn will meet
             // again, since there is nothing else to be done about it.
             let Ok(mut frame) = self.socket.recv_msg(DONTWAIT) else { return };
             let more = frame.get_more();
+            bytes += frame.len();
             dropped += usize::from(self.partial.fault.is_some());
             self.partial.push(&mut frame, more);
             if !more {

@@ -8,6 +8,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
 
@@ -34,21 +35,38 @@ pub fn mark(job: JobId, leave: bool) -> String {
     if leave { format!("{daemon}.left") } else { format!("{daemon}.{}", job.0) }
 }
 
-/// Whose a process is, by the mark in its environment.
+/// Whose a process is, by the mark in its environment. In the middle of `exec` it has none for a
+/// moment, which is waited for.
 pub fn owner(pid: Pid) -> Owner {
-    let mut environment = Vec::new();
-    let read = fs::File::open(format!("/proc/{}/environ", pid.as_raw_nonzero()))
-        .and_then(|file| file.take(limits::ENVIRONMENT_BYTES_MAX).read_to_end(&mut environment));
-    let variables =
-        environment.split(|byte| *byte == 0).filter_map(|v| std::str::from_utf8(v).ok());
-    let mark =
-        variables.filter_map(|variable| variable.strip_prefix(MARK)?.strip_prefix('=')).next();
-    let prefix = format!("{}.", std::process::id());
-    match (read, mark.and_then(|mark| mark.strip_prefix(&prefix))) {
-        (Ok(_), Some("left")) => Owner::Left,
-        (Ok(_), Some(job)) => job.parse().map_or(Owner::Nobody, |job| Owner::Job(JobId(job))),
-        _ => Owner::Nobody,
+    let mut environment = environment(pid);
+    for _ in 0..limits::EXEC_LOOKS_MAX {
+        if !environment.is_empty() {
+            break;
+        }
+        std::thread::sleep(Duration::from_micros(50));
+        environment = self::environment(pid);
     }
+    let variables =
+        environment.split(|byte| *byte == 0).filter_map(|text| std::str::from_utf8(text).ok());
+    let mark = variables.filter_map(|text| text.strip_prefix(MARK)?.strip_prefix('=')).next();
+    let prefix = format!("{}.", std::process::id());
+    match mark.and_then(|mark| mark.strip_prefix(&prefix)) {
+        Some("left") => Owner::Left,
+        Some(job) => job.parse().map_or(Owner::Nobody, |job| Owner::Job(JobId(job))),
+        None => Owner::Nobody,
+    }
+}
+
+/// The beginning of a process's environment; empty if there is none, or it cannot be read.
+fn environment(pid: Pid) -> Vec<u8> {
+    let mut environment = Vec::new();
+    let file = fs::File::open(format!("/proc/{}/environ", pid.as_raw_nonzero()));
+    if let Ok(file) = file
+        && file.take(limits::ENVIRONMENT_BYTES_MAX).read_to_end(&mut environment).is_err()
+    {
+        environment.clear();
+    }
+    environment
 }
 
 /// The children of a process.

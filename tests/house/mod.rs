@@ -80,23 +80,32 @@ impl House {
     }
 
     pub fn with(commands: Value, variables: &[(&str, &str)]) -> Self {
+        Self::build(zcmdd(&[]), commands, variables)
+    }
+
+    /// A daemon that a script of the shell becomes, by `exec "$@"`.
+    pub fn begun_by(script: &str, commands: Value) -> Self {
+        let mut command = Command::new("/bin/sh");
+        command.env_clear().args(["-c", script, "sh", env!("CARGO_BIN_EXE_zcmdd")]);
+        Self::build(command, commands, &[])
+    }
+
+    fn build(mut daemon: Command, commands: Value, variables: &[(&str, &str)]) -> Self {
         let folder = folder();
         write_secret(&folder.join("key"), "k1:0123456789abcdefghijklmnopqrstuvwxyz\n");
         fs::write(folder.join("commands.json"), commands.to_string()).unwrap();
         let ipc = format!("ipc://{}/s", folder.display());
         let path = |name: &str| folder.join(name).display().to_string();
-        let daemon = zcmdd(&[
-            ("SERVER_ADDRESS", &format!("tcp://127.0.0.1:*,{ipc}")),
-            ("JWT_SECRET_KEY_FILE", &path("key")),
-            ("COMMANDS_FILE", &path("commands.json")),
-            ("LOG_FILE", &path("log")),
-            ("MAX_REQUESTS_PER_MINUTE", "0"),
-            ("SECRET_OF_THE_DAEMON", "Xyzzy"),
-        ])
-        .envs(variables.iter().copied())
-        .stdin(Stdio::null())
-        .spawn()
-        .unwrap();
+        daemon.envs([
+            ("SERVER_ADDRESS", format!("tcp://127.0.0.1:*,{ipc}")),
+            ("JWT_SECRET_KEY_FILE", path("key")),
+            ("COMMANDS_FILE", path("commands.json")),
+            ("LOG_FILE", path("log")),
+            ("MAX_REQUESTS_PER_MINUTE", "0".to_owned()),
+            ("SECRET_OF_THE_DAEMON", "Xyzzy".to_owned()),
+            ("FOLDER", folder.display().to_string()),
+        ]);
+        let daemon = daemon.envs(variables.iter().copied()).stdin(Stdio::null()).spawn().unwrap();
         let tcp = bound(&folder.join("log"));
         let house = Self { folder, tcp, ipc, daemon, context: zmq::Context::new() };
         write_secret(&house.folder.join("token"), &house.token("compute os:* status"));
