@@ -32,7 +32,7 @@ impl Work {
 pub(super) const CALL: u32 = 100;
 
 /// `Work` of one turn of a loop.
-const STEP: u32 = 20;
+const STEP: u32 = 12;
 
 /// 2^`exponent`, for the exponents of normal doubles: -1022 to 1023.
 pub(super) const fn two_to(exponent: i32) -> f64 {
@@ -229,6 +229,7 @@ impl Wide {
             let common = gcd(self.bits, divisor, work)?;
             return Ok(Wide::new(self.bits / common).times(factor / (divisor / common)));
         }
+        work.charge(2 * STEP)?;
         let Wide { bits, scale } = self.times(factor);
         let (quotient, rest) = (bits / divisor, bits % divisor);
         let room = quotient.leading_zeros().min(scale);
