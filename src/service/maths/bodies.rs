@@ -154,8 +154,11 @@ pub(super) fn remainder(x: Value, y: Value, _: &mut Work) -> Outcome {
             let (x, y) = (x.to_f64().abs(), y.to_f64().abs());
             // Modulo 2y the multiples are 0, y and 2y. If 2y is beyond the doubles, x is below.
             let mut rest = if (y + y).is_finite() { libm::fmod(x, y + y) } else { x };
-            rest -= if rest + rest > y { y } else { 0.0 };
-            rest -= if rest + rest >= y { y } else { 0.0 };
+            if rest + rest > y {
+                rest -= y;
+                // Between y and 2y the middle belongs to 2y, which is the even multiple.
+                rest -= if rest + rest >= y { y } else { 0.0 };
+            }
             Value::real(rest)?
         }
     };

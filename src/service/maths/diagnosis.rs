@@ -2,7 +2,7 @@
 //!
 //! Promises: runs once, when the evaluator has given up; looks at what stands around the place
 //! and at names that are alike; its work is bounded by `NAME_BYTES` and the number of names.
-//! Leaves out: the wording (fault.rs).
+//! Leaves out: reasons that the evaluator knows at once, and writing the message (fault.rs).
 
 use super::fault::{Fault, Reason};
 use super::functions::{self, FUNCTIONS};

@@ -32,7 +32,7 @@ impl Work {
 pub(super) const CALL: u32 = 100;
 
 /// `Work` of one turn of a loop.
-const STEP: u32 = 20;
+const STEP: u32 = 12;
 
 /// 2^`exponent`, for the exponents of normal doubles: -1022 to 1023.
 pub(super) const fn two_to(exponent: i32) -> f64 {
@@ -229,6 +229,7 @@ impl Wide {
             let common = gcd(self.bits, divisor, work)?;
             return Ok(Wide::new(self.bits / common).times(factor / (divisor / common)));
         }
+        work.charge(2 * STEP)?;
         let Wide { bits, scale } = self.times(factor);
         let (quotient, rest) = (bits / divisor, bits % divisor);
         let room = quotient.leading_zeros().min(scale);
@@ -248,5 +249,60 @@ impl Wide {
             0 => Ok(Value::whole(false, self.bits)),
             _ => self.to_f64().map(Value::Real).ok_or(Reason::OVERFLOW),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factorials_are_the_nearest_doubles() {
+        // Exactly, in digits of 64 bits, lowest first.
+        let mut digits = vec![1_u64];
+        for n in 1..=170_u64 {
+            let mut carry = 0_u128;
+            for digit in &mut digits {
+                let product = u128::from(*digit) * u128::from(n) + carry;
+                *digit = product as u64;
+                carry = product >> 64;
+            }
+            if carry > 0 {
+                digits.push(carry as u64);
+            }
+            let top = digits
+                .iter()
+                .rev()
+                .take(2)
+                .fold(0_u128, |top, &digit| top << 64 | u128::from(digit));
+            let below = digits.iter().rev().skip(2).any(|&digit| digit != 0);
+            let scale = 64 * digits.len().saturating_sub(2) as i32;
+            let nearest = (top | u128::from(below)) as f64 * two_to(scale);
+            let found = factorial(i128::from(n)).unwrap().to_f64();
+            assert_eq!(found, nearest, "{n}!");
+        }
+        assert_eq!(factorial(171), None);
+    }
+
+    #[test]
+    fn quotients_are_rounded_once() {
+        for (a, b, nearest) in [
+            (1, 3, 1.0 / 3.0),
+            (i128::MAX as u128, 1 << 127, 1.0),
+            (1 << 127, 1, 1.7014118346046923e38),
+            ((1 << 53) + 1, 1, 9007199254740992.0),
+            ((1 << 54) + 3, 2, 9007199254740994.0),
+            (1, i128::MAX as u128, 5.877471754111438e-39),
+        ] {
+            assert_eq!(quotient(a, b), nearest, "{a}/{b}");
+        }
+    }
+
+    #[test]
+    fn work_ends() {
+        let mut work = Work::new();
+        assert_eq!(gcd(7, 0, &mut work), Ok(7));
+        assert_eq!(work.charge(EXPRESSION_WORK_MAX), Ok(()));
+        assert!(work.charge(1).is_err() && gcd(12, 18, &mut work).is_err());
     }
 }

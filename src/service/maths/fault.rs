@@ -198,3 +198,82 @@ impl fmt::Display for Taken {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::evaluate;
+    use super::*;
+
+    /// Text, 0-based position, message.
+    const MESSAGES: [(&str, usize, &str); 40] = [
+        ("  ", 0, "the expression is empty: write one, such as 2*(3+4) (column 1)"),
+        ("1+sine(2)", 2, "unknown function \"sine\": did you mean sin? (column 3)"),
+        ("2*alhpa", 2, "unknown name \"alhpa\": did you mean alpha? (column 3)"),
+        ("qwertz", 0, "unknown name \"qwertz\" (column 1)"),
+        ("cosine(1)", 0, "unknown function \"cosine\": did you mean cos? (column 1)"),
+        ("PI", 0, "unknown name \"PI\": did you mean pi? (column 1)"),
+        ("2pi", 1, "use * to multiply: 2*pi (column 2)"),
+        ("2 (3)", 2, "use * to multiply: 2*(...) (column 3)"),
+        ("(1)(2)", 3, "use * to multiply: (...)*(...) (column 4)"),
+        ("10%", 2, "% is the remainder; for ten percent write 10/100 (column 3)"),
+        ("10% * 2", 2, "% is the remainder; for ten percent write 10/100 (column 3)"),
+        ("log(2)", 0, "log: write ln(x), log10(x), log2(x) or log(x, base) (column 1)"),
+        ("(1+2", 0, "\"(\" at column 1 is never closed"),
+        ("max(1, 2", 3, "\"(\" at column 4 is never closed"),
+        ("1)", 1, "\")\" closes nothing (column 2)"),
+        ("atan2(1)", 0, "atan2 takes 2 arguments, 1 given (column 1)"),
+        ("min()", 0, "min takes 1 argument or more, 0 given (column 1)"),
+        ("sin 1", 0, "sin is a function: write sin(x) (column 1)"),
+        ("x = 2", 2, "\"=\" is not known: write only what is to be computed (column 3)"),
+        ("1,000", 1, "a comma separates arguments: write 1234.5 for a number (column 2)"),
+        (
+            "1 000",
+            2,
+            "two numbers in a row: write an operator between them, or no blank (column 3)",
+        ),
+        ("6×7", 1, "\"\\xc3\\x97\" is not ASCII: write * (column 2)"),
+        ("×+6÷7", 0, "\"\\xc3\\x97\" is not ASCII: write * (column 1)"),
+        ("1 − 2", 2, "\"\\xe2\\x88\\x92\" is not ASCII: write - (column 3)"),
+        ("7//2", 2, "// is no operator: write floor(a/b) (column 3)"),
+        ("1&&2", 1, "\"&\" is not known: there are no logic or bit operators (column 2)"),
+        ("1+", 1, "a value is missing after \"+\" (column 2)"),
+        ("2**", 1, "a value is missing after \"**\" (column 2)"),
+        ("*2", 0, "a value is missing before \"*\" (column 1)"),
+        ("!5", 0, "! stands after its number: write 5! (column 1)"),
+        ("()", 0, "nothing stands between ( and ) (column 1)"),
+        ("1e", 0, "\"1e\" is not finished: write digits after the e, as in 1e3 (column 1)"),
+        ("0x", 2, "0x takes the digits 0 to 9 and a to f: write 0x1F (column 3)"),
+        ("1.2.3", 3, "a number has one point: write 1234.5 (column 4)"),
+        ("1/(2-2)", 1, "\"/\" divides by zero (column 2)"),
+        ("0*(1e200*1e200)", 8, "\"*\" is too large: numbers end at 1.797e308 (column 9)"),
+        ("sqrt(-1)", 0, "sqrt(x) has no value here: square root, for x from 0 up (column 1)"),
+        ("acosh(-5)", 0, "acosh(x) has no value here: inverse of cosh, x from 1 up (column 1)"),
+        ("(-8)^(1/3)", 4, "a power of a negative number needs a whole exponent (column 5)"),
+        ("2.5!", 3, "! takes whole numbers from 0 to 170: for others write gamma(x+1) (column 4)"),
+    ];
+
+    #[test]
+    fn messages_say_what_was_found_where_and_what_to_write() {
+        for (text, position, message) in MESSAGES {
+            let error = evaluate(text, &[("x", Value::Integer(1)), ("alpha", Value::Integer(1))]);
+            let error = error.expect_err(text);
+            assert_eq!(
+                (error.position(), error.to_string().as_str()),
+                (position, message),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn little_of_the_text_is_repeated_and_that_is_escaped() {
+        for text in
+            ["a".repeat(4000), format!("2{}", "b".repeat(4000)), "\u{7}\n\u{1b}[2J".repeat(9)]
+        {
+            let message = evaluate(&text, &[("a", Value::Integer(1))]).unwrap_err().to_string();
+            assert!(message.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{message}");
+            let echoed = message.matches(['a', 'b']).count();
+            assert!(echoed < ECHO_BYTES_MAX + 20, "{message}");
+        }
+    }
+}

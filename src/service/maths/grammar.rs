@@ -54,26 +54,32 @@ impl<'a> Parser<'a> {
     }
 
     /// Evaluates the whole text.
+    #[inline(always)]
     pub(super) fn run(&mut self) -> Result<Value, Option<Fault>> {
-        self.whole().map_err(|Failed| self.scanner.fault())
+        match self.whole() {
+            Ok(value) => Ok(self.held(value)),
+            Err(Failed) => Err(self.scanner.fault()),
+        }
     }
 
-    fn whole(&mut self) -> Result<Value, Failed> {
+    #[inline(always)]
+    fn whole(&mut self) -> Result<Held, Failed> {
         if self.scanner.text().len() > EXPRESSION_BYTES_MAX {
             return self.scanner.fail(TOO_LONG, EXPRESSION_BYTES_MAX, EXPRESSION_BYTES_MAX);
         }
         let value = self.sum()?;
-        if self.scanner.is_at_end() { Ok(self.held(value)) } else { self.stray(None) }
+        if self.scanner.is_at_end() { Ok(value) } else { self.stray(None) }
     }
 
     #[inline(never)]
     fn sum(&mut self) -> Result<Held, Failed> {
         let mut left = Value::Integer(0);
-        let mut operator = b'+';
+        let mut operator = 0;
         let mut at = 0;
         loop {
             let right = self.product()?;
             let result = match operator {
+                0 => Ok(right),
                 b'+' => left.plus(right),
                 _ => left.minus(right),
             };
@@ -89,7 +95,7 @@ impl<'a> Parser<'a> {
 
     #[inline(always)]
     fn product(&mut self) -> Result<Value, Failed> {
-        let mut left = Value::Integer(1);
+        let mut left = Value::Integer(0);
         let mut operator = 0;
         let mut at = 0;
         loop {
@@ -207,7 +213,7 @@ impl<'a> Parser<'a> {
         let name = self.scanner.name();
         let called = self.scanner.peek() == b'(';
         if called && let Some(function) = functions::find(name) {
-            return self.call(function, start);
+            return self.call(function, start, start + name.len());
         }
         match functions::constant(name).or_else(|| self.variable(name)) {
             Some(value) => Ok(self.hold(value)),
@@ -221,9 +227,13 @@ impl<'a> Parser<'a> {
         self.variables.iter().find(|(known, _)| is_it(known.as_bytes())).map(|&(_, value)| value)
     }
 
-    /// A call, from its parenthesis on.
-    fn call(&mut self, function: &'static Function, start: usize) -> Result<Held, Failed> {
-        let end = start + function.entry.name().len();
+    /// A call, from its parenthesis on, of the name at `start..end`.
+    fn call(
+        &mut self,
+        function: &'static Function,
+        start: usize,
+        end: usize,
+    ) -> Result<Held, Failed> {
         let open = self.scanner.at();
         self.enter(open)?;
         if let Err(reason) = self.work.charge(CALL) {
