@@ -24,6 +24,8 @@ pub struct House {
     pub tcp: String,
     pub ipc: String,
     pub daemon: Child,
+    /// Whether its clients show the key in the file `client`.
+    pub curve: bool,
     pub context: zmq::Context,
 }
 
@@ -80,11 +82,28 @@ impl House {
     }
 
     pub fn with(commands: Value, variables: &[(&str, &str)]) -> Self {
+        Self::build(commands, variables, false)
+    }
+
+    /// With CURVE: the daemon's key is in `server`, that of its one client in `client`.
+    pub fn with_curve(commands: Value, variables: &[(&str, &str)]) -> Self {
+        Self::build(commands, variables, true)
+    }
+
+    fn build(commands: Value, variables: &[(&str, &str)], curve: bool) -> Self {
         let folder = folder();
         write_secret(&folder.join("key"), "k1:0123456789abcdefghijklmnopqrstuvwxyz\n");
         fs::write(folder.join("commands.json"), commands.to_string()).unwrap();
         let ipc = format!("ipc://{}/s", folder.display());
         let path = |name: &str| folder.join(name).display().to_string();
+        let mut more = Vec::new();
+        if curve {
+            make_keys(&path("server"));
+            let client = make_keys(&path("client"));
+            fs::write(folder.join("clients"), format!("{client} desk\n")).unwrap();
+            more.push(("CURVE_SECRET_KEY_FILE", path("server")));
+            more.push(("CURVE_CLIENTS_FILE", path("clients")));
+        }
         let daemon = zcmdd(&[
             ("SERVER_ADDRESS", &format!("tcp://127.0.0.1:*,{ipc}")),
             ("JWT_SECRET_KEY_FILE", &path("key")),
@@ -93,12 +112,13 @@ impl House {
             ("MAX_REQUESTS_PER_MINUTE", "0"),
             ("SECRET_OF_THE_DAEMON", "Xyzzy"),
         ])
+        .envs(more)
         .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .spawn()
         .unwrap();
         let tcp = bound(&folder.join("log"));
-        let house = Self { folder, tcp, ipc, daemon, context: zmq::Context::new() };
+        let house = Self { folder, tcp, ipc, daemon, curve, context: zmq::Context::new() };
         write_secret(&house.folder.join("token"), &house.token("compute os:* status"));
         assert_eq!(house.ask(json!({"command_type": "ping"}))["status"], "ok");
         house
@@ -126,8 +146,23 @@ impl House {
         let socket = self.context.socket(kind).unwrap();
         socket.set_linger(0).unwrap();
         socket.set_rcvtimeo(i32::try_from(PATIENCE.as_millis()).unwrap()).unwrap();
+        if self.curve {
+            self.show_key(&socket, "client");
+        }
         socket.connect(endpoint).unwrap();
         socket
+    }
+
+    /// Has a socket speak CURVE with the key of this file.
+    pub fn show_key(&self, socket: &zmq::Socket, name: &str) {
+        let read = |name: &str| {
+            let text = fs::read_to_string(self.path(name)).unwrap();
+            text.lines().map(|line| zmq::z85_decode(line).unwrap()).collect::<Vec<_>>()
+        };
+        let own = read(name);
+        socket.set_curve_serverkey(&read("server.pub")[0]).unwrap();
+        socket.set_curve_secretkey(&own[0]).unwrap();
+        socket.set_curve_publickey(&own[1]).unwrap();
     }
 
     pub fn dealer(&self) -> zmq::Socket {
@@ -163,6 +198,11 @@ impl House {
             .env_clear()
             .env("ZCMD_SERVER", &self.tcp)
             .env("ZCMD_TOKEN_FILE", self.path("token"))
+            .envs(self.curve.then(|| {
+                let key = fs::read_to_string(self.path("server.pub")).unwrap();
+                ("ZCMD_SERVER_KEY", key.trim_end().to_owned())
+            }))
+            .envs(self.curve.then(|| ("ZCMD_KEY_FILE", self.path("client"))))
             .args(arguments)
             .stdin(Stdio::null());
         command
@@ -200,6 +240,13 @@ impl House {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap();
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
+}
+
+/// A pair of CURVE keys in a file, as an owner makes it; returns the public one.
+pub fn make_keys(path: &str) -> String {
+    let output = zcmdd(&[]).args(["keygen", "--curve", path]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
 impl Drop for House {
