@@ -24,6 +24,8 @@ pub struct House {
     pub tcp: String,
     pub ipc: String,
     pub daemon: Child,
+    /// Whether its clients show the key in the file `client`.
+    pub curve: bool,
     pub context: zmq::Context,
 }
 
@@ -80,22 +82,39 @@ impl House {
     }
 
     pub fn with(commands: Value, variables: &[(&str, &str)]) -> Self {
-        Self::build(zcmdd(&[]), commands, variables)
+        Self::build(zcmdd(&[]), commands, variables, false)
+    }
+
+    /// With CURVE: the daemon's key is in `server`, that of its one client in `client`.
+    pub fn with_curve(commands: Value, variables: &[(&str, &str)]) -> Self {
+        Self::build(zcmdd(&[]), commands, variables, true)
     }
 
     /// A daemon that a script of the shell becomes, by `exec "$@"`.
     pub fn begun_by(script: &str, commands: Value) -> Self {
         let mut command = Command::new("/bin/sh");
         command.env_clear().args(["-c", script, "sh", env!("CARGO_BIN_EXE_zcmdd")]);
-        Self::build(command, commands, &[])
+        Self::build(command, commands, &[], false)
     }
 
-    fn build(mut daemon: Command, commands: Value, variables: &[(&str, &str)]) -> Self {
+    fn build(
+        mut daemon: Command,
+        commands: Value,
+        variables: &[(&str, &str)],
+        curve: bool,
+    ) -> Self {
         let folder = folder();
         write_secret(&folder.join("key"), "k1:0123456789abcdefghijklmnopqrstuvwxyz\n");
         fs::write(folder.join("commands.json"), commands.to_string()).unwrap();
         let ipc = format!("ipc://{}/s", folder.display());
         let path = |name: &str| folder.join(name).display().to_string();
+        if curve {
+            make_keys(&path("server"));
+            let client = make_keys(&path("client"));
+            fs::write(folder.join("clients"), format!("{client} desk\n")).unwrap();
+            daemon.env("CURVE_SECRET_KEY_FILE", path("server"));
+            daemon.env("CURVE_CLIENTS_FILE", path("clients"));
+        }
         daemon.envs([
             ("SERVER_ADDRESS", format!("tcp://127.0.0.1:*,{ipc}")),
             ("JWT_SECRET_KEY_FILE", path("key")),
@@ -107,7 +126,7 @@ impl House {
         ]);
         let daemon = daemon.envs(variables.iter().copied()).stdin(Stdio::null()).spawn().unwrap();
         let tcp = bound(&folder.join("log"));
-        let house = Self { folder, tcp, ipc, daemon, context: zmq::Context::new() };
+        let house = Self { folder, tcp, ipc, daemon, curve, context: zmq::Context::new() };
         write_secret(&house.folder.join("token"), &house.token("compute os:* status"));
         assert_eq!(house.ask(json!({"command_type": "ping"}))["status"], "ok");
         house
@@ -135,8 +154,23 @@ impl House {
         let socket = self.context.socket(kind).unwrap();
         socket.set_linger(0).unwrap();
         socket.set_rcvtimeo(i32::try_from(PATIENCE.as_millis()).unwrap()).unwrap();
+        if self.curve {
+            self.show_key(&socket, "client");
+        }
         socket.connect(endpoint).unwrap();
         socket
+    }
+
+    /// Has a socket speak CURVE with the key of this file.
+    pub fn show_key(&self, socket: &zmq::Socket, name: &str) {
+        let read = |name: &str| {
+            let text = fs::read_to_string(self.path(name)).unwrap();
+            text.lines().map(|line| zmq::z85_decode(line).unwrap()).collect::<Vec<_>>()
+        };
+        let own = read(name);
+        socket.set_curve_serverkey(&read("server.pub")[0]).unwrap();
+        socket.set_curve_secretkey(&own[0]).unwrap();
+        socket.set_curve_publickey(&own[1]).unwrap();
     }
 
     pub fn dealer(&self) -> zmq::Socket {
@@ -172,6 +206,11 @@ impl House {
             .env_clear()
             .env("ZCMD_SERVER", &self.tcp)
             .env("ZCMD_TOKEN_FILE", self.path("token"))
+            .envs(self.curve.then(|| {
+                let key = fs::read_to_string(self.path("server.pub")).unwrap();
+                ("ZCMD_SERVER_KEY", key.trim_end().to_owned())
+            }))
+            .envs(self.curve.then(|| ("ZCMD_KEY_FILE", self.path("client"))))
             .args(arguments)
             .stdin(Stdio::null());
         command
@@ -209,6 +248,13 @@ impl House {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap();
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
+}
+
+/// A pair of CURVE keys in a file, as an owner makes it; returns the public one.
+pub fn make_keys(path: &str) -> String {
+    let output = zcmdd(&[]).args(["keygen", "--curve", path]).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
 }
 
 impl Drop for House {
