@@ -101,16 +101,21 @@ impl Daemon {
         self.note(Level::Info, "stopped", vec![]);
     }
 
-    /// Has the service decide, and does what it decided; what cannot be done comes back.
+    /// Has the service decide, and does what it decided, event by event: the first reply is on its
+    /// way while the next one is made. What cannot be done comes back.
     fn turn(&mut self, events: &mut Vec<Event>) {
-        let (now, mut actions) = (self.clock.now(), Vec::new());
+        let (now, mut actions, mut undone) = (self.clock.now(), Vec::new(), Vec::new());
         for event in events.drain(..) {
             self.service.handle(&now, event, &mut actions);
+            for action in actions.drain(..) {
+                undone.extend(self.perform(&now, action));
+            }
         }
         self.service.tick(&now, &mut actions);
         for action in actions {
-            events.extend(self.perform(&now, action));
+            undone.extend(self.perform(&now, action));
         }
+        *events = undone;
     }
 
     /// Waits until something is ready or due; tells what is ready, the fixed slots first.
