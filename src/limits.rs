@@ -10,8 +10,9 @@
 /// Bytes of one message, all frames together. The largest honest request is 128 KiB of `stdin`,
 /// which JSON may spell with two bytes for one.
 pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
-/// Bytes of one frame, over which libzmq drops the connection: so much that a message a little too
-/// large still gets an answer that says so, and no more.
+/// Bytes over which libzmq drops the connection, of all frames of a message together where it is
+/// our own, of one frame elsewhere: so much that a message a little too large still gets an answer
+/// that says so, and no more.
 pub const FRAME_BYTES_MAX: i64 = 1024 * 1024;
 /// Frames of one message: the peer's own routing id, six hops of proxies at the most, the body.
 pub const MESSAGE_FRAMES_MAX: usize = 8;

@@ -21,6 +21,7 @@ pub fn text<'a>(subcommand: Option<&str>, reference: impl Iterator<Item = [&'a s
         Some("menu") => MENU.to_owned(),
         Some("batch") => BATCH.to_owned(),
         Some("bench") => BENCH.to_owned(),
+        Some("keygen") => KEYGEN.to_owned(),
         _ => ALL.to_owned(),
     }
 }
@@ -37,7 +38,7 @@ zcmd: run allowed commands and evaluate maths on a host where zcmdd listens
   zcmd batch < expressions.txt             one expression a line, answers in order
   zcmd menu                                for people
 
-Subcommands: compute, os, list, ping, status, cancel, menu, batch, bench.
+Subcommands: compute, os, list, ping, status, cancel, menu, batch, bench, keygen.
 `zcmd SUBCOMMAND --help` has more examples.
 
 Options:
@@ -135,6 +136,16 @@ zcmd batch [OPTION]... [EXPRESSION]
 A line without a value gives an empty line, and its message and number on standard error; a blank
 line gives a blank line. The exit status is that of the worst line. A rate limit slows it down.
 --timeout is how long to wait without any answer.
+";
+
+const KEYGEN: &str = "\
+zcmd keygen FILE
+
+  zcmd keygen ~/.zcmd-key                  makes it, and ~/.zcmd-key.pub; prints the latter
+  export ZCMD_KEY_FILE=~/.zcmd-key ZCMD_SERVER_KEY='...'      the daemon's own public key
+
+For daemons on other hosts: give the printed key to their owner, who lists it. Without CURVE the
+client sends no token over a network, unless ZCMD_ALLOW_CLEARTEXT=yes.
 ";
 
 const BENCH: &str = "\

@@ -64,3 +64,18 @@ pub fn inheritable() -> Vec<String> {
     };
     inherited.map(named).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_that_a_command_would_inherit_is_found() {
+        let leak = rustix::io::dup(std::io::stderr()).unwrap();
+        let number = std::os::fd::AsRawFd::as_raw_fd(&leak);
+        let found = || inheritable().iter().any(|name| name.starts_with(&format!("{number} ")));
+        assert!(found());
+        rustix::io::fcntl_setfd(&leak, rustix::io::FdFlags::CLOEXEC).unwrap();
+        assert!(!found());
+    }
+}

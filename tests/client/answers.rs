@@ -203,7 +203,7 @@ fn a_wrong_command_line_is_answered_with_one_line_and_125() {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    let subcommands = "compute os list ping status cancel menu batch bench";
+    let subcommands = "compute os list ping status cancel menu batch bench keygen";
     for subcommand in subcommands.split(' ') {
         let run = run(zcmd("none", &[subcommand, "--help"]), "");
         assert!(run.status == 0 && run.err.is_empty(), "{run:?}");
