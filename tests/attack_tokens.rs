@@ -206,7 +206,7 @@ fn json(out: &mut Attacks) {
         out.push((signed_with(KEY, text, payload("").as_bytes()), Some(what[0])));
         out.push((signed_with(KEY, HEADER.as_bytes(), text), Some(what[1])));
     };
-    let not_json = &["header is not JSON", "payload is not JSON"];
+    let not_json = &["header is not a strict object", "payload is not a strict object"];
     for text in [
         &b"\xff"[..],
         b"{",

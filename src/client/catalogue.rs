@@ -55,7 +55,7 @@ pub fn show(ask: &Ask, json: &str) -> Result<String, Fault> {
         Ask::List => Catalogue::read(json)?.to_string(),
         Ask::Status => {
             let mut text = String::new();
-            counters(&mut text, &json.strict_object()?, 0)?;
+            counters(&mut text, &json.object()?.strict()?, 0)?;
             text
         }
         Ask::Ping => {

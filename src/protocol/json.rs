@@ -48,13 +48,31 @@ impl<'a> Json<'a> {
     /// # Errors
     /// Invalid UTF-8, a fault of syntax, or anything but blanks after the value.
     pub fn parse(text: &'a [u8]) -> Result<Self, Fault> {
-        let text = std::str::from_utf8(text).map_err(|error| Fault {
+        let whole = Self::whole(text)?;
+        let value: &RawValue = serde_json::from_str(whole.raw).map_err(|e| whole.syntax(&e))?;
+        Ok(whole.part(value))
+    }
+
+    /// Reads a whole text as one object.
+    ///
+    /// # Errors
+    /// As `parse` and `object`.
+    pub fn parse_object(text: &'a [u8]) -> Result<Object<'a>, Fault> {
+        let whole = Self::whole(text)?;
+        match whole.raw.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
+            // What reads its members finds all that `parse` would find, in one go.
+            true => whole.members(),
+            false => Self::parse(text)?.object(),
+        }
+    }
+
+    /// A text that may hold a value.
+    fn whole(text: &'a [u8]) -> Result<Self, Fault> {
+        let raw = std::str::from_utf8(text).map_err(|error| Fault {
             position: error.valid_up_to(),
             message: "not valid UTF-8".to_owned(),
         })?;
-        let whole = Json { raw: text, position: 0 };
-        let value: &RawValue = serde_json::from_str(text).map_err(|e| whole.syntax(&e))?;
-        Ok(whole.part(value))
+        Ok(Json { raw, position: 0 })
     }
 
     /// The text of the value, as it stands.
@@ -140,34 +158,24 @@ impl<'a> Json<'a> {
     /// Another kind of value, or a name that stands twice in it.
     pub fn object(self) -> Result<Object<'a>, Fault> {
         self.expect("an object")?;
-        let members = serde_json::Deserializer::from_str(self.raw)
-            .deserialize_map(Members)
-            .map_err(|error| self.syntax(&error))?;
-        let members: Vec<_> =
-            members.into_iter().map(|(name, value)| (name, self.part(value))).collect();
-        let mut names: Vec<_> = members.iter().collect();
-        names.sort_by(|(a, at_a), (b, at_b)| (a, at_a.position).cmp(&(b, at_b.position)));
-        for pair in names.windows(2) {
-            if let [(first, _), (second, value)] = pair
-                && first == second
-            {
-                return Err(value.fault(format!("the member {} is there twice", echo(second))));
-            }
-        }
-        Ok(Object { members })
+        self.members()
     }
 
-    /// The value as an object all of which is strict, ignored parts included: no name that stands
-    /// twice, no excess of depth.
-    ///
-    /// # Errors
-    /// Another kind of value, or the first such fault.
-    pub fn strict_object(self) -> Result<Object<'a>, Fault> {
-        let object = self.object()?;
-        for (_, value) in &object.members {
-            value.check_within(limits::JSON_DEPTH_MAX)?;
+    fn members(self) -> Result<Object<'a>, Fault> {
+        let mut text = serde_json::Deserializer::from_str(self.raw);
+        let members = text.deserialize_map(Members).and_then(|members| {
+            text.end()?;
+            Ok(members)
+        });
+        let members = members.map_err(|error| self.syntax(&error))?.into_iter();
+        let object =
+            Object { members: members.map(|(name, value)| (name, self.part(value))).collect() };
+        match object.duplicate() {
+            None => Ok(object),
+            Some((name, value)) => {
+                Err(value.fault(format!("the member {} is there twice", echo(name))))
+            }
         }
-        Ok(object)
     }
 
     fn check_within(self, depth: usize) -> Result<(), Fault> {
@@ -209,6 +217,27 @@ impl<'a> Json<'a> {
 }
 
 impl<'a> Object<'a> {
+    /// The same object, if all of it is strict, ignored parts included: no name that stands twice,
+    /// no excess of depth.
+    ///
+    /// # Errors
+    /// The first such fault.
+    pub fn strict(self) -> Result<Self, Fault> {
+        for (_, value) in &self.members {
+            value.check_within(limits::JSON_DEPTH_MAX.saturating_sub(1))?;
+        }
+        Ok(self)
+    }
+
+    /// The first member whose name was there before.
+    fn duplicate(&self) -> Option<(&str, Json<'a>)> {
+        let mut names: Vec<(&str, Json<'a>)> = self.members().collect();
+        // Stable, so that of two the second comes second.
+        names.sort_by_key(|(name, _)| *name);
+        let twice = |pair: &[(&str, Json<'a>)]| matches!(pair, [(a, _), (b, _)] if a == b);
+        names.windows(2).find(|pair| twice(pair)).and_then(<[_]>::last).copied()
+    }
+
     /// The member of this name.
     pub fn get(&self, name: &str) -> Option<Json<'a>> {
         self.members.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
@@ -282,7 +311,7 @@ impl<'a> Visitor<'a> for Members {
     }
 
     fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
+        let mut members = Vec::with_capacity(8);
         while let Some(Name(name)) = object.next_key()? {
             members.push((name, object.next_value()?));
             bounded(members.len())?;
@@ -337,10 +366,10 @@ mod tests {
             (b"{\"a\":1,\"\\u0061\":2}", 16, "the member \"a\" is there twice"),
             (b"{\"a\":[1],\n \"c\":{\"b\":1,\"b\":2}}", 26, "the member \"b\" is there twice"),
             (b"{\"a\":\"\\ud800\"}", 12, "JSON: unexpected end of hex escape"),
-            (deep.as_bytes(), 21, "nested deeper than 16"),
+            (deep.as_bytes(), 20, "nested deeper than 16"),
         ];
         for (text, position, message) in cases {
-            let fault = Json::parse(text).and_then(Json::strict_object).expect_err("refused");
+            let fault = Json::parse_object(text).and_then(Object::strict).expect_err("refused");
             assert_eq!((fault.position, fault.message.as_str()), (*position, *message));
         }
         let fault = Json::parse(br#"{"token":5}"#).unwrap().object().unwrap();

@@ -135,7 +135,7 @@ impl Reply {
     /// # Errors
     /// What is no reply.
     pub fn decode(body: &[u8]) -> Result<Self, Fault> {
-        let object = Json::parse(body)?.object()?;
+        let object = Json::parse_object(body)?;
         let id = match object.get("id") {
             Some(json) if json.kind() == "a string" => Some(Id::Text(json.string()?.into_owned())),
             Some(json) => Some(Id::Number(json.integer()?)),

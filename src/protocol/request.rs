@@ -106,7 +106,7 @@ impl Request {
     /// # Errors
     /// Anything that is not exactly one request, with the first field that is wrong.
     pub fn decode(body: &[u8]) -> Result<Self, Undecoded> {
-        let object = Json::parse(body).and_then(|json| json.object());
+        let object = Json::parse_object(body);
         let object =
             object.map_err(|fault| Undecoded { id: None, os: false, fault, too_large: false })?;
         let id = object.get("id").and_then(|json| id(json).ok());

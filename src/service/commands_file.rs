@@ -42,7 +42,7 @@ impl Commands {
     /// # Errors
     /// All that is wrong with it, one message for each entry at the most.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
-        let object = Json::parse(text.as_bytes()).and_then(|json| json.object());
+        let object = Json::parse_object(text.as_bytes());
         let object = object.map_err(|fault| vec![fault.to_string()])?;
         let (mut commands, mut faults) = (BTreeMap::new(), Vec::new());
         for (name, json) in object.members() {
