@@ -137,7 +137,7 @@ impl Daemon {
             Part::End | Part::Output(_) => readable(slot.descriptor),
         }));
         let timeout = match self.service.next_deadline() {
-            _ if !events.is_empty() => 0,
+            _ if !events.is_empty() || self.gate.is_unsure() => 0,
             None => -1,
             Some(at) => milliseconds(at.saturating_sub(self.clock.now().uptime)),
         };
@@ -174,7 +174,7 @@ impl Daemon {
         if *orphans && self.orphans.gather() > 0 {
             self.children.look_after(events);
         }
-        if *question || *failure {
+        if *question || *failure || self.gate.is_unsure() {
             self.gate.gather(events);
         }
         if *socket {

@@ -20,6 +20,8 @@ const FAILURES: &str = "inproc://failures";
 pub struct Gate {
     questions: Socket,
     failures: Socket,
+    /// Something may have come that its descriptor will not tell of any more.
+    unsure: bool,
 }
 
 impl std::fmt::Debug for Gate {
@@ -37,7 +39,7 @@ impl Gate {
         let questions = context.socket(SocketType::ROUTER)?;
         questions.set_linger(0)?;
         questions.bind(ADDRESS)?;
-        Ok(Self { questions, failures: context.socket(SocketType::PAIR)? })
+        Ok(Self { questions, failures: context.socket(SocketType::PAIR)?, unsure: true })
     }
 
     /// Listens to what a socket, yet to be bound, tells of its handshakes.
@@ -51,28 +53,46 @@ impl Gate {
         self.failures.connect(FAILURES)
     }
 
-    /// What the loop waits for.
-    pub fn poll_items(&self) -> [PollItem<'_>; 2] {
-        [&self.questions, &self.failures].map(|socket| socket.as_poll_item(PollEvents::POLLIN))
+    /// What the loop waits for: the descriptors, since to ask both sockets twice a turn costs more
+    /// than the rest of a request. A descriptor tells of news once (ZMQ_FD), so what may be left
+    /// has to be remembered.
+    pub fn poll_items(&self) -> [PollItem<'static>; 2] {
+        let readable =
+            |socket: &Socket| PollItem::from_fd(socket.get_fd().unwrap_or(-1), PollEvents::POLLIN);
+        [readable(&self.questions), readable(&self.failures)]
+    }
+
+    /// Whether there may be something to gather, whatever the descriptors say.
+    pub fn is_unsure(&self) -> bool {
+        self.unsure
     }
 
     /// Takes what has come.
-    pub fn gather(&self, events: &mut Vec<Event>) {
-        for _ in 0..limits::MESSAGES_PER_TURN {
-            let Ok(frames) = self.questions.recv_multipart(DONTWAIT) else { break };
+    pub fn gather(&mut self, events: &mut Vec<Event>) {
+        let enough = events.len() + limits::MESSAGES_PER_TURN;
+        self.unsure = false;
+        while let Ok(frames) = self.questions.recv_multipart(DONTWAIT) {
             events.extend(handshake(frames).map(Event::Handshake));
+            if events.len() >= enough {
+                self.unsure = true;
+                break;
+            }
         }
-        for _ in 0..limits::MESSAGES_PER_TURN {
+        let enough = events.len() + limits::MESSAGES_PER_TURN;
+        while events.len() < enough {
             let Ok(frames) = self.failures.recv_multipart(DONTWAIT) else { break };
             let from = frames.last().map(|text| String::from_utf8_lossy(text));
             let from = from.as_ref().and_then(|text| text.strip_prefix("tcp://")?.parse().ok());
             let address = from.map(|from: std::net::SocketAddr| from.ip().to_canonical());
             events.push(Event::TurnedAway { address });
+            self.unsure |= events.len() >= enough;
         }
     }
 
     /// Answers: RFC 27, with the key as the peer's `User-Id`.
-    pub fn answer(&self, handshake: Handshake, verdict: Verdict) {
+    pub fn answer(&mut self, handshake: Handshake, verdict: Verdict) {
+        // To send may take in the news of what has come meanwhile.
+        self.unsure = true;
         let Handshake { ticket: [peer, request], key, .. } = handshake;
         let (status, text) = match verdict {
             Verdict::Admitted => ("200", "OK"),
