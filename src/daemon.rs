@@ -88,34 +88,36 @@ impl Daemon {
                 break;
             }
             self.turn(&mut events);
+            self.serve(limits::TURNS_WITHOUT_WAIT, &mut events);
         }
         // Whoever asked before the end is told that it is the end.
-        for _ in 0..limits::FAREWELL_TURNS {
-            events.clear();
-            self.router.gather(&mut events);
-            if events.is_empty() {
-                break;
-            }
-            self.turn(&mut events);
-        }
+        self.serve(limits::FAREWELL_TURNS, &mut events);
         self.note(Level::Info, "stopped", vec![]);
     }
 
-    /// Has the service decide, and does what it decided, event by event: the first reply is on its
-    /// way while the next one is made. What cannot be done comes back.
+    /// Serves messages that have come meanwhile, without a wait: so many turns at most, since
+    /// children and signals are waited for.
+    fn serve(&mut self, turns: usize, events: &mut Vec<Event>) {
+        for _ in 0..turns {
+            let undone = events.len();
+            self.router.gather(events);
+            if events.len() == undone {
+                return;
+            }
+            self.turn(events);
+        }
+    }
+
+    /// Has the service decide, and does what it decided; what cannot be done comes back.
     fn turn(&mut self, events: &mut Vec<Event>) {
-        let (now, mut actions, mut undone) = (self.clock.now(), Vec::new(), Vec::new());
+        let (now, mut actions) = (self.clock.now(), Vec::new());
         for event in events.drain(..) {
             self.service.handle(&now, event, &mut actions);
-            for action in actions.drain(..) {
-                undone.extend(self.perform(&now, action));
-            }
         }
         self.service.tick(&now, &mut actions);
         for action in actions {
-            undone.extend(self.perform(&now, action));
+            events.extend(self.perform(&now, action));
         }
-        *events = undone;
     }
 
     /// Waits until something is ready or due; tells what is ready, the fixed slots first.

@@ -149,6 +149,8 @@ pub const KEEPALIVE: [i32; 3] = [15, 10, 3];
 pub const LINGER_MS: i32 = 1000;
 /// Bytes of messages taken from the socket in one turn: four of the largest.
 pub const MESSAGE_BYTES_PER_TURN: usize = 4 * MESSAGE_BYTES_MAX;
+/// Turns that are spent on messages alone before children and signals are looked for again.
+pub const TURNS_WITHOUT_WAIT: usize = 8;
 /// Turns that are spent on messages which came before the daemon ended.
 pub const FAREWELL_TURNS: usize = 64;
 /// Time that is spent on peers who have not taken their replies when the daemon ends.

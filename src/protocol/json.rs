@@ -252,13 +252,14 @@ impl<'a> Object<'a> {
     ///
     /// # Errors
     /// The first unknown member, with the known ones to choose from.
-    pub fn only(&self, known: &[&str]) -> Result<(), Fault> {
-        match self.members.iter().find(|(name, _)| !known.contains(&name.as_ref())) {
+    pub fn only(&self, known: [&[&str]; 2]) -> Result<(), Fault> {
+        let unknown = |name: &str| !known.iter().any(|names| names.contains(&name));
+        match self.members().find(|(name, _)| unknown(name)) {
             None => Ok(()),
             Some((name, value)) => Err(value.fault(format!(
                 "unknown field {}; known here: {}",
                 echo(name),
-                known.join(", ")
+                known.concat().join(", ")
             ))),
         }
     }

@@ -156,7 +156,7 @@ fn decode(object: &Object<'_>) -> Result<Request, Refused> {
             return Err(field(object, "command_type")?.fault(message).into());
         }
     };
-    object.only(&[&["command_type", "id", "token"], known].concat())?;
+    object.only([&["command_type", "id", "token"], known])?;
     let token = match object.get("token") {
         Some(token) => named("token", token.string())?.into_owned(),
         None => String::new(),

@@ -116,7 +116,7 @@ fn command(name: &str, json: Json<'_>) -> Result<Command, Fault> {
         return Err(json.fault("a name is 1 to 64 letters, digits, _ . or -"));
     }
     let object = json.object()?;
-    object.only(ENTRY_KEYS)?;
+    object.only([ENTRY_KEYS, &[]])?;
     let parameters = member(&object, "parameters", parameters)?.unwrap_or_default();
     let run = object.get("run").ok_or_else(|| json.fault("run is missing"))?;
     let (program, arguments) = named(".run", templates(run, &parameters))?;
@@ -246,7 +246,7 @@ fn parameter(json: Json<'_>) -> Result<Parameter, Fault> {
     }
     let (own, kind) = kind(&object, &word("type")?, json)?;
     let known = ["name", "type", "default", "dash", "repeat", "secret"];
-    object.only(&[&known, own].concat())?;
+    object.only([&known, own])?;
     let flag = |key| Ok(member(&object, key, Json::boolean)?.unwrap_or(false));
     let parameter = Parameter {
         name,

@@ -49,7 +49,7 @@ impl Door {
         }
         // Whoever is on this host has other ways to keep it busy.
         let far = handshake.address.filter(|address| !address.is_loopback());
-        if far.is_some_and(|_| self.budget.take(Network::of(far), now).is_err()) {
+        if far.is_some_and(|_| self.budget.take(&Network::of(far), now).is_err()) {
             return (Verdict::Later, "too many handshakes from this address");
         }
         (Verdict::Admitted, "")

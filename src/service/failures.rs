@@ -70,7 +70,7 @@ impl Failures {
 
     /// Whether a failure that happens now gets a line of its own.
     pub fn gets_a_line(&mut self, network: Network, now: Duration) -> bool {
-        if self.lines.take(network, now).is_ok() && self.all_lines.take((), now).is_ok() {
+        if self.lines.take(&network, now).is_ok() && self.all_lines.take(&(), now).is_ok() {
             return true;
         }
         let room = self.unwritten.len() < limits::ADDRESSES_MAX;

@@ -41,7 +41,7 @@ impl Rate {
     }
 }
 
-impl<K: Ord> Buckets<K> {
+impl<K: Ord + Clone> Buckets<K> {
     /// Full buckets, `entries_max` of them at most.
     pub fn new(rate: Rate, entries_max: usize) -> Self {
         Self { rate, entries_max, full_at: BTreeMap::new(), shared_full_at: 0, swept_at: 0 }
@@ -51,13 +51,13 @@ impl<K: Ord> Buckets<K> {
     ///
     /// # Errors
     /// The bucket is empty; how long to wait until it is not.
-    pub fn take(&mut self, name: K, now: Duration) -> Result<(), Duration> {
+    pub fn take(&mut self, name: &K, now: Duration) -> Result<(), Duration> {
         if self.rate.per_minute == 0 {
             return Ok(());
         }
         let now = u64::try_from(now.as_nanos()).unwrap_or(u64::MAX);
         let rate = self.rate;
-        if let Some(full_at) = self.full_at.get_mut(&name) {
+        if let Some(full_at) = self.full_at.get_mut(name) {
             return draw(rate, full_at, now);
         }
         if self.full_at.len() >= self.entries_max {
@@ -71,7 +71,7 @@ impl<K: Ord> Buckets<K> {
         }
         let mut full_at = 0;
         let taken = draw(rate, &mut full_at, now);
-        self.full_at.insert(name, full_at);
+        self.full_at.insert(name.clone(), full_at);
         taken
     }
 }
@@ -98,31 +98,31 @@ mod tests {
     fn a_burst_then_one_a_drop_and_the_wait_suffices() {
         let mut buckets = Buckets::new(Rate { per_minute: 60, burst: 3 }, 10);
         for _ in 0..3 {
-            assert_eq!(buckets.take("a", ms(0)), Ok(()));
+            assert_eq!(buckets.take(&"a", ms(0)), Ok(()));
         }
-        assert_eq!(buckets.take("a", ms(0)), Err(ms(1000)));
-        assert_eq!(buckets.take("a", ms(400)), Err(ms(600)), "a refusal costs nothing");
-        assert_eq!(buckets.take("b", ms(400)), Ok(()), "another's bucket is another's");
-        assert_eq!(buckets.take("a", ms(1000)), Ok(()));
-        assert_eq!(buckets.take("a", ms(1000)), Err(ms(1000)));
+        assert_eq!(buckets.take(&"a", ms(0)), Err(ms(1000)));
+        assert_eq!(buckets.take(&"a", ms(400)), Err(ms(600)), "a refusal costs nothing");
+        assert_eq!(buckets.take(&"b", ms(400)), Ok(()), "another's bucket is another's");
+        assert_eq!(buckets.take(&"a", ms(1000)), Ok(()));
+        assert_eq!(buckets.take(&"a", ms(1000)), Err(ms(1000)));
     }
 
     #[test]
     fn old_wound_asking_every_900_ms_starves_nobody() {
         let mut buckets = Buckets::new(Rate { per_minute: 60, burst: 1 }, 10);
-        let served = (0..100).filter(|i| buckets.take("a", ms(i * 900)).is_ok()).count();
+        let served = (0..100).filter(|i| buckets.take(&"a", ms(i * 900)).is_ok()).count();
         assert!(served >= 50, "{served}: one of two must be served");
     }
 
     #[test]
     fn a_full_table_keeps_debts_and_shares_one_bucket() {
         let mut buckets = Buckets::new(Rate { per_minute: 60, burst: 1 }, 2);
-        assert_eq!(buckets.take(1, ms(0)), Ok(()));
-        assert_eq!(buckets.take(2, ms(0)), Ok(()));
-        assert_eq!(buckets.take(3, ms(0)), Ok(()), "the shared bucket");
-        assert!(buckets.take(4, ms(0)).is_err(), "the shared bucket is empty");
-        assert!(buckets.take(1, ms(0)).is_err(), "nobody's debt is evicted");
-        assert_eq!(buckets.take(5, ms(1000)), Ok(()), "paid debts make room");
+        assert_eq!(buckets.take(&1, ms(0)), Ok(()));
+        assert_eq!(buckets.take(&2, ms(0)), Ok(()));
+        assert_eq!(buckets.take(&3, ms(0)), Ok(()), "the shared bucket");
+        assert!(buckets.take(&4, ms(0)).is_err(), "the shared bucket is empty");
+        assert!(buckets.take(&1, ms(0)).is_err(), "nobody's debt is evicted");
+        assert_eq!(buckets.take(&5, ms(1000)), Ok(()), "paid debts make room");
         assert!(buckets.full_at.len() <= 2);
     }
 
@@ -132,11 +132,11 @@ mod tests {
             for per_minute in [1, u32::MAX] {
                 let mut buckets = Buckets::new(Rate { per_minute, burst }, 1);
                 for now in [Duration::ZERO, Duration::MAX] {
-                    let _ = buckets.take((), now);
+                    let _ = buckets.take(&(), now);
                 }
             }
         }
         let mut open = Buckets::new(Rate { per_minute: 0, burst: 1 }, 1);
-        assert!((0..1000).all(|_| open.take((), Duration::ZERO).is_ok()));
+        assert!((0..1000).all(|_| open.take(&(), Duration::ZERO).is_ok()));
     }
 }

@@ -232,7 +232,7 @@ impl Service {
             self.close_all(closed, out);
             return Ok(Some(result(&Members(&[("cancelled", true)]))));
         }
-        let taken = self.limiter.take(caller.subject().clone(), now.uptime);
+        let taken = self.limiter.take(caller.subject(), now.uptime);
         taken.map_err(Refusal::RateLimited)?;
         if self.draining.is_some() {
             return Err(Refusal::ShuttingDown);

@@ -19,6 +19,8 @@ use crate::system::listener::{Access, with_access};
 pub struct Router {
     socket: Socket,
     endpoints: Vec<String>,
+    /// Whether peers have shown a key.
+    curve: bool,
     /// The message that is being read.
     partial: Partial,
     /// Peers that would have blocked in this turn: what follows would overtake what came back.
@@ -74,7 +76,8 @@ impl Router {
             let last = socket.get_last_endpoint().ok().and_then(Result::ok);
             bound.push(last.unwrap_or_else(|| endpoint.clone()));
         }
-        Ok(Self { socket, endpoints: bound, partial: Partial::default(), blocked: Vec::new() })
+        let (partial, blocked) = (Partial::default(), Vec::new());
+        Ok(Self { socket, endpoints: bound, curve: curve_secret.is_some(), partial, blocked })
     }
 
     /// Where it listens: the endpoints as bound, with the port in the place of a `*`.
@@ -103,7 +106,7 @@ impl Router {
             let more = frame.get_more();
             bytes += frame.len();
             dropped += usize::from(self.partial.fault.is_some());
-            self.partial.push(&mut frame, more);
+            self.partial.push(&mut frame, more, self.curve);
             if !more {
                 events.extend(std::mem::take(&mut self.partial).finish());
             }
@@ -164,7 +167,7 @@ fn harden(socket: Result<Socket, Error>) -> Result<Socket, Error> {
 }
 
 impl Partial {
-    fn push(&mut self, frame: &mut Message, more: bool) {
+    fn push(&mut self, frame: &mut Message, more: bool, curve: bool) {
         self.bytes = self.bytes.saturating_add(frame.len());
         if self.frames.len() >= limits::MESSAGE_FRAMES_MAX {
             self.fault.get_or_insert(Misframing::TooManyFrames);
@@ -178,7 +181,8 @@ impl Partial {
             // ZeroMQ knows the address of a message, not of a peer.
             let address = frame.gets("Peer-Address").and_then(|text| text.parse::<IpAddr>().ok());
             self.address = address.map(|address| address.to_canonical());
-            self.key = frame.gets("User-Id").filter(|key| !key.is_empty()).map(str::to_owned);
+            let key = if curve { frame.gets("User-Id") } else { None };
+            self.key = key.filter(|key| !key.is_empty()).map(str::to_owned);
         }
     }
 
@@ -212,7 +216,7 @@ mod tests {
     fn read(frames: &[&[u8]]) -> Event {
         let mut partial = Partial::default();
         for (index, frame) in frames.iter().enumerate() {
-            partial.push(&mut Message::from(*frame), index + 1 < frames.len());
+            partial.push(&mut Message::from(*frame), index + 1 < frames.len(), false);
         }
         partial.finish().expect("an event")
     }
