@@ -6,10 +6,11 @@
 
 use std::net::IpAddr;
 
-use zmq::{Context, DONTWAIT, PollEvents, PollItem, Socket, SocketEvent, SocketType};
+use zmq::{Context, DONTWAIT, PollEvents, PollItem, SNDMORE, Socket, SocketEvent, SocketType};
 
 use crate::limits;
 use crate::port::{Event, Handshake, Verdict};
+use crate::system::signals::uninterrupted;
 
 /// Where libzmq asks.
 const ADDRESS: &str = "inproc://zeromq.zap.01";
@@ -71,7 +72,7 @@ impl Gate {
     pub fn gather(&mut self, events: &mut Vec<Event>) {
         let enough = events.len() + limits::MESSAGES_PER_TURN;
         self.unsure = false;
-        while let Ok(frames) = self.questions.recv_multipart(DONTWAIT) {
+        while let Some(frames) = receive(&self.questions) {
             events.extend(handshake(frames).map(Event::Handshake));
             if events.len() >= enough {
                 self.unsure = true;
@@ -80,7 +81,7 @@ impl Gate {
         }
         let enough = events.len() + limits::MESSAGES_PER_TURN;
         while events.len() < enough {
-            let Ok(frames) = self.failures.recv_multipart(DONTWAIT) else { break };
+            let Some(frames) = receive(&self.failures) else { break };
             let from = frames.last().map(|text| String::from_utf8_lossy(text));
             let from = from.as_ref().and_then(|text| text.strip_prefix("tcp://")?.parse().ok());
             let address = from.map(|from: std::net::SocketAddr| from.ip().to_canonical());
@@ -102,8 +103,25 @@ impl Gate {
         let key = key.unwrap_or_default();
         let frames: [&[u8]; 8] =
             [&peer, b"", b"1.0", &request, status.as_bytes(), text.as_bytes(), key.as_bytes(), b""];
-        // A peer that has left misses its answer.
-        let _ = self.questions.send_multipart(frames, DONTWAIT);
+        let last = frames.len() - 1;
+        for (index, frame) in frames.into_iter().enumerate() {
+            let flags = if index == last { DONTWAIT } else { DONTWAIT | SNDMORE };
+            if uninterrupted(|| self.questions.send(frame, flags)).is_err() {
+                return; // A peer that has left misses its answer.
+            }
+        }
+    }
+}
+
+/// The frames of the next message, if there is one: they come all together.
+fn receive(socket: &Socket) -> Option<Vec<Vec<u8>>> {
+    let mut frames = Vec::new();
+    loop {
+        let frame = uninterrupted(|| socket.recv_msg(DONTWAIT)).ok()?;
+        frames.push(frame.to_vec());
+        if !frame.get_more() {
+            return Some(frames);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use crate::limits;
 use crate::port::{Event, Misframing, Peer, Unsent};
 use crate::system::gate::Gate;
 use crate::system::listener::{Access, with_access};
+use crate::system::signals::uninterrupted;
 
 /// A bound socket.
 pub struct Router {
@@ -102,7 +103,8 @@ impl Router {
         {
             // An error here is EAGAIN, nothing more to read; or one that the next turn will meet
             // again, since there is nothing else to be done about it.
-            let Ok(mut frame) = self.socket.recv_msg(DONTWAIT) else { return };
+            let received = uninterrupted(|| self.socket.recv_msg(DONTWAIT));
+            let Ok(mut frame) = received else { return };
             let more = frame.get_more();
             bytes += frame.len();
             dropped += usize::from(self.partial.fault.is_some());
@@ -136,9 +138,9 @@ impl Router {
     fn try_send(&self, peer: &Peer, body: &[u8]) -> Result<(), Error> {
         // Whether the message is taken is decided with its first frame.
         for frame in &peer.envelope {
-            self.socket.send(frame.as_slice(), DONTWAIT | SNDMORE)?;
+            uninterrupted(|| self.socket.send(frame.as_slice(), DONTWAIT | SNDMORE))?;
         }
-        self.socket.send(body, DONTWAIT)
+        uninterrupted(|| self.socket.send(body, DONTWAIT))
     }
 }
 

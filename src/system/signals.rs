@@ -15,6 +15,19 @@ pub struct Signals {
     pipe: UnixStream,
 }
 
+/// Makes a call of libzmq's again as often as a signal interrupts it: it has done nothing then.
+///
+/// # Errors
+/// Those of the call, EINTR apart.
+pub fn uninterrupted<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
+    loop {
+        match call() {
+            Err(zmq::Error::EINTR) => {}
+            done => return done,
+        }
+    }
+}
+
 impl Signals {
     /// Catches these signals.
     ///
