@@ -195,7 +195,10 @@ impl Daemon {
             Action::Kill(job) => self.children.kill(job),
             Action::Pause(job) => self.children.pause(job, true),
             Action::Resume(job) => self.children.pause(job, false),
-            Action::Log(record) => self.log.write(now.unix, &record),
+            Action::Log(record) if record.level <= self.settings.log.level => {
+                self.log.write(now.unix, &record);
+            }
+            Action::Log(_) => {}
         }
         None
     }

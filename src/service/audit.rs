@@ -7,48 +7,37 @@ use std::net::IpAddr;
 
 use crate::port::{Action, Field, Level, Peer, Record};
 use crate::protocol::request::Id;
-use crate::service::Service;
 use crate::service::caller::Caller;
 use crate::service::jobs::Origin;
+use crate::service::rules::Rules;
 
-impl Service {
-    /// Who asked for what: what every line about a request begins with.
-    pub(super) fn audit(
-        &self,
-        origin: &Origin,
-        caller: Option<&Caller>,
-    ) -> Vec<(&'static str, Field)> {
-        let mut fields = Vec::new();
-        if let Some(caller) = caller {
-            fields.push(("subject", caller.subject().to_string().into()));
-            fields.extend(caller.token_id().map(|id| ("jti", id.into())));
-        }
-        let Peer { address, key, .. } = &origin.peer;
-        fields.push(("address", name_of(*address)));
-        if let (Some(clients), Some(key)) = (&self.rules.clients, key) {
-            let name = clients.find(key).map_or("(removed)", |client| &client.name);
-            fields.push(("client", name.into()));
-        }
-        match &origin.id {
-            Some(Id::Text(text)) => fields.push(("id", text.clone().into())),
-            Some(Id::Number(number)) => fields.push(("id", Field::Number(*number))),
-            None => {}
-        }
-        fields
-    }
+/// The fields of a log line, in order.
+pub(super) type Fields = Vec<(&'static str, Field)>;
 
-    /// Writes a line, if the log is to have it.
-    pub(super) fn log(
-        &self,
-        level: Level,
-        event: &'static str,
-        fields: Vec<(&'static str, Field)>,
-        out: &mut Vec<Action>,
-    ) {
-        if level <= self.settings.log.level {
-            out.push(Action::Log(Record { level, event, fields }));
-        }
+/// Who asks, and for which request: the first fields of every line about a request.
+pub(super) fn who(origin: &Origin, caller: Option<&Caller>, rules: &Rules) -> Fields {
+    let mut fields = Vec::new();
+    if let Some(caller) = caller {
+        fields.push(("subject", caller.subject().to_string().into()));
+        fields.extend(caller.token_id().map(|id| ("jti", id.into())));
     }
+    let Peer { address, key, .. } = &origin.peer;
+    fields.push(("address", name_of(*address)));
+    if let (Some(clients), Some(key)) = (&rules.clients, key) {
+        let name = clients.find(key).map_or("(removed)", |client| &client.name);
+        fields.push(("client", name.into()));
+    }
+    match &origin.id {
+        Some(Id::Text(text)) => fields.push(("id", text.clone().into())),
+        Some(Id::Number(number)) => fields.push(("id", Field::Number(*number))),
+        None => {}
+    }
+    fields
+}
+
+/// The action that writes a line.
+pub(super) fn line(level: Level, event: &'static str, fields: Fields) -> Action {
+    Action::Log(Record { level, event, fields })
 }
 
 /// An address, as the log names it.

@@ -13,7 +13,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::port::{Beneath, Invocation, Resources};
 use crate::protocol::raw;
 use crate::protocol::request::Os;
-use crate::service::caller::{Caller, Scope};
+use crate::service::caller::Caller;
 use crate::service::parameter::{Kind, Parameter};
 use crate::service::refusal::Refusal;
 use crate::service::settings::CommandLimits;
@@ -117,8 +117,8 @@ impl Commands {
         limits: &CommandLimits,
         os: &Os,
     ) -> Result<Permit, Refusal> {
-        let scope = Scope::Os(&os.name);
-        let rule = caller.rule(scope).ok_or_else(|| Refusal::Forbidden(scope.to_string()))?;
+        let scope = format!("os:{}", os.name);
+        let Some(rule) = caller.rule(&scope) else { return Err(Refusal::Forbidden(scope)) };
         let command =
             self.0.get(&os.name).ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
         let values = command.values(&os.parameters).map_err(Refusal::BadParameter)?;
@@ -156,9 +156,9 @@ impl Commands {
 
     /// What this caller may do, for `list`.
     pub fn list<'a>(&'a self, caller: &Caller) -> List<'a> {
-        let mine = self.0.iter().filter(|(name, _)| caller.may(Scope::Os(name)));
+        let mine = self.0.iter().filter(|(name, _)| caller.may(&format!("os:{name}")));
         let commands = mine.map(|(name, command)| Listed { name, command }).collect();
-        List { compute: caller.may(Scope::Compute), commands }
+        List { compute: caller.may("compute"), commands }
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the daemon has done so far, and the answers that tell it: `ping` and `status`.
+//! What the daemon has done so far, and the answer that tells it: `status`.
 //!
 //! Promises: every key is a word of ours, so the tables are as small as the code that names them.
 //! Leaves out: what is going on now, which `jobs` knows.
@@ -70,13 +70,6 @@ impl Counters {
     }
 }
 
-/// The answer to `ping`.
-#[derive(Clone, Copy, Debug)]
-pub struct Ping {
-    /// Time since the start.
-    pub uptime: Duration,
-}
-
 /// The answer to `status`.
 #[derive(Clone, Copy, Debug)]
 pub struct Status<'a> {
@@ -88,15 +81,6 @@ pub struct Status<'a> {
     pub commands: (usize, usize),
     /// Counts since the start.
     pub totals: &'a Counters,
-}
-
-impl Serialize for Ping {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut out = out.serialize_map(None)?;
-        out.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
-        out.serialize_entry("uptime_ms", &self.uptime.as_millis())?;
-        out.end()
-    }
 }
 
 impl Serialize for Status<'_> {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::limits;
 use crate::port::{Action, Handshake, Level, Moment, Verdict};
 use crate::service::Service;
-use crate::service::audit::name_of;
+use crate::service::audit::{self, name_of};
 use crate::service::clients::Clients;
 use crate::service::failures::{Failures, Network};
 use crate::service::limiter::{Buckets, Rate};
@@ -78,7 +78,7 @@ impl Service {
         if self.door.strangers.gets_a_line(Network::of(address), now.uptime) {
             let mut fields = vec![("address", name_of(address)), ("reason", why.into())];
             fields.extend(key.map(|key| ("key", key.into())));
-            self.log(Level::Warn, "turned_away", fields, out);
+            out.push(audit::line(Level::Warn, "turned_away", fields));
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod failures;
 pub mod jobs;
 pub mod limiter;
 pub mod maths;
+pub mod operations;
 pub mod outbox;
 pub mod output;
 pub mod parameter;
@@ -30,20 +31,22 @@ use std::time::Duration;
 use crate::limits;
 use crate::port::{Action, Event, Field, JobId, Level, Misframing, Moment, Peer};
 use crate::port::{Stream, Unsent};
+use crate::protocol::envelope::Envelope;
 use crate::protocol::reply::{Answer, Reply};
-use crate::protocol::request::{Ask, Os, Request, Undecoded};
-use crate::protocol::{Members, encode};
-use caller::{Caller, Scope};
-use counters::{Counters, Ping, Status};
+use caller::Caller;
+use counters::Counters;
 use door::Door;
 use failures::{Failures, Network};
-use jobs::{Closed, Jobs, Order, Origin};
+use jobs::{Closed, Jobs, Origin};
 use limiter::Buckets;
-use maths::Value;
+use operations::Call;
 use outbox::{Lost, Outbox};
 use refusal::Refusal;
 use rules::Rules;
 use settings::Settings;
+
+/// The kind of a request whose `command_type` is not known.
+const UNREAD: &str = "unread";
 
 /// The daemon, less its machine.
 #[derive(Debug)]
@@ -163,7 +166,7 @@ impl Service {
         for (event, (network, count)) in summaries {
             let network = network.map_or("elsewhere".to_owned(), |network| network.to_string());
             let fields = vec![("address", network.into()), ("count", count.into())];
-            self.log(Level::Warn, event, fields, out);
+            out.push(audit::line(Level::Warn, event, fields));
         }
         self.drain(now, out);
     }
@@ -188,116 +191,53 @@ impl Service {
 
     fn message(&mut self, now: &Moment, peer: Peer, body: &[u8], out: &mut Vec<Action>) {
         self.counters.bytes_received += body.len() as u64;
-        let request = match Request::decode(body) {
-            Ok(request) => request,
-            Err(Undecoded { id, os, fault, too_large }) => {
-                let origin = Origin { peer, id, kind: if os { "os" } else { "unread" } };
-                let refusal = match too_large {
-                    true => Refusal::TooLarge(fault),
-                    false => Refusal::Malformed(fault),
-                };
-                return self.refuse(now, origin, None, refusal, out);
+        let envelope = match Envelope::read(body) {
+            Ok(envelope) => envelope,
+            Err((id, fault)) => {
+                let origin = Origin { peer, id, kind: UNREAD };
+                return self.refuse(now, origin, None, Refusal::Malformed(fault), out);
             }
         };
-        let origin = Origin { peer, id: request.id, kind: request.ask.kind() };
+        let kind = operations::named(&envelope.kind).map_or(UNREAD, |operation| operation.name);
+        let origin = Origin { peer, id: envelope.id.clone(), kind };
+        let operation = match operations::find(&envelope) {
+            Ok(operation) => operation,
+            Err(fault) => return self.refuse(now, origin, None, Refusal::Malformed(fault), out),
+        };
         let rules = &self.settings.tokens;
         let key = origin.peer.key.as_deref();
-        let caller = match caller::identify(&self.rules, rules, key, &request.token, now) {
+        let caller = match caller::identify(&self.rules, rules, key, &envelope.token, now) {
             Ok(caller) => caller,
             Err(why) => {
                 self.counters.token(why.0);
                 return self.refuse(now, origin, None, Refusal::Unauthorized(why), out);
             }
         };
-        match self.decide(now, &caller, &origin, request.ask, out) {
+        let mut call = Call {
+            now,
+            caller: &caller,
+            origin: &origin,
+            rules: &self.rules,
+            settings: &self.settings,
+            jobs: &mut self.jobs,
+            counters: &self.counters,
+            limiter: &mut self.limiter,
+            draining: self.draining.is_some(),
+            closed: Vec::new(),
+            out,
+        };
+        let done = call.run(operation, &envelope.fields);
+        let closed = call.closed;
+        self.close_all(closed, out);
+        match done {
             Ok(Some(answer)) => self.reply(origin, answer, out),
             Ok(None) => {} // A job has been opened, and will answer.
             Err(refusal) => self.refuse(now, origin, Some(&caller), refusal, out),
         }
     }
 
-    /// Does what a caller asks for, or opens a job that will.
-    fn decide(
-        &mut self,
-        now: &Moment,
-        caller: &Caller,
-        origin: &Origin,
-        ask: Ask,
-        out: &mut Vec<Action>,
-    ) -> Result<Option<Answer>, Refusal> {
-        // To stop a command is never refused for its cost: it costs less than the command.
-        if let Ask::Cancel { target } = &ask
-            && let Some(closed) = self.jobs.cancel(now.uptime, caller.subject(), target, out)
-        {
-            self.close_all(closed, out);
-            return Ok(Some(result(&Members(&[("cancelled", true)]))));
-        }
-        let taken = self.limiter.take(caller.subject(), now.uptime);
-        taken.map_err(Refusal::RateLimited)?;
-        if self.draining.is_some() {
-            return Err(Refusal::ShuttingDown);
-        }
-        match ask {
-            Ask::Compute { expression, variables } => {
-                if !caller.may(Scope::Compute) {
-                    return Err(Refusal::Forbidden(Scope::Compute.to_string()));
-                }
-                compute(&expression, &variables).map(Some)
-            }
-            Ask::Os(os) => self.open(now, caller, origin.clone(), os, out),
-            Ask::List => Ok(Some(result(&self.rules.commands.list(caller)))),
-            Ask::Status => self.status(now, caller).map(Some),
-            Ask::Ping => Ok(Some(result(&Ping { uptime: now.uptime }))),
-            Ask::Cancel { .. } => Err(Refusal::NotFound),
-        }
-    }
-
-    fn open(
-        &mut self,
-        now: &Moment,
-        caller: &Caller,
-        origin: Origin,
-        os: Os,
-        out: &mut Vec<Action>,
-    ) -> Result<Option<Answer>, Refusal> {
-        let permit = self.rules.commands.permit(caller, &self.settings.commands, &os)?;
-        if os.explain {
-            return Ok(Some(result(&permit)));
-        }
-        let mut audit = self.audit(&origin, Some(caller));
-        audit.push(("command", os.name.clone().into()));
-        audit.push(("argv", Field::List(permit.shown.clone())));
-        if let Some(user) = &permit.invocation.user {
-            audit.push(("user", user.clone().into()));
-        }
-        let order = Order {
-            origin,
-            subject: caller.subject().clone(),
-            command: os.name,
-            permit,
-            stream: os.stream,
-            audit: audit.clone(),
-        };
-        self.jobs.open(now.uptime, order, out)?;
-        self.log(Level::Info, "command_accepted", audit, out);
-        Ok(None)
-    }
-
-    fn status(&self, now: &Moment, caller: &Caller) -> Result<Answer, Refusal> {
-        if !caller.may(Scope::Status) {
-            return Err(Refusal::Forbidden(Scope::Status.to_string()));
-        }
-        let status = Status {
-            uptime: now.uptime,
-            cleartext: self.settings.cleartext,
-            commands: self.jobs.counts(),
-            totals: &self.counters,
-        };
-        Ok(result(&status))
-    }
-
     fn misframed(&mut self, now: &Moment, peer: Peer, fault: Misframing, out: &mut Vec<Action>) {
-        let origin = Origin { peer, id: None, kind: "unread" };
+        let origin = Origin { peer, id: None, kind: UNREAD };
         self.refuse(now, origin, None, Refusal::Misframed(fault), out);
     }
 
@@ -339,7 +279,7 @@ impl Service {
             fields.push(("duration_ms", duration.into()));
             fields.push(("stdout_bytes", stdout.into()));
             fields.push(("stderr_bytes", stderr.into()));
-            self.log(Level::Info, "command_ended", fields, out);
+            out.push(audit::line(Level::Info, "command_ended", fields));
             let answer = match outcome {
                 Ok(ran) => Answer::Ran(ran),
                 Err(refusal) => Answer::Error(refusal.into_error(true)),
@@ -378,7 +318,7 @@ impl Service {
             let (running, waiting) = self.jobs.counts();
             let count = |n: usize| Field::Number(n as i128);
             let fields = vec![("running", count(running)), ("waiting", count(waiting))];
-            self.log(Level::Info, "draining", fields, out);
+            out.push(audit::line(Level::Info, "draining", fields));
             let closed = self.jobs.close_waiting(now.uptime, |_| true, || Refusal::ShuttingDown);
             self.close_all(closed, out);
         }
@@ -398,11 +338,11 @@ impl Service {
         let bounded = matches!(refusal, Refusal::RateLimited(_)) || caller.is_none();
         let network = Network::of(origin.peer.address);
         if !bounded || self.failures.gets_a_line(network, now.uptime) {
-            let mut fields = self.audit(&origin, caller);
+            let mut fields = audit::who(&origin, caller, &self.rules);
             fields.push(("request", origin.kind.into()));
             fields.push(("code", refusal.code().name().into()));
             fields.push(("reason", refusal.reason().into()));
-            self.log(Level::Warn, "refused", fields, out);
+            out.push(audit::line(Level::Warn, "refused", fields));
         }
         let answer = Answer::Error(refusal.into_error(origin.kind == "os"));
         self.reply(origin, answer, out);
@@ -427,21 +367,4 @@ impl Service {
         self.counters.replies_lost += u64::from(sent.is_err());
         sent
     }
-}
-
-fn compute(expression: &str, variables: &[(String, String)]) -> Result<Answer, Refusal> {
-    let mut values: Vec<(&str, Value)> = Vec::with_capacity(variables.len());
-    for (name, text) in variables {
-        maths::check_variable_name(name).map_err(|why| Refusal::BadVariable(why.to_string()))?;
-        let value = maths::parse_number(text).ok_or_else(|| {
-            Refusal::BadVariable(format!("variable {name}: its number is out of range"))
-        })?;
-        values.push((name, value));
-    }
-    let value = maths::evaluate(expression, &values).map_err(Refusal::BadExpression)?;
-    Ok(Answer::Result(value.to_string()))
-}
-
-fn result(value: &impl serde::Serialize) -> Answer {
-    Answer::Result(String::from_utf8_lossy(&encode(value)).into_owned())
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::port::Misframing;
+use crate::protocol::envelope::Wrong;
 use crate::protocol::json::Fault;
 use crate::protocol::reply::{Code, Error, Ran};
 use crate::protocol::token::Unopened;
@@ -48,6 +49,18 @@ pub enum Refusal {
     TimedOut(Option<Ran>),
     /// The command was ended on demand, or when the daemon stopped; none if it had not begun.
     Cancelled(Option<Ran>),
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Malformed(fault)
+    }
+}
+
+impl From<Wrong> for Refusal {
+    fn from(Wrong { fault, too_large }: Wrong) -> Self {
+        if too_large { Self::TooLarge(fault) } else { Self::Malformed(fault) }
+    }
 }
 
 impl Refusal {

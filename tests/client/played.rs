@@ -10,8 +10,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use zcmd::port::Stream;
+use zcmd::protocol::envelope::{self, Envelope};
+use zcmd::protocol::json::Json;
 use zcmd::protocol::reply::{Answer, Code, Error, Ran, Reply};
-use zcmd::protocol::request::{Ask, Id, Request};
+use zcmd::protocol::request::{Ask, Id, Os, Request};
 
 /// No test takes longer, or it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
@@ -122,7 +124,7 @@ fn play(
     while !stop.load(Ordering::Relaxed) {
         let Ok(mut frames) = socket.recv_multipart(0) else { continue };
         let body = frames.pop().unwrap();
-        let request = Request::decode(&body).expect("a good request");
+        let request = decode(&body);
         assert_eq!(request.token, TOKEN);
         seen.lock().unwrap().push(request.clone());
         if !script(&request, &Caller { socket, envelope: &frames }) {
@@ -290,6 +292,39 @@ pub(crate) fn error(code: Code, message: &str, executed: Option<bool>) -> Error 
 pub(crate) fn cancelled(signal: &str) -> Answer {
     let ran = Some(ran(Err(signal), b"", b""));
     Answer::Error(Error { ran, ..error(Code::Cancelled, "cancelled", Some(true)) })
+}
+
+/// Reads a request of the client, as a daemon would.
+fn decode(body: &[u8]) -> Request {
+    let Envelope { id, kind, token, fields } = Envelope::read(body).expect("a good request");
+    let text = |name: &str| fields.get(name).map(|json| json.string().unwrap().into_owned());
+    let flag = |name: &str| fields.get(name).is_some_and(|json| json.boolean().unwrap());
+    let ask = match kind.as_ref() {
+        "compute" => {
+            let variables = fields.get("variables").map(|json| json.object().unwrap());
+            let pair = |(name, json): (&str, Json<'_>)| (name.to_owned(), json.text().to_owned());
+            let variables = variables.map(|object| object.members().map(pair).collect());
+            let expression = text("expression").unwrap();
+            Ask::Compute { expression, variables: variables.unwrap_or_default() }
+        }
+        "os" => Ask::Os(Os {
+            name: text("command_name").unwrap(),
+            parameters: (fields.get("parameters").unwrap().array().unwrap().into_iter())
+                .map(|json| json.string().unwrap().into_owned())
+                .collect(),
+            stdin: text("stdin").unwrap_or_default(),
+            timeout: (fields.get("timeout_ms"))
+                .map(|json| Duration::from_millis(json.integer().unwrap())),
+            stream: flag("stream"),
+            explain: flag("explain"),
+        }),
+        "list" => Ask::List,
+        "status" => Ask::Status,
+        "ping" => Ask::Ping,
+        "cancel" => Ask::Cancel { target: envelope::id(fields.get("target").unwrap()).unwrap() },
+        other => panic!("the client asks for {other}"),
+    };
+    Request { id, token: token.into_owned(), ask }
 }
 
 /// The id that a `cancel` is about.

@@ -1,0 +1,84 @@
+//! `os`: one of the commands that the owner has allowed.
+//!
+//! Promises: what runs was permitted for this caller. The answer comes when the command has ended,
+//! or at once with `explain`, which runs nothing.
+//! Leaves out: what a command may be (`service::commands`), and how it runs (`service::jobs`).
+
+use std::time::Duration;
+
+use super::{Call, Operation, result};
+use crate::limits;
+use crate::port::{Field, Level};
+use crate::protocol::envelope::{Wrong, named, text, within};
+use crate::protocol::json::Object;
+use crate::protocol::reply::Answer;
+use crate::protocol::request::Os;
+use crate::service::audit;
+use crate::service::jobs::Order;
+use crate::service::refusal::Refusal;
+
+pub(super) const OPERATION: Operation = Operation {
+    name: "os",
+    fields: &["command_name", "parameters", "stdin", "timeout_ms", "stream", "explain"],
+    // The word depends on the command: os:NAME.
+    scope: None,
+    limited: true,
+    about: "runs a command",
+    run,
+};
+
+fn run(call: &mut Call<'_>, fields: &Object<'_>) -> Result<Option<Answer>, Refusal> {
+    let os = read(fields)?;
+    let permit = call.rules.commands.permit(call.caller, &call.settings.commands, &os)?;
+    if os.explain {
+        return Ok(Some(result(&permit)));
+    }
+    let mut audit = audit::who(call.origin, Some(call.caller), call.rules);
+    audit.push(("command", os.name.clone().into()));
+    audit.push(("argv", Field::List(permit.shown.clone())));
+    if let Some(user) = &permit.invocation.user {
+        audit.push(("user", user.clone().into()));
+    }
+    let order = Order {
+        origin: call.origin.clone(),
+        subject: call.caller.subject().clone(),
+        command: os.name,
+        permit,
+        stream: os.stream,
+        audit: audit.clone(),
+    };
+    call.jobs.open(call.now.uptime, order, call.out)?;
+    call.out.push(audit::line(Level::Info, "command_accepted", audit));
+    Ok(None)
+}
+
+fn read(fields: &Object<'_>) -> Result<Os, Wrong> {
+    let name = text(fields, "command_name", limits::NAME_BYTES_MAX)?.into_owned();
+    let mut os = Os { name, ..Os::default() };
+    if let Some(json) = fields.get("parameters") {
+        let values = named("parameters", json.array())?;
+        within(json, "parameters", values.len(), limits::PARAMETERS_MAX, "values")?;
+        for (index, value) in values.into_iter().enumerate() {
+            let name = format!("parameters[{index}]");
+            let text = named(&name, value.string())?;
+            within(value, &name, text.len(), limits::PARAMETER_BYTES_MAX, "bytes")?;
+            os.parameters.push(text.into_owned());
+        }
+    }
+    if fields.get("stdin").is_some() {
+        os.stdin = text(fields, "stdin", limits::STDIN_BYTES_MAX)?.into_owned();
+    }
+    if let Some(json) = fields.get("timeout_ms") {
+        let milliseconds: u32 = named("timeout_ms", json.integer())?;
+        if milliseconds == 0 {
+            return Err(json.fault("timeout_ms: must be at least 1").into());
+        }
+        os.timeout = Some(Duration::from_millis(milliseconds.into()));
+    }
+    for (name, flag) in [("stream", &mut os.stream), ("explain", &mut os.explain)] {
+        if let Some(json) = fields.get(name) {
+            *flag = named(name, json.boolean())?;
+        }
+    }
+    Ok(os)
+}
