@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::limits;
-use crate::protocol::json::{Fault, Json, Object};
+use crate::protocol::json::{Fault, Json, Kind, Object};
 use crate::protocol::request::Ask;
 
 /// What a token may do.
@@ -190,12 +190,12 @@ fn counters(text: &mut String, object: &Object<'_>, depth: usize) -> Result<(), 
     let indent = 2 * depth;
     for (name, value) in object.members() {
         let _ = match value.kind() {
-            "an object" => {
+            Kind::Object => {
                 let _ = writeln!(text, "{:indent$}{name}", "");
                 counters(text, &value.object()?, depth + 1)?;
                 Ok(())
             }
-            "a string" => {
+            Kind::String => {
                 let shown = crate::client::text::one_line(&value.string()?);
                 writeln!(text, "{:indent$}{name:width$}  {shown}", "")
             }

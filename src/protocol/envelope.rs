@@ -9,7 +9,7 @@
 use std::borrow::Cow;
 
 use crate::limits;
-use crate::protocol::json::{Fault, Json, Object};
+use crate::protocol::json::{Fault, Json, Kind, Object};
 use crate::protocol::request::Id;
 
 /// The fields that every request may have.
@@ -113,14 +113,14 @@ pub fn text<'a>(object: &Object<'a>, name: &str, bytes_max: usize) -> Result<Cow
 /// Anything else.
 pub fn id(json: Json<'_>) -> Result<Id, Fault> {
     match json.kind() {
-        "a string" => {
+        Kind::String => {
             let text = json.string()?;
             if text.len() > limits::ID_BYTES_MAX {
                 return Err(json.fault(format!("longer than {} bytes", limits::ID_BYTES_MAX)));
             }
             Ok(Id::Text(text.into_owned()))
         }
-        "a number" => {
+        Kind::Number => {
             let number: i128 = json.integer()?;
             if !(i64::MIN.into()..=u64::MAX.into()).contains(&number) {
                 return Err(json.fault("expected an integer of 64 bits"));

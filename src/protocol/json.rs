@@ -14,6 +14,9 @@ use serde_json::value::RawValue;
 
 use crate::limits;
 
+/// Members of an object up to which each name is compared with each: cheaper than to sort them.
+const FEW: usize = 16;
+
 /// What is wrong with a text, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -34,6 +37,36 @@ impl fmt::Display for Fault {
 pub struct Json<'a> {
     raw: &'a str,
     position: usize,
+}
+
+/// The kinds of values; shown with their article.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Text in quotes.
+    String,
+    /// Names and values.
+    Object,
+    /// Values.
+    Array,
+    /// `true` or `false`.
+    Boolean,
+    /// `null`.
+    Null,
+    /// Digits.
+    Number,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::String => "a string",
+            Self::Object => "an object",
+            Self::Array => "an array",
+            Self::Boolean => "a boolean",
+            Self::Null => "null",
+            Self::Number => "a number",
+        })
+    }
 }
 
 /// The members of an object, in the order of the text, each name once.
@@ -85,15 +118,15 @@ impl<'a> Json<'a> {
         Fault { position: self.position, message: message.into() }
     }
 
-    /// What kind of value this is, with its article.
-    pub fn kind(self) -> &'static str {
+    /// What kind of value this is.
+    pub fn kind(self) -> Kind {
         match self.raw.as_bytes().first() {
-            Some(b'"') => "a string",
-            Some(b'{') => "an object",
-            Some(b'[') => "an array",
-            Some(b't' | b'f') => "a boolean",
-            Some(b'n') => "null",
-            _ => "a number",
+            Some(b'"') => Kind::String,
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::Array,
+            Some(b't' | b'f') => Kind::Boolean,
+            Some(b'n') => Kind::Null,
+            _ => Kind::Number,
         }
     }
 
@@ -102,7 +135,7 @@ impl<'a> Json<'a> {
     /// # Errors
     /// Another kind of value, or an escape that is no character.
     pub fn string(self) -> Result<Cow<'a, str>, Fault> {
-        self.expect("a string")?;
+        self.expect(Kind::String)?;
         let inside = self.raw.get(1..self.raw.len().saturating_sub(1)).unwrap_or_default();
         if !inside.contains('\\') {
             return Ok(Cow::Borrowed(inside));
@@ -115,7 +148,7 @@ impl<'a> Json<'a> {
     /// # Errors
     /// Another kind of value.
     pub fn boolean(self) -> Result<bool, Fault> {
-        self.expect("a boolean")?;
+        self.expect(Kind::Boolean)?;
         Ok(self.raw == "true")
     }
 
@@ -124,7 +157,7 @@ impl<'a> Json<'a> {
     /// # Errors
     /// Another kind of value, or one that `T` does not hold.
     pub fn integer<T: std::str::FromStr>(self) -> Result<T, Fault> {
-        self.expect("a number")?;
+        self.expect(Kind::Number)?;
         self.raw.parse().map_err(|_| self.fault("expected an integer in range"))
     }
 
@@ -133,7 +166,7 @@ impl<'a> Json<'a> {
     /// # Errors
     /// Another kind of value, or one beyond the largest double.
     pub fn real(self) -> Result<f64, Fault> {
-        self.expect("a number")?;
+        self.expect(Kind::Number)?;
         match self.raw.parse::<f64>() {
             Ok(real) if real.is_finite() => Ok(real),
             _ => Err(self.fault("number out of range")),
@@ -145,11 +178,10 @@ impl<'a> Json<'a> {
     /// # Errors
     /// Another kind of value.
     pub fn array(self) -> Result<Vec<Json<'a>>, Fault> {
-        self.expect("an array")?;
-        let elements = serde_json::Deserializer::from_str(self.raw)
-            .deserialize_seq(Elements)
-            .map_err(|error| self.syntax(&error))?;
-        Ok(elements.into_iter().map(|element| self.part(element)).collect())
+        self.expect(Kind::Array)?;
+        serde_json::Deserializer::from_str(self.raw)
+            .deserialize_seq(Elements(self))
+            .map_err(|error| self.syntax(&error))
     }
 
     /// The value as an object.
@@ -157,19 +189,17 @@ impl<'a> Json<'a> {
     /// # Errors
     /// Another kind of value, or a name that stands twice in it.
     pub fn object(self) -> Result<Object<'a>, Fault> {
-        self.expect("an object")?;
+        self.expect(Kind::Object)?;
         self.members()
     }
 
     fn members(self) -> Result<Object<'a>, Fault> {
         let mut text = serde_json::Deserializer::from_str(self.raw);
-        let members = text.deserialize_map(Members).and_then(|members| {
+        let members = text.deserialize_map(Members(self)).and_then(|members| {
             text.end()?;
             Ok(members)
         });
-        let members = members.map_err(|error| self.syntax(&error))?.into_iter();
-        let object =
-            Object { members: members.map(|(name, value)| (name, self.part(value))).collect() };
+        let object = Object { members: members.map_err(|error| self.syntax(&error))? };
         match object.duplicate() {
             None => Ok(object),
             Some((name, value)) => {
@@ -180,10 +210,10 @@ impl<'a> Json<'a> {
 
     fn check_within(self, depth: usize) -> Result<(), Fault> {
         let inner: Vec<Json<'a>> = match self.kind() {
-            "an array" => self.array()?,
-            "an object" => self.object()?.members.into_iter().map(|(_, value)| value).collect(),
-            "a string" => return self.string().map(drop),
-            _ => return Ok(()),
+            Kind::Array => self.array()?,
+            Kind::Object => self.object()?.members.into_iter().map(|(_, value)| value).collect(),
+            Kind::String => return self.string().map(drop),
+            Kind::Boolean | Kind::Null | Kind::Number => return Ok(()),
         };
         let Some(depth) = depth.checked_sub(1) else {
             return Err(self.fault(format!("nested deeper than {}", limits::JSON_DEPTH_MAX)));
@@ -191,7 +221,7 @@ impl<'a> Json<'a> {
         inner.into_iter().try_for_each(|value| value.check_within(depth))
     }
 
-    fn expect(self, kind: &str) -> Result<(), Fault> {
+    fn expect(self, kind: Kind) -> Result<(), Fault> {
         if self.kind() == kind {
             return Ok(());
         }
@@ -231,6 +261,13 @@ impl<'a> Object<'a> {
 
     /// The first member whose name was there before.
     fn duplicate(&self) -> Option<(&str, Json<'a>)> {
+        if self.members.len() <= FEW {
+            let mut members = self.members.iter().enumerate();
+            let twice = members.find(|(index, (name, _))| {
+                self.members.iter().take(*index).any(|(before, _)| before == name)
+            });
+            return twice.map(|(_, (name, value))| (name.as_ref(), *value));
+        }
         let mut names: Vec<(&str, Json<'a>)> = self.members().collect();
         // Stable, so that of two the second comes second.
         names.sort_by_key(|(name, _)| *name);
@@ -283,10 +320,11 @@ pub fn echo(text: &str) -> String {
     kept
 }
 
-struct Elements;
+/// Reads the elements of an array.
+struct Elements<'a>(Json<'a>);
 
-impl<'a> Visitor<'a> for Elements {
-    type Value = Vec<&'a RawValue>;
+impl<'a> Visitor<'a> for Elements<'a> {
+    type Value = Vec<Json<'a>>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an array")
@@ -295,17 +333,18 @@ impl<'a> Visitor<'a> for Elements {
     fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<Self::Value, A::Error> {
         let mut elements = Vec::new();
         while let Some(element) = array.next_element()? {
-            elements.push(element);
+            elements.push(self.0.part(element));
             bounded(elements.len())?;
         }
         Ok(elements)
     }
 }
 
-struct Members;
+/// Reads the members of an object.
+struct Members<'a>(Json<'a>);
 
-impl<'a> Visitor<'a> for Members {
-    type Value = Vec<(Cow<'a, str>, &'a RawValue)>;
+impl<'a> Visitor<'a> for Members<'a> {
+    type Value = Vec<(Cow<'a, str>, Json<'a>)>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         out.write_str("an object")
@@ -314,7 +353,7 @@ impl<'a> Visitor<'a> for Members {
     fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<Self::Value, A::Error> {
         let mut members = Vec::with_capacity(8);
         while let Some(Name(name)) = object.next_key()? {
-            members.push((name, object.next_value()?));
+            members.push((name, self.0.part(object.next_value()?)));
             bounded(members.len())?;
         }
         Ok(members)

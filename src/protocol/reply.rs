@@ -4,6 +4,7 @@
 //! a promise to callers. Output that is not UTF-8 comes as base64, and comes back byte for byte.
 //! Leaves out: which reply a request gets.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine;
@@ -11,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::port::Stream;
-use crate::protocol::json::{Fault, Json, Object};
+use crate::protocol::json::{Fault, Json, Kind, Object};
 use crate::protocol::request::Id;
 
 /// One reply.
@@ -127,7 +128,41 @@ codes! {
 impl Reply {
     /// Writes the body.
     pub fn encode(&self) -> Vec<u8> {
-        super::encode(self)
+        let mut body = Body::new();
+        if let Some(id) = &self.id {
+            body.member("id", id);
+        }
+        match &self.answer {
+            Answer::Result(text) => {
+                body.member("status", "ok");
+                // It is JSON already: to read it once more would cost as much as the maths.
+                body.raw_member("result", text.as_bytes());
+            }
+            Answer::Ran(ran) => {
+                body.member("status", "ok");
+                body.member("result", ran);
+            }
+            Answer::Output { stream, bytes } => {
+                body.member("status", "output");
+                body.member(
+                    "stream",
+                    match stream {
+                        Stream::Stdout => "stdout",
+                        Stream::Stderr => "stderr",
+                    },
+                );
+                let (name, text) = spelled(["data", "data_base64"], bytes);
+                body.member(name, text.as_ref());
+            }
+            Answer::Error(error) => {
+                body.member("status", "error");
+                body.member("error", error);
+                if let Some(ran) = &error.ran {
+                    body.member("result", ran);
+                }
+            }
+        }
+        body.end()
     }
 
     /// Reads a body. Members that are not known are passed over: newer daemons may say more.
@@ -137,14 +172,16 @@ impl Reply {
     pub fn decode(body: &[u8]) -> Result<Self, Fault> {
         let object = Json::parse_object(body)?;
         let id = match object.get("id") {
-            Some(json) if json.kind() == "a string" => Some(Id::Text(json.string()?.into_owned())),
+            Some(json) if json.kind() == Kind::String => {
+                Some(Id::Text(json.string()?.into_owned()))
+            }
             Some(json) => Some(Id::Number(json.integer()?)),
             None => None,
         };
         let status = need(&object, "status")?;
         let answer = match status.string()?.as_ref() {
             "ok" => match need(&object, "result")? {
-                json if json.kind() == "an object" => match ran(&json.object()?)? {
+                json if json.kind() == Kind::Object => match ran(&json.object()?)? {
                     Some(ran) => Answer::Ran(ran),
                     None => Answer::Result(json.text().to_owned()),
                 },
@@ -222,39 +259,32 @@ fn bytes(object: &Object<'_>, name: &str) -> Result<Vec<u8>, Fault> {
     }
 }
 
-impl Serialize for Reply {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut out = out.serialize_map(None)?;
-        if let Some(id) = &self.id {
-            out.serialize_entry("id", id)?;
-        }
-        match &self.answer {
-            Answer::Result(text) => {
-                out.serialize_entry("status", "ok")?;
-                out.serialize_entry("result", &super::raw(text)?)?;
-            }
-            Answer::Ran(ran) => {
-                out.serialize_entry("status", "ok")?;
-                out.serialize_entry("result", ran)?;
-            }
-            Answer::Output { stream, bytes } => {
-                out.serialize_entry("status", "output")?;
-                let stream = match stream {
-                    Stream::Stdout => "stdout",
-                    Stream::Stderr => "stderr",
-                };
-                out.serialize_entry("stream", stream)?;
-                write_bytes(&mut out, ["data", "data_base64"], bytes)?;
-            }
-            Answer::Error(error) => {
-                out.serialize_entry("status", "error")?;
-                out.serialize_entry("error", error)?;
-                if let Some(ran) = &error.ran {
-                    out.serialize_entry("result", ran)?;
-                }
-            }
-        }
-        out.end()
+/// An object that is being written, member by member.
+struct Body(Vec<u8>);
+
+impl Body {
+    fn new() -> Self {
+        // Room for most answers but those of commands.
+        Self(Vec::with_capacity(128))
+    }
+
+    fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+        self.raw_member(name, b"");
+        // Strings, numbers and maps with names for keys cannot fail to be written to memory.
+        let _ = serde_json::to_writer(&mut self.0, value);
+    }
+
+    /// Writes a member whose value is JSON already.
+    fn raw_member(&mut self, name: &str, value: &[u8]) {
+        self.0.extend(if self.0.is_empty() { b"{\"" } else { b",\"" });
+        self.0.extend(name.bytes());
+        self.0.extend(b"\":");
+        self.0.extend(value);
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
     }
 }
 
@@ -265,8 +295,13 @@ impl Serialize for Ran {
             Ok(code) => out.serialize_entry("exit_code", code)?,
             Err(signal) => out.serialize_entry("signal", signal)?,
         }
-        write_bytes(&mut out, ["stdout", "stdout_base64"], &self.stdout)?;
-        write_bytes(&mut out, ["stderr", "stderr_base64"], &self.stderr)?;
+        let streams = [
+            spelled(["stdout", "stdout_base64"], &self.stdout),
+            spelled(["stderr", "stderr_base64"], &self.stderr),
+        ];
+        for (name, text) in streams {
+            out.serialize_entry(name, &text)?;
+        }
         out.serialize_entry("duration_ms", &self.duration.as_millis())?;
         if let Some((stdout, stderr)) = self.truncated {
             let totals = [("stdout_bytes", stdout), ("stderr_bytes", stderr)];
@@ -295,14 +330,11 @@ impl Serialize for Error {
     }
 }
 
-fn write_bytes<M: SerializeMap>(
-    out: &mut M,
-    [text, base64]: [&'static str; 2],
-    bytes: &[u8],
-) -> Result<(), M::Error> {
+/// How bytes are spelled: as text or as base64, each with its name.
+fn spelled<'a>([text, base64]: [&'static str; 2], bytes: &'a [u8]) -> (&'static str, Cow<'a, str>) {
     match std::str::from_utf8(bytes) {
-        Ok(utf8) => out.serialize_entry(text, utf8),
-        Err(_) => out.serialize_entry(base64, &STANDARD.encode(bytes)),
+        Ok(utf8) => (text, Cow::Borrowed(utf8)),
+        Err(_) => (base64, Cow::Owned(STANDARD.encode(bytes))),
     }
 }
 

@@ -14,7 +14,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use sha2::Sha256;
 
 use crate::limits;
-use crate::protocol::json::{Json, Object};
+use crate::protocol::json::{Json, Kind, Object};
 
 /// Characters of an HMAC-SHA256 in base64url.
 const SIGNATURE_CHARACTERS: usize = 43;
@@ -152,11 +152,13 @@ impl Keys {
         if tag.len() != SIGNATURE_CHARACTERS {
             return Err(Unopened("signature is not 43 characters"));
         }
-        let tag =
-            URL_SAFE_NO_PAD.decode(tag).map_err(|_| Unopened("signature is not base64url"))?;
+        let mut decoded = [0; SIGNATURE_CHARACTERS];
+        let length = URL_SAFE_NO_PAD.decode_slice(tag, &mut decoded);
+        let length = length.map_err(|_| Unopened("signature is not base64url"))?;
+        let tag = decoded.get(..length).unwrap_or_default();
         let matching = |key: &&Key| {
             // In constant time: the comparison is the library's.
-            key.mac.clone().chain_update(signed.as_bytes()).verify_slice(&tag).is_ok()
+            key.mac.clone().chain_update(signed.as_bytes()).verify_slice(tag).is_ok()
         };
         let key = self.0.iter().find(matching).ok_or(Unopened("signature does not match"))?;
         // A header of our own making needs no look: it is the one that would pass.
@@ -292,7 +294,7 @@ fn audience(json: Option<Json<'_>>) -> Result<Option<Vec<String>>, Unopened> {
     let wrong = |_| Unopened("aud is neither a string nor an array of strings");
     let Some(json) = json else { return Ok(None) };
     let members =
-        if json.kind() == "a string" { vec![json] } else { json.array().map_err(wrong)? };
+        if json.kind() == Kind::String { vec![json] } else { json.array().map_err(wrong)? };
     let names = members.into_iter().map(|name| name.string().map(Into::into).map_err(wrong));
     names.collect::<Result<_, _>>().map(Some)
 }

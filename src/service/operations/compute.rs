@@ -6,7 +6,7 @@
 use super::{Call, Operation};
 use crate::limits;
 use crate::protocol::envelope::{named, text, within};
-use crate::protocol::json::{Json, Object, echo};
+use crate::protocol::json::{Json, Kind, Object, echo};
 use crate::protocol::reply::Answer;
 use crate::service::maths::{self, Value};
 use crate::service::refusal::Refusal;
@@ -38,7 +38,7 @@ fn run(_: &mut Call<'_>, fields: &Object<'_>) -> Result<Option<Answer>, Refusal>
 
 /// The value of a variable.
 fn value(name: &str, number: Json<'_>) -> Result<Value, Refusal> {
-    if number.kind() != "a number" {
+    if number.kind() != Kind::Number {
         let found = number.kind();
         let message = format!("variables: {} must be a number, not {found}", echo(name));
         return Err(Refusal::Malformed(number.fault(message)));
