@@ -148,8 +148,13 @@ pub enum Ending {
     Exited(i32),
     /// A signal of this name ended it, such as `SIGKILL`.
     Signaled(String),
-    /// It never ran: the path that is the value of this parameter leads out of its directory.
-    Outside(String),
+    /// It never ran: a path is not what it must be.
+    BadPath {
+        /// The parameter whose value it is.
+        parameter: String,
+        /// What the path must be, or why it could not be opened.
+        reason: String,
+    },
     /// It never ran.
     NotStarted {
         /// The step of the launch that failed.
@@ -217,15 +222,18 @@ pub struct Invocation {
     pub resources: Resources,
 }
 
-/// With all symbolic links followed, a path must lie beneath a directory.
+/// A path must lie beneath a directory, with all symbolic links followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beneath {
     /// The parameter whose value it is.
     pub parameter: String,
     /// The directory.
     pub directory: String,
-    /// The path.
+    /// The path, which begins with the directory.
     pub path: String,
+    /// Where it stands in the arguments, if it is to be opened and a path to its descriptor is to
+    /// stand there instead: the index of an argument, and the byte of it. Otherwise empty.
+    pub places: Vec<(usize, usize)>,
 }
 
 /// Limits that the kernel holds a command to; an absent one is the daemon's own.

@@ -1,18 +1,18 @@
 //! The commands that the owner has allowed, and the one way from a request to a program.
 //!
-//! Promises: no shell; one element of `run` is one argument, and a value that stands in it never
-//! splits, globs or expands. `permit` is the only maker of an `Invocation`, and it asks for a
-//! `Caller`. Leaves out: the reading of the file, which is `service::commands_file`, and the
-//! running.
+//! Promises: no shell. `permit` is the only maker of an `Invocation`, and it asks for a `Caller`.
+//! Leaves out: the reading of the file, which is `service::commands_file`, the making of the
+//! arguments, which is `service::arguments`, and the running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::port::{Beneath, Invocation, Resources};
+use crate::port::{Invocation, Resources};
 use crate::protocol::raw;
 use crate::protocol::request::Os;
+use crate::service::arguments::{Declared, Filled};
 use crate::service::caller::{Caller, Scope};
 use crate::service::parameter::{Kind, Parameter};
 use crate::service::refusal::Refusal;
@@ -30,8 +30,7 @@ pub struct Commands(pub(super) BTreeMap<String, Command>);
 pub(super) struct Command {
     pub(super) about: Option<String>,
     pub(super) program: String,
-    pub(super) arguments: Vec<Template>,
-    pub(super) parameters: Vec<Parameter>,
+    pub(super) declared: Declared,
     pub(super) timeout: Option<Duration>,
     pub(super) grace: Duration,
     pub(super) output_bytes_max: Option<usize>,
@@ -42,17 +41,6 @@ pub(super) struct Command {
     pub(super) group: Option<String>,
     pub(super) resources: Resources,
     pub(super) leave_children: bool,
-}
-
-/// One element of `run`: text and placeholders.
-pub(super) type Template = Vec<Piece>;
-
-/// A part of an element of `run`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Piece {
-    Text(String),
-    /// The value of the parameter of this index.
-    Value(usize),
 }
 
 /// A command that may run, with all that holds for it.
@@ -102,6 +90,11 @@ impl Serialize for Permit {
         if *leave_children {
             out.serialize_entry("leave_children", &true)?;
         }
+        let opened = self.invocation.beneath.iter().filter(|path| !path.places.is_empty());
+        let opened: BTreeSet<&str> = opened.map(|path| path.parameter.as_str()).collect();
+        if !opened.is_empty() {
+            out.serialize_entry("pass_fd", &opened)?;
+        }
         out.end()
     }
 }
@@ -121,16 +114,17 @@ impl Commands {
         let rule = caller.rule(scope).ok_or_else(|| Refusal::Forbidden(scope.to_string()))?;
         let command =
             self.0.get(&os.name).ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
-        let values = command.values(&os.parameters).map_err(Refusal::BadParameter)?;
+        let Filled { arguments, shown, beneath } =
+            command.declared.fill(&os.parameters).map_err(Refusal::BadParameter)?;
         let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
         let mut environment = BTreeMap::from(environment);
         environment.extend(command.environment.clone());
         let own = command.timeout.unwrap_or(limits.timeout);
         Ok(Permit {
-            shown: command.masked(&values),
+            shown: std::iter::once(command.program.clone()).chain(shown).collect(),
             invocation: Invocation {
                 program: command.program.clone(),
-                arguments: command.fill(&values),
+                arguments,
                 environment: environment.into_iter().collect(),
                 directory: command.directory.clone(),
                 stdin: os.stdin.clone().into_bytes(),
@@ -138,7 +132,7 @@ impl Commands {
                 leave_children: command.leave_children,
                 user: command.user.clone(),
                 group: command.group.clone(),
-                beneath: command.beneath(&values),
+                beneath,
                 resources: command.resources.clone(),
             },
             timeout: os.timeout.map_or(own, |asked| asked.min(own)),
@@ -159,81 +153,6 @@ impl Commands {
         let mine = self.0.iter().filter(|(name, _)| caller.may(Scope::Os(name)));
         let commands = mine.map(|(name, command)| Listed { name, command }).collect();
         List { compute: caller.may(Scope::Compute), commands }
-    }
-}
-
-/// The values of each parameter, in order.
-type Values = Vec<Vec<String>>;
-
-impl Command {
-    /// Gives each parameter its values.
-    fn values(&self, given: &[String]) -> Result<Values, String> {
-        let mut given = given.iter();
-        let mut values = Values::new();
-        for parameter in &self.parameters {
-            let mine: Vec<&String> = given.by_ref().take(parameter.repeat).collect();
-            let accepted = match (mine.is_empty(), &parameter.default) {
-                (true, Some(default)) => vec![parameter.accept(default)?],
-                (true, None) => return Err(parameter.missing()),
-                _ => mine.into_iter().map(|v| parameter.accept(v)).collect::<Result<_, _>>()?,
-            };
-            values.push(accepted);
-        }
-        let surplus = given.count();
-        if surplus > 0 {
-            let takes: usize = self.parameters.iter().map(|parameter| parameter.repeat).sum();
-            return Err(format!("{surplus} too many: at most {takes} parameters are taken"));
-        }
-        Ok(values)
-    }
-
-    /// The arguments: one for each element of `run`, or one for each value of a repeated parameter.
-    fn fill(&self, values: &Values) -> Vec<String> {
-        let mut arguments = Vec::new();
-        for template in &self.arguments {
-            let repeats = |piece: &Piece| match piece {
-                Piece::Value(index) => values.get(*index).map_or(1, Vec::len),
-                Piece::Text(_) => 1,
-            };
-            for turn in 0..template.iter().map(repeats).max().unwrap_or(1) {
-                let text = |piece: &Piece| match piece {
-                    Piece::Text(text) => text.clone(),
-                    Piece::Value(index) => {
-                        let values = values.get(*index);
-                        values.and_then(|v| v.get(turn).or(v.first())).cloned().unwrap_or_default()
-                    }
-                };
-                arguments.push(template.iter().map(text).collect());
-            }
-        }
-        arguments
-    }
-
-    /// The whole argument list, secrets masked.
-    fn masked(&self, values: &Values) -> Vec<String> {
-        let mask = |(parameter, values): (&Parameter, &Vec<String>)| match parameter.secret {
-            true => vec!["***".to_owned(); values.len()],
-            false => values.clone(),
-        };
-        let values = self.parameters.iter().zip(values).map(mask).collect();
-        let mut shown = vec![self.program.clone()];
-        shown.extend(self.fill(&values));
-        shown
-    }
-
-    /// The paths among the values.
-    fn beneath(&self, values: &Values) -> Vec<Beneath> {
-        let mut paths = Vec::new();
-        for (Parameter { name, kind, .. }, values) in self.parameters.iter().zip(values) {
-            if let Kind::Path { under } = kind {
-                paths.extend(values.iter().map(|path| Beneath {
-                    parameter: name.clone(),
-                    directory: under.clone(),
-                    path: path.clone(),
-                }));
-            }
-        }
-        paths
     }
 }
 
@@ -267,7 +186,7 @@ impl Serialize for Listed<'_> {
         if let Some(about) = &self.command.about {
             out.serialize_entry("about", about)?;
         }
-        out.serialize_entry("parameters", &self.command.parameters)?;
+        out.serialize_entry("parameters", &self.command.declared.parameters)?;
         out.end()
     }
 }
@@ -295,7 +214,12 @@ impl Serialize for Parameter {
             Kind::Word { bytes_max } | Kind::Text { bytes_max } => {
                 out.serialize_entry("max_bytes", bytes_max)?;
             }
-            Kind::Path { under } => out.serialize_entry("under", under)?,
+            Kind::Path { under, pass_fd } => {
+                out.serialize_entry("under", under)?;
+                if *pass_fd {
+                    out.serialize_entry("pass", "fd")?;
+                }
+            }
             Kind::Hostname | Kind::Ip => {}
         }
         if let (Some(default), false) = (&self.default, self.secret) {
@@ -397,8 +321,8 @@ mod tests {
             (
                 "os:*",
                 "login",
-                &["x", "--config=/etc/shadow"],
-                "parameter user: must not begin with -",
+                &["x", "--config"],
+                "parameter user: must not make an argument begin with -",
             ),
         ];
         for (scope, name, parameters, wanted) in cases {

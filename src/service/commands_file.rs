@@ -12,7 +12,8 @@ use std::time::Duration;
 use crate::limits;
 use crate::port::Resources;
 use crate::protocol::json::{Fault, Json, Object};
-use crate::service::commands::{Command, Commands, Piece, Template};
+use crate::service::arguments::{Declared, Piece, Template};
+use crate::service::commands::{Command, Commands};
 use crate::service::parameter::{Kind, Parameter};
 
 /// Keys of an entry.
@@ -119,20 +120,24 @@ fn command(name: &str, json: Json<'_>) -> Result<Command, Fault> {
     object.only([ENTRY_KEYS, &[]])?;
     let parameters = member(&object, "parameters", parameters)?.unwrap_or_default();
     let run = object.get("run").ok_or_else(|| json.fault("run is missing"))?;
-    let (program, arguments) = named(".run", templates(run, &parameters))?;
+    let (program, templates) = named(".run", templates(run, &parameters))?;
     for (index, parameter) in parameters.iter().enumerate() {
-        if !arguments.iter().flatten().any(|piece| *piece == Piece::Value(index)) {
+        if !templates.iter().flatten().any(|piece| *piece == Piece::Value(index)) {
             let message = format!("parameter {} is never used", parameter.name);
             return named(".run", Err(run.fault(message)));
         }
+    }
+    let declared = Declared { templates, parameters };
+    for (index, template) in declared.templates.iter().enumerate() {
+        let fault = |why| run.fault(format!("[{}]: {why}", index + 1));
+        named(".run", declared.check_defaults(template).map_err(fault))?;
     }
     let limit = |key| member(&object, key, within(1..=u64::MAX));
     let seconds = |key, max| Ok(member(&object, key, within(1..=max))?.map(Duration::from_secs));
     Ok(Command {
         about: member(&object, "about", text)?,
         program,
-        arguments,
-        parameters,
+        declared,
         timeout: seconds("timeout_seconds", limits::COMMAND_SECONDS_MAX)?,
         grace: seconds("grace_seconds", limits::GRACE_SECONDS_MAX)?
             .unwrap_or(Duration::from_secs(2)),
@@ -300,7 +305,12 @@ fn kind(
         "path" => {
             let under = member(object, "under", absolute)?.ok_or_else(|| need("under"))?;
             let whole = if under == "/" { "/" } else { under.trim_end_matches('/') };
-            (&["under"], Kind::Path { under: whole.to_owned() })
+            let pass_fd = member(object, "pass", |json| match text(json)?.as_str() {
+                "fd" => Ok(true),
+                _ => Err(json.fault("must be \"fd\"")),
+            })?;
+            let (under, pass_fd) = (whole.to_owned(), pass_fd.unwrap_or(false));
+            (&["under", "pass"], Kind::Path { under, pass_fd })
         }
         _ => {
             let known = "integer, number, choice, word, hostname, ip, path, text";
@@ -372,6 +382,10 @@ mod tests {
                 "a.parameters[0]: type path needs under",
             ),
             (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"path","under":"/x","pass":"path"}]}}"#,
+                "a.parameters[0].pass: must be \"fd\"",
+            ),
+            (
                 r#"{"a": {"run": ["/x","{p}{q}"], "parameters": [{"name":"p","type":"ip","repeat":2},{"name":"q","type":"ip"}]}}"#,
                 "a.parameters[1]: comes after one with repeat",
             ),
@@ -398,7 +412,7 @@ mod tests {
         let text = r#"{"a": {"run": ["/x", "{print $1}", "{}", "a{", "", "{p}-{p}"],
                        "parameters": [{"name":"p","type":"ip"}]}}"#;
         let commands = Commands::parse(text).unwrap();
-        let arguments = &commands.0["a"].arguments;
+        let arguments = &commands.0["a"].declared.templates;
         let literal = |text: &str| vec![Piece::Text(text.to_owned())];
         assert_eq!(arguments[..4], ["{print $1}", "{}", "a{", ""].map(literal));
         assert_eq!(arguments[4], [Piece::Value(0), Piece::Text("-".into()), Piece::Value(0)]);

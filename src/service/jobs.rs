@@ -405,7 +405,9 @@ impl Running {
         let end = match ending {
             Ending::Exited(code) => Ok(Ok(code)),
             Ending::Signaled(name) => Ok(Err(name)),
-            Ending::Outside(path) => Err(Refusal::outside(&path)),
+            Ending::BadPath { parameter, reason } => {
+                Err(Refusal::BadParameter(format!("parameter {parameter}: {reason}")))
+            }
             Ending::NotStarted { step, reason } => Err(Refusal::NotStarted(step, reason)),
         };
         let ran = end.map(|end| Ran {

@@ -7,6 +7,7 @@
 //! Leaves out: the machine. Nothing here reads a clock, a file or the environment, opens a socket,
 //! starts a process or a thread, or prints.
 
+mod arguments;
 mod audit;
 pub mod caller;
 pub mod clients;
