@@ -5,11 +5,12 @@
 //! arguments, which is `service::arguments`, and the running.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::port::{Invocation, Resources};
+use crate::port::{Execution, Invocation, RESOURCES};
 use crate::protocol::raw;
 use crate::protocol::request::Os;
 use crate::service::arguments::{Declared, Filled};
@@ -17,9 +18,6 @@ use crate::service::caller::{Caller, Scope};
 use crate::service::parameter::{Kind, Parameter};
 use crate::service::refusal::Refusal;
 use crate::service::settings::CommandLimits;
-
-/// What every command finds in its environment before its own entry is asked.
-const ENVIRONMENT: [(&str, &str); 2] = [("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8")];
 
 /// All commands, by name.
 #[derive(Clone, Debug, Default)]
@@ -31,16 +29,7 @@ pub(super) struct Command {
     pub(super) about: Option<String>,
     pub(super) program: String,
     pub(super) declared: Declared,
-    pub(super) timeout: Option<Duration>,
-    pub(super) grace: Duration,
-    pub(super) output_bytes_max: Option<usize>,
-    pub(super) at_most: Option<usize>,
-    pub(super) environment: BTreeMap<String, String>,
-    pub(super) directory: String,
-    pub(super) user: Option<String>,
-    pub(super) group: Option<String>,
-    pub(super) resources: Resources,
-    pub(super) leave_children: bool,
+    pub(super) execution: Rc<Execution>,
 }
 
 /// A command that may run, with all that holds for it.
@@ -52,12 +41,10 @@ pub struct Permit {
     pub shown: Vec<String>,
     /// How long it may run.
     pub timeout: Duration,
-    /// How long it has from SIGTERM to SIGKILL.
-    pub grace: Duration,
     /// Bytes that are kept of each of its streams.
     pub output_bytes_max: usize,
-    /// How many of its name may run at the same time.
-    pub at_most: Option<usize>,
+    /// What else its entry says.
+    pub execution: Rc<Execution>,
     /// The word of the token's scope that permits it.
     pub rule: String,
 }
@@ -65,7 +52,7 @@ pub struct Permit {
 impl Serialize for Permit {
     /// What would run, as what and within which limits; secrets masked.
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let Invocation { directory, user, group, resources, leave_children, .. } = &self.invocation;
+        let Execution { user, group, directory, grace, at_most, resources, .. } = &*self.execution;
         let mut out = out.serialize_map(None)?;
         out.serialize_entry("argv", &self.shown)?;
         out.serialize_entry("rule", &self.rule)?;
@@ -74,20 +61,13 @@ impl Serialize for Permit {
         }
         out.serialize_entry("cwd", directory)?;
         out.serialize_entry("timeout_ms", &self.timeout.as_millis())?;
-        out.serialize_entry("grace_ms", &self.grace.as_millis())?;
-        let limits = [
-            ("output_bytes_max", Some(self.output_bytes_max as u64)),
-            ("at_most", self.at_most.map(|count| count as u64)),
-            ("memory_bytes_max", resources.memory_bytes_max),
-            ("cpu_seconds_max", resources.cpu_seconds_max),
-            ("open_files_max", resources.open_files_max),
-            ("processes_max", resources.processes_max),
-            ("file_bytes_max", resources.file_bytes_max),
-        ];
-        for (name, limit) in limits {
-            limit.iter().try_for_each(|limit| out.serialize_entry(name, limit))?;
+        out.serialize_entry("grace_ms", &grace.as_millis())?;
+        out.serialize_entry("output_bytes_max", &self.output_bytes_max)?;
+        at_most.iter().try_for_each(|count| out.serialize_entry("at_most", count))?;
+        for (name, _) in RESOURCES {
+            resources.get(name).iter().try_for_each(|most| out.serialize_entry(name, most))?;
         }
-        if *leave_children {
+        if self.execution.leave_children {
             out.serialize_entry("leave_children", &true)?;
         }
         let opened = self.invocation.beneath.iter().filter(|path| !path.places.is_empty());
@@ -116,29 +96,21 @@ impl Commands {
             self.0.get(&os.name).ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
         let Filled { arguments, shown, beneath } =
             command.declared.fill(&os.parameters).map_err(Refusal::BadParameter)?;
-        let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let mut environment = BTreeMap::from(environment);
-        environment.extend(command.environment.clone());
-        let own = command.timeout.unwrap_or(limits.timeout);
+        let execution = &command.execution;
+        let own = execution.timeout.unwrap_or(limits.timeout);
         Ok(Permit {
             shown: std::iter::once(command.program.clone()).chain(shown).collect(),
             invocation: Invocation {
                 program: command.program.clone(),
                 arguments,
-                environment: environment.into_iter().collect(),
-                directory: command.directory.clone(),
+                beneath,
                 stdin: os.stdin.clone().into_bytes(),
                 stream: os.stream,
-                leave_children: command.leave_children,
-                user: command.user.clone(),
-                group: command.group.clone(),
-                beneath,
-                resources: command.resources.clone(),
+                execution: execution.clone(),
             },
             timeout: os.timeout.map_or(own, |asked| asked.min(own)),
-            grace: command.grace,
-            output_bytes_max: command.output_bytes_max.unwrap_or(limits.output_bytes_max),
-            at_most: command.at_most,
+            output_bytes_max: execution.output_bytes_max.unwrap_or(limits.output_bytes_max),
+            execution: execution.clone(),
             rule: rule.to_owned(),
         })
     }
@@ -289,7 +261,7 @@ mod tests {
         assert_eq!(permit.timeout, Duration::from_secs(5));
         let environment = [("LANG", "C"), ("PATH", "/usr/bin:/bin"), ("TZ", "UTC")]
             .map(|(n, v)| (n.into(), v.into()));
-        assert_eq!(permit.invocation.environment, environment);
+        assert_eq!(permit.execution.environment, environment.into());
 
         let shorter = Os { timeout: Some(Duration::from_secs(1)), ..ask("tail", &["5", "a"]) };
         let longer = Os { timeout: Some(Duration::from_secs(99)), ..shorter.clone() };

@@ -22,6 +22,7 @@ pub mod maths;
 pub mod outbox;
 pub mod output;
 pub mod parameter;
+mod parameters_file;
 pub mod refusal;
 pub mod rules;
 pub mod settings;
@@ -268,7 +269,7 @@ impl Service {
         let mut audit = self.audit(&origin, Some(caller));
         audit.push(("command", os.name.clone().into()));
         audit.push(("argv", Field::List(permit.shown.clone())));
-        if let Some(user) = &permit.invocation.user {
+        if let Some(user) = &permit.execution.user {
             audit.push(("user", user.clone().into()));
         }
         let order = Order {

@@ -33,31 +33,26 @@ const STEP_PATH: &str = "path";
 /// What is reported before `exec`, ahead of the reason why that failed.
 const READY: char = '\u{6}';
 
+/// No core dump of a command, whatever its entry says.
+const NO_CORE: (Resource, Rlimit) = (Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
+
 /// A step that failed, and why.
 struct Failure(&'static str, String);
 
 /// The arguments that tell a launcher what to do: names and values, then the command.
 pub fn arguments(invocation: &Invocation, report: i32, parent: u32, files: u64) -> Vec<String> {
-    let resources = &invocation.resources;
+    let execution = &invocation.execution;
     let mut arguments = vec![ARGUMENT.to_owned(), report.to_string(), parent.to_string()];
     let mut set = |name: &str, value: &str| {
         arguments.extend([name.to_owned(), value.to_owned()]);
     };
-    set("directory", &invocation.directory);
-    for (name, value) in [("user", &invocation.user), ("group", &invocation.group)] {
+    set("directory", &execution.directory);
+    for (name, value) in [("user", &execution.user), ("group", &execution.group)] {
         value.iter().for_each(|value| set(name, value));
     }
-    let numbers = [
-        ("as", resources.memory_bytes_max),
-        ("cpu", resources.cpu_seconds_max),
-        ("nofile", Some(resources.open_files_max.unwrap_or(files))),
-        ("nproc", resources.processes_max),
-        ("fsize", resources.file_bytes_max),
-        ("core", Some(0)),
-    ];
-    for (name, number) in numbers {
-        number.iter().for_each(|number| set(name, &number.to_string()));
-    }
+    let mut resources = execution.resources.clone();
+    resources.entry("open_files_max").or_insert(files);
+    resources.iter().for_each(|(name, number)| set(name, &number.to_string()));
     for Beneath { parameter, directory, path, places } in &invocation.beneath {
         set("parameter", parameter);
         set("under", directory);
@@ -115,7 +110,7 @@ fn open_report(descriptor: &str) -> std::io::Result<File> {
 fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     let (mut user, mut group, mut directory) = (None, None, "/");
     let (mut parameter, mut under) = ("", "/");
-    let (mut paths, mut resources) = (Vec::<Beneath>::new(), Vec::new());
+    let (mut paths, mut resources) = (Vec::<Beneath>::new(), vec![NO_CORE]);
     while let [name, value, after @ ..] = rest {
         match *name {
             "--" => break,
@@ -172,12 +167,11 @@ fn place(text: &str) -> Result<(usize, usize), Failure> {
 
 fn resource(name: &str, value: &str) -> Result<(Resource, Rlimit), Failure> {
     let resource = match name {
-        "as" => Resource::As,
-        "cpu" => Resource::Cpu,
-        "nofile" => Resource::Nofile,
-        "nproc" => Resource::Nproc,
-        "fsize" => Resource::Fsize,
-        "core" => Resource::Core,
+        "memory_bytes_max" => Resource::As,
+        "cpu_seconds_max" => Resource::Cpu,
+        "open_files_max" => Resource::Nofile,
+        "processes_max" => Resource::Nproc,
+        "file_bytes_max" => Resource::Fsize,
         _ => return Err(Failure("arguments", format!("unknown name {name}"))),
     };
     let number = value.parse().map_err(|_| Failure("arguments", format!("bad number {value}")))?;
