@@ -182,7 +182,7 @@ fn a_command_gets_the_descriptors_of_its_files_and_no_other() {
 
 #[test]
 fn a_file_is_opened_as_the_user_of_the_command() {
-    if !house::is_root("to become another user") {
+    if !house::is_root("becoming another user") {
         return;
     }
     let place = Place::new();

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 #[test]
 fn a_command_runs_as_its_user() {
-    if !house::is_root("to become another user") {
+    if !house::is_root("becoming another user") {
         return;
     }
     let house = House::new(json!({

@@ -71,8 +71,11 @@ impl Declared {
     /// # Errors
     /// The parameter whose default makes an option.
     pub(super) fn check_defaults(&self, template: &Template) -> Result<(), String> {
-        let value = |own: &Parameter| vec![own.default.clone().unwrap_or_else(|| "x".to_owned())];
-        let values = self.parameters.iter().map(value).collect();
+        let value = |own: &Parameter| match &own.default {
+            Some(default) => Ok(vec![own.accept(default)?]),
+            None => Ok(vec!["x".to_owned()]),
+        };
+        let values = self.parameters.iter().map(value).collect::<Result<_, String>>()?;
         let arguments = self.parts(std::slice::from_ref(template), &values);
         arguments.iter().try_for_each(|parts| self.check_dashes(parts))
     }
@@ -231,6 +234,7 @@ mod tests {
         let last = r#"{"name":"b","type":"text","default":""}"#;
         let a_last = format!("{a},{last}");
         let path = r#"{"name":"a","type":"path","under":"/etc"}"#;
+        let path_by_default = r#"{"name":"a","type":"path","under":"/etc","default":"-x"}"#;
         /// What comes of it: arguments, or the parameter to blame.
         type Wanted = Result<&'static [&'static str], &'static str>;
         let cases: &[(&str, &str, &[&str], Wanted)] = &[
@@ -263,6 +267,7 @@ mod tests {
             (r#""{a}{b}""#, &a_last, &["x"], Ok(&["x"])),
             (r#""{b}-{a}""#, &a_last, &["x"], Err("b")),
             (r#""{a}""#, path, &["-x"], Ok(&["/etc/-x"])),
+            (r#""{a}""#, path_by_default, &[], Ok(&["/etc/-x"])),
         ];
         for (run, parameters, values, wanted) in cases {
             match (filled(run, parameters, values), wanted) {

@@ -45,7 +45,9 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
 /// variable `CI` is set.
 pub fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "skipped where CI is set: {why}");
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
 /// Whether this is root; says so if not.
