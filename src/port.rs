@@ -4,8 +4,12 @@
 //! do, and nobody has to ask back.
 //! Leaves out: what a message means, and how anything is done.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::time::Duration;
+
+use crate::limits;
 
 /// The time of one turn of the loop, read once and handed to every decision of that turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,8 +152,13 @@ pub enum Ending {
     Exited(i32),
     /// A signal of this name ended it, such as `SIGKILL`.
     Signaled(String),
-    /// It never ran: the path that is the value of this parameter leads out of its directory.
-    Outside(String),
+    /// It never ran: a path is not what it must be.
+    BadPath {
+        /// The parameter whose value it is.
+        parameter: String,
+        /// What the path must be, or why it could not be opened.
+        reason: String,
+    },
     /// It never ran.
     NotStarted {
         /// The step of the launch that failed.
@@ -197,50 +206,66 @@ pub struct Invocation {
     pub program: String,
     /// Its arguments, without the program.
     pub arguments: Vec<String>,
-    /// Its whole environment.
-    pub environment: Vec<(String, String)>,
-    /// Its working directory.
-    pub directory: String,
+    /// Paths that must lie beneath their directories.
+    pub beneath: Vec<Beneath>,
     /// What it reads from standard input.
     pub stdin: Vec<u8>,
     /// Whether its output is passed on as it comes, in small pieces.
     pub stream: bool,
-    /// Whether what it starts may go on after its end.
-    pub leave_children: bool,
+    /// As what and within which limits it runs.
+    pub execution: Rc<Execution>,
+}
+
+/// As what and within which limits a command runs: what its entry says, whole from the file to
+/// the launcher.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Execution {
+    /// How long it may run; the setting of the daemon when absent.
+    pub timeout: Option<Duration>,
+    /// How long it has from SIGTERM to SIGKILL.
+    pub grace: Duration,
+    /// Bytes that are kept of each of its streams; the setting of the daemon when absent.
+    pub output_bytes_max: Option<usize>,
+    /// How many of its name may run at the same time.
+    pub at_most: Option<usize>,
     /// Name or number of the user that it runs as; the daemon's when absent.
     pub user: Option<String>,
     /// Name or number of the group that it runs as; the user's when absent.
     pub group: Option<String>,
-    /// Paths that must lie beneath their directories.
-    pub beneath: Vec<Beneath>,
-    /// The kernel's limits on it.
-    pub resources: Resources,
+    /// Its working directory.
+    pub directory: String,
+    /// Its whole environment.
+    pub environment: BTreeMap<String, String>,
+    /// The kernel's limits on it, by names out of `RESOURCES`; an absent one is the daemon's own.
+    pub resources: BTreeMap<&'static str, u64>,
+    /// Whether what it starts may go on after its end.
+    pub leave_children: bool,
 }
 
-/// With all symbolic links followed, a path must lie beneath a directory.
+/// The names of the limits that the kernel holds a command to, each with its least value: bytes of
+/// address space (RLIMIT_AS), seconds of processor time (RLIMIT_CPU), open descriptors
+/// (RLIMIT_NOFILE), processes of its user (RLIMIT_NPROC), bytes of a file that it writes
+/// (RLIMIT_FSIZE).
+pub const RESOURCES: [(&str, u64); 5] = [
+    ("memory_bytes_max", limits::MEMORY_BYTES_MIN),
+    ("cpu_seconds_max", 1),
+    ("open_files_max", 1),
+    ("processes_max", 1),
+    ("file_bytes_max", 1),
+];
+
+/// A path must lie beneath a directory, with all symbolic links followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beneath {
     /// The parameter whose value it is.
     pub parameter: String,
     /// The directory.
     pub directory: String,
-    /// The path.
+    /// The path, which begins with the directory.
     pub path: String,
-}
-
-/// Limits that the kernel holds a command to; an absent one is the daemon's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Resources {
-    /// Bytes of address space (RLIMIT_AS).
-    pub memory_bytes_max: Option<u64>,
-    /// Seconds of processor time (RLIMIT_CPU).
-    pub cpu_seconds_max: Option<u64>,
-    /// Open descriptors (RLIMIT_NOFILE).
-    pub open_files_max: Option<u64>,
-    /// Processes of its user (RLIMIT_NPROC).
-    pub processes_max: Option<u64>,
-    /// Bytes of a file that it writes (RLIMIT_FSIZE).
-    pub file_bytes_max: Option<u64>,
+    /// Where it stands in the arguments, if it is to be opened and a path to its descriptor is to
+    /// stand there instead: the index of an argument, and the byte of it. Otherwise empty.
+    pub places: Vec<(usize, usize)>,
 }
 
 /// How much a line of the log matters; a log keeps its own level and the ones before it.

@@ -116,6 +116,9 @@ impl Parameter {
         if let Some(under) = string(&object, "under")? {
             let _ = write!(rule, " under {under}");
         }
+        if let Some(pass) = string(&object, "pass")? {
+            let _ = write!(rule, ", pass {pass}");
+        }
         if let Some(bytes) = text("max_bytes") {
             let _ = write!(rule, ", at most {bytes} bytes");
         }

@@ -1,25 +1,23 @@
 //! The commands that the owner has allowed, and the one way from a request to a program.
 //!
-//! Promises: no shell; one element of `run` is one argument, and a value that stands in it never
-//! splits, globs or expands. `permit` is the only maker of an `Invocation`, and it asks for a
-//! `Caller`. Leaves out: the reading of the file, which is `service::commands_file`, and the
-//! running.
+//! Promises: no shell. `permit` is the only maker of an `Invocation`, and it asks for a `Caller`.
+//! Leaves out: the reading of the file, which is `service::commands_file`, the making of the
+//! arguments, which is `service::arguments`, and the running.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::port::{Beneath, Invocation, Resources};
+use crate::port::{Execution, Invocation, RESOURCES};
 use crate::protocol::raw;
 use crate::protocol::request::Os;
+use crate::service::arguments::{Declared, Filled};
 use crate::service::caller::Caller;
 use crate::service::parameter::{Kind, Parameter};
 use crate::service::refusal::Refusal;
 use crate::service::settings::CommandLimits;
-
-/// What every command finds in its environment before its own entry is asked.
-const ENVIRONMENT: [(&str, &str); 2] = [("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8")];
 
 /// All commands, by name.
 #[derive(Clone, Debug, Default)]
@@ -30,29 +28,8 @@ pub struct Commands(pub(super) BTreeMap<String, Command>);
 pub(super) struct Command {
     pub(super) about: Option<String>,
     pub(super) program: String,
-    pub(super) arguments: Vec<Template>,
-    pub(super) parameters: Vec<Parameter>,
-    pub(super) timeout: Option<Duration>,
-    pub(super) grace: Duration,
-    pub(super) output_bytes_max: Option<usize>,
-    pub(super) at_most: Option<usize>,
-    pub(super) environment: BTreeMap<String, String>,
-    pub(super) directory: String,
-    pub(super) user: Option<String>,
-    pub(super) group: Option<String>,
-    pub(super) resources: Resources,
-    pub(super) leave_children: bool,
-}
-
-/// One element of `run`: text and placeholders.
-pub(super) type Template = Vec<Piece>;
-
-/// A part of an element of `run`.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Piece {
-    Text(String),
-    /// The value of the parameter of this index.
-    Value(usize),
+    pub(super) declared: Declared,
+    pub(super) execution: Rc<Execution>,
 }
 
 /// A command that may run, with all that holds for it.
@@ -64,12 +41,10 @@ pub struct Permit {
     pub shown: Vec<String>,
     /// How long it may run.
     pub timeout: Duration,
-    /// How long it has from SIGTERM to SIGKILL.
-    pub grace: Duration,
     /// Bytes that are kept of each of its streams.
     pub output_bytes_max: usize,
-    /// How many of its name may run at the same time.
-    pub at_most: Option<usize>,
+    /// What else its entry says.
+    pub execution: Rc<Execution>,
     /// The word of the token's scope that permits it.
     pub rule: String,
 }
@@ -77,7 +52,7 @@ pub struct Permit {
 impl Serialize for Permit {
     /// What would run, as what and within which limits; secrets masked.
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let Invocation { directory, user, group, resources, leave_children, .. } = &self.invocation;
+        let Execution { user, group, directory, grace, at_most, resources, .. } = &*self.execution;
         let mut out = out.serialize_map(None)?;
         out.serialize_entry("argv", &self.shown)?;
         out.serialize_entry("rule", &self.rule)?;
@@ -86,21 +61,19 @@ impl Serialize for Permit {
         }
         out.serialize_entry("cwd", directory)?;
         out.serialize_entry("timeout_ms", &self.timeout.as_millis())?;
-        out.serialize_entry("grace_ms", &self.grace.as_millis())?;
-        let limits = [
-            ("output_bytes_max", Some(self.output_bytes_max as u64)),
-            ("at_most", self.at_most.map(|count| count as u64)),
-            ("memory_bytes_max", resources.memory_bytes_max),
-            ("cpu_seconds_max", resources.cpu_seconds_max),
-            ("open_files_max", resources.open_files_max),
-            ("processes_max", resources.processes_max),
-            ("file_bytes_max", resources.file_bytes_max),
-        ];
-        for (name, limit) in limits {
-            limit.iter().try_for_each(|limit| out.serialize_entry(name, limit))?;
+        out.serialize_entry("grace_ms", &grace.as_millis())?;
+        out.serialize_entry("output_bytes_max", &self.output_bytes_max)?;
+        at_most.iter().try_for_each(|count| out.serialize_entry("at_most", count))?;
+        for (name, _) in RESOURCES {
+            resources.get(name).iter().try_for_each(|most| out.serialize_entry(name, most))?;
         }
-        if *leave_children {
+        if self.execution.leave_children {
             out.serialize_entry("leave_children", &true)?;
+        }
+        let opened = self.invocation.beneath.iter().filter(|path| !path.places.is_empty());
+        let opened: BTreeSet<&str> = opened.map(|path| path.parameter.as_str()).collect();
+        if !opened.is_empty() {
+            out.serialize_entry("pass_fd", &opened)?;
         }
         out.end()
     }
@@ -121,30 +94,23 @@ impl Commands {
         let Some(rule) = caller.rule(&scope) else { return Err(Refusal::Forbidden(scope)) };
         let command =
             self.0.get(&os.name).ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
-        let values = command.values(&os.parameters).map_err(Refusal::BadParameter)?;
-        let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let mut environment = BTreeMap::from(environment);
-        environment.extend(command.environment.clone());
-        let own = command.timeout.unwrap_or(limits.timeout);
+        let Filled { arguments, shown, beneath } =
+            command.declared.fill(&os.parameters).map_err(Refusal::BadParameter)?;
+        let execution = &command.execution;
+        let own = execution.timeout.unwrap_or(limits.timeout);
         Ok(Permit {
-            shown: command.masked(&values),
+            shown: std::iter::once(command.program.clone()).chain(shown).collect(),
             invocation: Invocation {
                 program: command.program.clone(),
-                arguments: command.fill(&values),
-                environment: environment.into_iter().collect(),
-                directory: command.directory.clone(),
+                arguments,
+                beneath,
                 stdin: os.stdin.clone().into_bytes(),
                 stream: os.stream,
-                leave_children: command.leave_children,
-                user: command.user.clone(),
-                group: command.group.clone(),
-                beneath: command.beneath(&values),
-                resources: command.resources.clone(),
+                execution: execution.clone(),
             },
             timeout: os.timeout.map_or(own, |asked| asked.min(own)),
-            grace: command.grace,
-            output_bytes_max: command.output_bytes_max.unwrap_or(limits.output_bytes_max),
-            at_most: command.at_most,
+            output_bytes_max: execution.output_bytes_max.unwrap_or(limits.output_bytes_max),
+            execution: execution.clone(),
             rule: rule.to_owned(),
         })
     }
@@ -159,81 +125,6 @@ impl Commands {
         let mine = self.0.iter().filter(|(name, _)| caller.may(&format!("os:{name}")));
         let commands = mine.map(|(name, command)| Listed { name, command }).collect();
         List { compute: caller.may("compute"), commands }
-    }
-}
-
-/// The values of each parameter, in order.
-type Values = Vec<Vec<String>>;
-
-impl Command {
-    /// Gives each parameter its values.
-    fn values(&self, given: &[String]) -> Result<Values, String> {
-        let mut given = given.iter();
-        let mut values = Values::new();
-        for parameter in &self.parameters {
-            let mine: Vec<&String> = given.by_ref().take(parameter.repeat).collect();
-            let accepted = match (mine.is_empty(), &parameter.default) {
-                (true, Some(default)) => vec![parameter.accept(default)?],
-                (true, None) => return Err(parameter.missing()),
-                _ => mine.into_iter().map(|v| parameter.accept(v)).collect::<Result<_, _>>()?,
-            };
-            values.push(accepted);
-        }
-        let surplus = given.count();
-        if surplus > 0 {
-            let takes: usize = self.parameters.iter().map(|parameter| parameter.repeat).sum();
-            return Err(format!("{surplus} too many: at most {takes} parameters are taken"));
-        }
-        Ok(values)
-    }
-
-    /// The arguments: one for each element of `run`, or one for each value of a repeated parameter.
-    fn fill(&self, values: &Values) -> Vec<String> {
-        let mut arguments = Vec::new();
-        for template in &self.arguments {
-            let repeats = |piece: &Piece| match piece {
-                Piece::Value(index) => values.get(*index).map_or(1, Vec::len),
-                Piece::Text(_) => 1,
-            };
-            for turn in 0..template.iter().map(repeats).max().unwrap_or(1) {
-                let text = |piece: &Piece| match piece {
-                    Piece::Text(text) => text.clone(),
-                    Piece::Value(index) => {
-                        let values = values.get(*index);
-                        values.and_then(|v| v.get(turn).or(v.first())).cloned().unwrap_or_default()
-                    }
-                };
-                arguments.push(template.iter().map(text).collect());
-            }
-        }
-        arguments
-    }
-
-    /// The whole argument list, secrets masked.
-    fn masked(&self, values: &Values) -> Vec<String> {
-        let mask = |(parameter, values): (&Parameter, &Vec<String>)| match parameter.secret {
-            true => vec!["***".to_owned(); values.len()],
-            false => values.clone(),
-        };
-        let values = self.parameters.iter().zip(values).map(mask).collect();
-        let mut shown = vec![self.program.clone()];
-        shown.extend(self.fill(&values));
-        shown
-    }
-
-    /// The paths among the values.
-    fn beneath(&self, values: &Values) -> Vec<Beneath> {
-        let mut paths = Vec::new();
-        for (Parameter { name, kind, .. }, values) in self.parameters.iter().zip(values) {
-            if let Kind::Path { under } = kind {
-                paths.extend(values.iter().map(|path| Beneath {
-                    parameter: name.clone(),
-                    directory: under.clone(),
-                    path: path.clone(),
-                }));
-            }
-        }
-        paths
     }
 }
 
@@ -267,7 +158,7 @@ impl Serialize for Listed<'_> {
         if let Some(about) = &self.command.about {
             out.serialize_entry("about", about)?;
         }
-        out.serialize_entry("parameters", &self.command.parameters)?;
+        out.serialize_entry("parameters", &self.command.declared.parameters)?;
         out.end()
     }
 }
@@ -295,7 +186,12 @@ impl Serialize for Parameter {
             Kind::Word { bytes_max } | Kind::Text { bytes_max } => {
                 out.serialize_entry("max_bytes", bytes_max)?;
             }
-            Kind::Path { under } => out.serialize_entry("under", under)?,
+            Kind::Path { under, pass_fd } => {
+                out.serialize_entry("under", under)?;
+                if *pass_fd {
+                    out.serialize_entry("pass", "fd")?;
+                }
+            }
             Kind::Hostname | Kind::Ip => {}
         }
         if let (Some(default), false) = (&self.default, self.secret) {
@@ -365,7 +261,7 @@ mod tests {
         assert_eq!(permit.timeout, Duration::from_secs(5));
         let environment = [("LANG", "C"), ("PATH", "/usr/bin:/bin"), ("TZ", "UTC")]
             .map(|(n, v)| (n.into(), v.into()));
-        assert_eq!(permit.invocation.environment, environment);
+        assert_eq!(permit.execution.environment, environment.into());
 
         let shorter = Os { timeout: Some(Duration::from_secs(1)), ..ask("tail", &["5", "a"]) };
         let longer = Os { timeout: Some(Duration::from_secs(99)), ..shorter.clone() };
@@ -397,8 +293,8 @@ mod tests {
             (
                 "os:*",
                 "login",
-                &["x", "--config=/etc/shadow"],
-                "parameter user: must not begin with -",
+                &["x", "--config"],
+                "parameter user: must not make an argument begin with -",
             ),
         ];
         for (scope, name, parameters, wanted) in cases {

@@ -3,38 +3,50 @@
 //! Promises: an unknown key, a duplicate, a wrong type, a program that is not absolute, a
 //! placeholder without a parameter and a parameter without a use are errors, each with the path of
 //! the key. All entries are looked at before anything is refused.
-//! Leaves out: whether the programs exist.
+//! Leaves out: the reading of parameters, which is `service::parameters_file`, and whether the
+//! programs exist.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::limits;
-use crate::port::Resources;
+use crate::port::{Execution, RESOURCES};
 use crate::protocol::json::{Fault, Json, Object};
-use crate::service::commands::{Command, Commands, Piece, Template};
-use crate::service::parameter::{Kind, Parameter};
+use crate::service::arguments::{Declared, Piece, Template};
+use crate::service::commands::{Command, Commands};
+use crate::service::parameter::Parameter;
+use crate::service::parameters_file::parameters;
 
-/// Keys of an entry.
-const ENTRY_KEYS: &[&str] = &[
-    "about",
-    "run",
-    "parameters",
-    "timeout_seconds",
-    "grace_seconds",
-    "output_bytes_max",
-    "at_most",
-    "user",
-    "group",
-    "cwd",
-    "env",
-    "memory_bytes_max",
-    "cpu_seconds_max",
-    "open_files_max",
-    "processes_max",
-    "file_bytes_max",
-    "leave_children",
+/// Keys of an entry that say what runs.
+const WHAT: [&str; 3] = ["about", "run", "parameters"];
+
+/// Reads a value and puts it where it belongs.
+type Read = fn(&mut Execution, Json<'_>) -> Result<(), Fault>;
+
+/// Keys of an entry that say as what and within which limits it runs, besides `RESOURCES`.
+const HOW: [(&str, Read); 9] = [
+    ("timeout_seconds", |own, json| {
+        seconds(limits::COMMAND_SECONDS_MAX)(json).map(|most| own.timeout = Some(most))
+    }),
+    ("grace_seconds", |own, json| {
+        seconds(limits::GRACE_SECONDS_MAX)(json).map(|most| own.grace = most)
+    }),
+    ("output_bytes_max", |own, json| {
+        count(limits::OUTPUT_BYTES_MAX)(json).map(|most| own.output_bytes_max = Some(most))
+    }),
+    ("at_most", |own, json| {
+        count(limits::CONCURRENT_COMMANDS_MAX)(json).map(|most| own.at_most = Some(most))
+    }),
+    ("user", |own, json| text(json).map(|name| own.user = Some(name))),
+    ("group", |own, json| text(json).map(|name| own.group = Some(name))),
+    ("cwd", |own, json| absolute(json).map(|path| own.directory = path)),
+    ("env", |own, json| environment(json).map(|added| own.environment.extend(added))),
+    ("leave_children", |own, json| json.boolean().map(|leave| own.leave_children = leave)),
 ];
+
+/// What every command finds in its environment before its own entry is asked.
+const ENVIRONMENT: [(&str, &str); 2] = [("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8")];
 
 impl Commands {
     /// Reads the text of a commands file.
@@ -59,7 +71,7 @@ impl Commands {
 }
 
 /// Puts the key before a fault, so that faults carry their path on the way out.
-fn named<T>(key: &str, value: Result<T, Fault>) -> Result<T, Fault> {
+pub(super) fn named<T>(key: &str, value: Result<T, Fault>) -> Result<T, Fault> {
     value.map_err(|fault| {
         let joint = if fault.message.starts_with(['.', '[']) { "" } else { ": " };
         Fault { message: format!("{key}{joint}{}", fault.message), ..fault }
@@ -67,7 +79,7 @@ fn named<T>(key: &str, value: Result<T, Fault>) -> Result<T, Fault> {
 }
 
 /// Reads a member, if it is there, and puts its key before a fault of it.
-fn member<'a, T>(
+pub(super) fn member<'a, T>(
     object: &Object<'a>,
     key: &str,
     read: impl Fn(Json<'a>) -> Result<T, Fault>,
@@ -75,7 +87,7 @@ fn member<'a, T>(
     object.get(key).map(|json| named(&format!(".{key}"), read(json))).transpose()
 }
 
-fn text(json: Json<'_>) -> Result<String, Fault> {
+pub(super) fn text(json: Json<'_>) -> Result<String, Fault> {
     let text = json.string()?.into_owned();
     if text.contains('\0') {
         return Err(json.fault("holds a NUL"));
@@ -91,12 +103,17 @@ fn within(range: RangeInclusive<u64>) -> impl Fn(Json<'_>) -> Result<u64, Fault>
     }
 }
 
-fn count(max: usize) -> impl Fn(Json<'_>) -> Result<usize, Fault> {
+pub(super) fn count(max: usize) -> impl Fn(Json<'_>) -> Result<usize, Fault> {
     let read = within(1..=max as u64);
     move |json| Ok(usize::try_from(read(json)?).unwrap_or(max))
 }
 
-fn absolute(json: Json<'_>) -> Result<String, Fault> {
+fn seconds(max: u64) -> impl Fn(Json<'_>) -> Result<Duration, Fault> {
+    let read = within(1..=max);
+    move |json| read(json).map(Duration::from_secs)
+}
+
+pub(super) fn absolute(json: Json<'_>) -> Result<String, Fault> {
     let path = text(json)?;
     if !path.starts_with('/') {
         return Err(json.fault("must be an absolute path, such as /usr/bin/uptime"));
@@ -105,7 +122,7 @@ fn absolute(json: Json<'_>) -> Result<String, Fault> {
 }
 
 /// Whether a word may name a command, a parameter or a placeholder.
-fn identifier(word: &str) -> bool {
+pub(super) fn identifier(word: &str) -> bool {
     (1..=limits::NAME_BYTES_MAX).contains(&word.len())
         && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
         && !word.starts_with(['-', '.'])
@@ -116,45 +133,48 @@ fn command(name: &str, json: Json<'_>) -> Result<Command, Fault> {
         return Err(json.fault("a name is 1 to 64 letters, digits, _ . or -"));
     }
     let object = json.object()?;
-    object.only([ENTRY_KEYS, &[]])?;
+    let (how, kernel) = (HOW.map(|(key, _)| key), RESOURCES.map(|(key, _)| key));
+    object.only([&WHAT, &[how.as_slice(), &kernel].concat()])?;
     let parameters = member(&object, "parameters", parameters)?.unwrap_or_default();
     let run = object.get("run").ok_or_else(|| json.fault("run is missing"))?;
-    let (program, arguments) = named(".run", templates(run, &parameters))?;
+    let (program, templates) = named(".run", templates(run, &parameters))?;
     for (index, parameter) in parameters.iter().enumerate() {
-        if !arguments.iter().flatten().any(|piece| *piece == Piece::Value(index)) {
+        if !templates.iter().flatten().any(|piece| *piece == Piece::Value(index)) {
             let message = format!("parameter {} is never used", parameter.name);
             return named(".run", Err(run.fault(message)));
         }
     }
-    let limit = |key| member(&object, key, within(1..=u64::MAX));
-    let seconds = |key, max| Ok(member(&object, key, within(1..=max))?.map(Duration::from_secs));
+    let declared = Declared { templates, parameters };
+    for (index, template) in declared.templates.iter().enumerate() {
+        let fault = |why| run.fault(format!("[{}]: {why}", index + 1));
+        named(".run", declared.check_defaults(template).map_err(fault))?;
+    }
     Ok(Command {
         about: member(&object, "about", text)?,
         program,
-        arguments,
-        parameters,
-        timeout: seconds("timeout_seconds", limits::COMMAND_SECONDS_MAX)?,
-        grace: seconds("grace_seconds", limits::GRACE_SECONDS_MAX)?
-            .unwrap_or(Duration::from_secs(2)),
-        output_bytes_max: member(&object, "output_bytes_max", count(limits::OUTPUT_BYTES_MAX))?,
-        at_most: member(&object, "at_most", count(limits::CONCURRENT_COMMANDS_MAX))?,
-        environment: member(&object, "env", environment)?.unwrap_or_default(),
-        leave_children: member(&object, "leave_children", Json::boolean)?.unwrap_or(false),
-        directory: member(&object, "cwd", absolute)?.unwrap_or_else(|| "/".to_owned()),
-        user: member(&object, "user", text)?,
-        group: member(&object, "group", text)?,
-        resources: Resources {
-            memory_bytes_max: member(
-                &object,
-                "memory_bytes_max",
-                within(limits::MEMORY_BYTES_MIN..=u64::MAX),
-            )?,
-            cpu_seconds_max: limit("cpu_seconds_max")?,
-            open_files_max: limit("open_files_max")?,
-            processes_max: limit("processes_max")?,
-            file_bytes_max: limit("file_bytes_max")?,
-        },
+        declared,
+        execution: execution(&object)?.into(),
     })
+}
+
+fn execution(object: &Object<'_>) -> Result<Execution, Fault> {
+    let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut execution = Execution {
+        grace: Duration::from_secs(2),
+        directory: "/".to_owned(),
+        environment: environment.into(),
+        ..Execution::default()
+    };
+    for (key, read) in HOW {
+        if let Some(json) = object.get(key) {
+            named(&format!(".{key}"), read(&mut execution, json))?;
+        }
+    }
+    for (key, least) in RESOURCES {
+        let most = member(object, key, within(least..=u64::MAX))?;
+        execution.resources.extend(most.map(|most| (key, most)));
+    }
+    Ok(execution)
 }
 
 fn environment(json: Json<'_>) -> Result<BTreeMap<String, String>, Fault> {
@@ -207,112 +227,6 @@ fn template(json: Json<'_>, parameters: &[Parameter]) -> Result<Template, Fault>
         template.push(Piece::Text(literal));
     }
     Ok(template)
-}
-
-fn parameters(json: Json<'_>) -> Result<Vec<Parameter>, Fault> {
-    let mut parameters: Vec<Parameter> = Vec::new();
-    for (index, json) in json.array()?.into_iter().enumerate() {
-        let check = |parameter: Parameter| {
-            if parameters.iter().any(|other| other.name == parameter.name) {
-                return Err(json.fault(format!("the name {} is there twice", parameter.name)));
-            }
-            if parameters.iter().any(|other| other.repeat > 1) {
-                return Err(json.fault("comes after one with repeat, which must be the last"));
-            }
-            if parameter.default.is_none() && parameters.iter().any(|o| o.default.is_some()) {
-                return Err(json.fault("needs a default, since one before it has one"));
-            }
-            Ok(parameter)
-        };
-        let parameter = named(&format!("[{index}]"), parameter(json).and_then(check))?;
-        parameters.push(parameter);
-    }
-    let values = parameters.iter().map(|parameter| parameter.repeat);
-    if values.sum::<usize>() > limits::PARAMETERS_MAX {
-        return Err(json.fault(format!("more than {} values", limits::PARAMETERS_MAX)));
-    }
-    Ok(parameters)
-}
-
-fn parameter(json: Json<'_>) -> Result<Parameter, Fault> {
-    let object = json.object()?;
-    let word = |key: &str| {
-        let value = member(&object, key, text)?;
-        value.ok_or_else(|| json.fault(format!("{key} is missing")))
-    };
-    let name = word("name")?;
-    if !identifier(&name) {
-        return Err(json.fault("name: 1 to 64 letters, digits, _ . or -"));
-    }
-    let (own, kind) = kind(&object, &word("type")?, json)?;
-    let known = ["name", "type", "default", "dash", "repeat", "secret"];
-    object.only([&known, own])?;
-    let flag = |key| Ok(member(&object, key, Json::boolean)?.unwrap_or(false));
-    let parameter = Parameter {
-        name,
-        kind,
-        default: member(&object, "default", text)?,
-        dash: flag("dash")?,
-        repeat: member(&object, "repeat", count(limits::PARAMETERS_MAX))?.unwrap_or(1),
-        secret: flag("secret")?,
-    };
-    if let Some(default) = &parameter.default {
-        parameter.accept(default).map_err(|why| json.fault(format!("default: {why}")))?;
-    }
-    Ok(parameter)
-}
-
-/// Reads a type, and names the keys that are its own.
-fn kind(
-    object: &Object<'_>,
-    name: &str,
-    json: Json<'_>,
-) -> Result<(&'static [&'static str], Kind), Fault> {
-    let need = |key: &str| json.fault(format!("type {name} needs {key}"));
-    let bytes_max = || member(object, "max_bytes", count(limits::PARAMETER_BYTES_MAX));
-    let kind: (&[&str], Kind) = match name {
-        "integer" => (
-            &["min", "max"],
-            Kind::Integer {
-                min: member(object, "min", Json::integer)?.unwrap_or(0),
-                max: member(object, "max", Json::integer)?.unwrap_or(i64::MAX),
-            },
-        ),
-        "number" => (
-            &["min", "max"],
-            Kind::Number {
-                min: member(object, "min", Json::real)?.unwrap_or(0.0),
-                max: member(object, "max", Json::real)?.unwrap_or(f64::MAX),
-            },
-        ),
-        "choice" => {
-            let of = member(object, "of", |json| json.array()?.into_iter().map(text).collect())?;
-            let of: Vec<String> = of.unwrap_or_default();
-            if of.is_empty() {
-                return Err(need("of, with the choices"));
-            }
-            (&["of"], Kind::Choice(of))
-        }
-        "word" => (&["max_bytes"], Kind::Word { bytes_max: bytes_max()?.unwrap_or(64) }),
-        "text" => (&["max_bytes"], Kind::Text { bytes_max: bytes_max()?.unwrap_or(256) }),
-        "hostname" => (&[], Kind::Hostname),
-        "ip" => (&[], Kind::Ip),
-        "path" => {
-            let under = member(object, "under", absolute)?.ok_or_else(|| need("under"))?;
-            let whole = if under == "/" { "/" } else { under.trim_end_matches('/') };
-            (&["under"], Kind::Path { under: whole.to_owned() })
-        }
-        _ => {
-            let known = "integer, number, choice, word, hostname, ip, path, text";
-            return Err(json.fault(format!("type: must be one of {known}")));
-        }
-    };
-    let empty = match &kind.1 {
-        Kind::Integer { min, max } => min > max,
-        Kind::Number { min, max } => min > max,
-        _ => false,
-    };
-    if empty { Err(json.fault("min is greater than max")) } else { Ok(kind) }
 }
 
 #[cfg(test)]
@@ -372,6 +286,10 @@ mod tests {
                 "a.parameters[0]: type path needs under",
             ),
             (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"path","under":"/x","pass":"path"}]}}"#,
+                "a.parameters[0].pass: must be \"fd\"",
+            ),
+            (
                 r#"{"a": {"run": ["/x","{p}{q}"], "parameters": [{"name":"p","type":"ip","repeat":2},{"name":"q","type":"ip"}]}}"#,
                 "a.parameters[1]: comes after one with repeat",
             ),
@@ -398,7 +316,7 @@ mod tests {
         let text = r#"{"a": {"run": ["/x", "{print $1}", "{}", "a{", "", "{p}-{p}"],
                        "parameters": [{"name":"p","type":"ip"}]}}"#;
         let commands = Commands::parse(text).unwrap();
-        let arguments = &commands.0["a"].arguments;
+        let arguments = &commands.0["a"].declared.templates;
         let literal = |text: &str| vec![Piece::Text(text.to_owned())];
         assert_eq!(arguments[..4], ["{print $1}", "{}", "a{", ""].map(literal));
         assert_eq!(arguments[4], [Piece::Value(0), Piece::Text("-".into()), Piece::Value(0)]);

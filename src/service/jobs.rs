@@ -195,7 +195,7 @@ impl Jobs {
                 Some(_) => job.due,
                 None => {
                     out.push(Action::Terminate(id));
-                    Some(now.saturating_add(permit.grace))
+                    Some(now.saturating_add(permit.execution.grace))
                 }
             };
             let (subject, command) = (subject.clone(), command.clone());
@@ -333,7 +333,11 @@ impl Jobs {
     fn next_end(&self, now: Duration) -> Duration {
         let end = |job: &Running| {
             let due = job.due.unwrap_or(now);
-            if job.stop.is_none() { due.saturating_add(job.order.permit.grace) } else { due }
+            if job.stop.is_none() {
+                due.saturating_add(job.order.permit.execution.grace)
+            } else {
+                due
+            }
         };
         let lingering = self.lingering.values().map(|job| job.due.unwrap_or(now));
         let first = self.running.values().map(end).chain(lingering).min().unwrap_or(now);
@@ -363,7 +367,7 @@ impl<'a> Tally<'a> {
     fn fits(&self, limits: &CommandLimits, order: &Order) -> bool {
         let same = self.commands.get(order.command.as_str()).copied().unwrap_or(0);
         self.of_subject(&order.subject) < limits.per_subject_max
-            && order.permit.at_most.is_none_or(|at_most| same < at_most)
+            && order.permit.execution.at_most.is_none_or(|at_most| same < at_most)
     }
 }
 
@@ -394,7 +398,7 @@ impl Running {
     fn stop(&mut self, now: Duration, id: JobId, why: Stop, out: &mut Vec<Action>) {
         if self.stop.is_none() {
             self.stop = Some(why);
-            self.due = Some(now.saturating_add(self.order.permit.grace));
+            self.due = Some(now.saturating_add(self.order.permit.execution.grace));
             out.push(Action::Terminate(id));
         }
     }
@@ -405,7 +409,9 @@ impl Running {
         let end = match ending {
             Ending::Exited(code) => Ok(Ok(code)),
             Ending::Signaled(name) => Ok(Err(name)),
-            Ending::Outside(path) => Err(Refusal::outside(&path)),
+            Ending::BadPath { parameter, reason } => {
+                Err(Refusal::BadParameter(format!("parameter {parameter}: {reason}")))
+            }
             Ending::NotStarted { step, reason } => Err(Refusal::NotStarted(step, reason)),
         };
         let ran = end.map(|end| Ran {

@@ -7,6 +7,7 @@
 //! Leaves out: the machine. Nothing here reads a clock, a file or the environment, opens a socket,
 //! starts a process or a thread, or prints.
 
+mod arguments;
 mod audit;
 pub mod caller;
 pub mod clients;
@@ -22,6 +23,7 @@ pub mod operations;
 pub mod outbox;
 pub mod output;
 pub mod parameter;
+mod parameters_file;
 pub mod refusal;
 pub mod rules;
 pub mod settings;

@@ -1,11 +1,12 @@
 //! Parameters of commands: their types, and the rule that each value is held to.
 //!
 //! Promises: the whole value matches or is refused, and a refusal names the parameter, the rule
-//! and a good value. A value that begins with `-` is refused unless the owner expects it: it would
-//! be an option of the program. What is accepted is passed on byte for byte.
-//! Leaves out: symbolic links, which `system::launch` follows when the command starts.
+//! and a good value. What is accepted is passed on byte for byte. A host name has one meaning for
+//! all programs: what some of them read as an address is an address as it is usually written.
+//! Leaves out: dashes that would make an option of an argument, which is `service::arguments`, and
+//! symbolic links, which `system::beneath` follows when the command starts.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::limits;
 
@@ -18,7 +19,7 @@ pub struct Parameter {
     pub kind: Kind,
     /// The value when none is given.
     pub default: Option<String>,
-    /// Whether a value may begin with `-`.
+    /// Whether a value may make an argument begin with `-`.
     pub dash: bool,
     /// How many values it takes, for the last parameter; 1 otherwise.
     pub repeat: usize,
@@ -50,7 +51,7 @@ pub enum Kind {
         /// Its greatest length in bytes.
         bytes_max: usize,
     },
-    /// A host name (RFC 1123, 2.1) or an IPv4 address.
+    /// A host name (RFC 1123, 2.1), or an IPv4 address as four decimal numbers.
     Hostname,
     /// An IPv4 or IPv6 address.
     Ip,
@@ -58,6 +59,8 @@ pub enum Kind {
     Path {
         /// Absolute, without a slash at its end.
         under: String,
+        /// Whether the file is opened for the command, which gets a path to the descriptor.
+        pass_fd: bool,
     },
     /// Anything but control characters.
     Text {
@@ -92,9 +95,11 @@ impl Kind {
             Self::Word { bytes_max } => {
                 format!("1 to {bytes_max} letters, digits, _ . or -, such as eth0")
             }
-            Self::Hostname => "a host name, such as www.example.org".to_owned(),
+            Self::Hostname => {
+                "a host name or an IPv4 address, such as www.example.org or 192.0.2.1".to_owned()
+            }
             Self::Ip => "an IP address, such as 192.0.2.1 or 2001:db8::1".to_owned(),
-            Self::Path { under } => {
+            Self::Path { under, .. } => {
                 let whole = under.trim_end_matches('/');
                 format!("a path beneath {under}, without .., such as {whole}/file")
             }
@@ -107,11 +112,11 @@ impl Kind {
     fn matches(&self, value: &str) -> bool {
         match self {
             Self::Integer { min, max } => {
-                decimal(value, false)
+                decimal(value, false, *min < 0)
                     && value.parse().is_ok_and(|number: i64| (*min..=*max).contains(&number))
             }
             Self::Number { min, max } => {
-                decimal(value, true)
+                decimal(value, true, *min < 0.0)
                     && value.parse().is_ok_and(|number: f64| (*min..=*max).contains(&number))
             }
             Self::Choice(of) => of.iter().any(|choice| choice == value),
@@ -122,7 +127,7 @@ impl Kind {
             }
             Self::Hostname => hostname(value),
             Self::Ip => value.parse::<IpAddr>().is_ok(),
-            Self::Path { under } => beneath(under, value).is_some(),
+            Self::Path { under, .. } => beneath(under, value).is_some(),
             Self::Text { bytes_max } => {
                 value.len() <= *bytes_max && !value.contains(char::is_control)
             }
@@ -130,7 +135,7 @@ impl Kind {
     }
 
     /// Whether values with a minus sign were declared.
-    fn negative(&self) -> bool {
+    fn is_signed(&self) -> bool {
         match self {
             Self::Integer { min, .. } => *min < 0,
             Self::Number { min, .. } => *min < 0.0,
@@ -146,38 +151,51 @@ impl Parameter {
         format!("parameter {} is missing; it is {}", self.name, self.kind.rule())
     }
 
+    /// Whether an argument may begin with a value of it that begins with `-`.
+    pub fn may_begin_with_dash(&self) -> bool {
+        self.dash || self.kind.is_signed()
+    }
+
+    /// What to say when a value makes an argument begin with `-`, and may not.
+    pub fn dashed(&self) -> String {
+        format!(
+            "parameter {}: must not make an argument begin with -, unless its entry says \
+             \"dash\": true; it is {}",
+            self.name,
+            self.kind.rule()
+        )
+    }
+
     /// Checks a value and gives what stands for it in an argument.
     ///
     /// # Errors
     /// The rule that the value breaks. The value is not repeated: it may be a secret.
     pub fn accept(&self, value: &str) -> Result<String, String> {
         let rule = self.kind.rule();
-        if value.starts_with('-') && !self.dash && !self.kind.negative() {
-            return Err(format!("parameter {}: must not begin with -; it is {rule}", self.name));
-        }
         let fits = value.len() <= limits::PARAMETER_BYTES_MAX && !value.contains('\0');
         if !fits || !self.kind.matches(value) {
             return Err(format!("parameter {}: must be {rule}", self.name));
         }
         Ok(match &self.kind {
-            Kind::Path { under } => beneath(under, value).unwrap_or_default(),
+            Kind::Path { under, .. } => beneath(under, value).unwrap_or_default(),
             _ => value.to_owned(),
         })
     }
 }
 
-/// Digits, a sign before them, and a fraction if `fraction` allows it: no blanks, no exponent, no
+/// Digits, with a fraction and a minus sign where these are allowed: no blanks, no exponent, no
 /// `+`, no other alphabet's digits, no names such as `inf`.
-fn decimal(value: &str, fraction: bool) -> bool {
+fn decimal(value: &str, fraction: bool, minus: bool) -> bool {
     let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let value = value.strip_prefix('-').unwrap_or(value);
+    let value = value.strip_prefix('-').filter(|_| minus).unwrap_or(value);
     match value.split_once('.') {
         Some((whole, part)) => fraction && digits(whole) && digits(part),
         None => digits(value),
     }
 }
 
-/// RFC 1123, 2.1 and RFC 1035, 2.3.4.
+/// RFC 1123, 2.1 and RFC 1035, 2.3.4. A name whose last label is a number is an address to
+/// inet_aton(3) and browsers (WHATWG URL, "ends in a number"), in many spellings: here in one.
 fn hostname(value: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
@@ -185,7 +203,14 @@ fn hostname(value: &str) -> bool {
             && !label.ends_with('-')
             && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
-    value.len() <= 253 && value.split('.').all(label)
+    let last = value.rsplit('.').next().unwrap_or(value);
+    let hexadecimal = last.strip_prefix("0x").or(last.strip_prefix("0X"));
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || hexadecimal.is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    match is_number {
+        true => value.parse::<Ipv4Addr>().is_ok(),
+        false => value.len() <= 253 && value.split('.').all(label),
+    }
 }
 
 /// The absolute path that a value means: beneath `under`, with neither `.` nor `..` nor empty
@@ -217,7 +242,7 @@ mod tests {
             (
                 Kind::Integer { min: 1, max: 10 },
                 &["1", "10", "007"],
-                &["", "0", "11", "-1", "+1", "1.0", "1e0", " 1", "1\n", "0x1", "٣", "1;id"],
+                &["", "0", "11", "-1", "+1", "1.0", "1e0", " 1", "1\n", "0x1", "٣", "1;id", "-0"],
             ),
             (Kind::Integer { min: -5, max: 5 }, &["-5", "5"], &["-6", "--5", "-"]),
             (
@@ -229,7 +254,7 @@ mod tests {
             (
                 Kind::Word { bytes_max: 4 },
                 &["eth0", "a.b", "_"],
-                &["", ".", "..", "abcde", "a b", "a/b", "é", "$x", "-a", "a\0"],
+                &["", ".", "..", "abcde", "a b", "a/b", "é", "$x", "a\0"],
             ),
             (
                 Kind::Hostname,
@@ -244,7 +269,7 @@ mod tests {
             (
                 Kind::Text { bytes_max: 20 },
                 &["", "a; rm -rf / $(id)", "é ü"],
-                &["a\nb", "a\tb", "a\u{7f}", "a\u{85}", "-x", &long],
+                &["a\nb", "a\tb", "a\u{7f}", "a\u{85}", &long],
             ),
         ];
         for (kind, good, bad) in cases {
@@ -261,8 +286,36 @@ mod tests {
     }
 
     #[test]
+    fn old_wound_a_host_name_that_is_an_address_in_another_spelling() {
+        let parameter = of(Kind::Hostname);
+        let good = ["127.0.0.1", "0.0.0.0", "7.example", "0x7f.example", "a.0xg", "1.2.3.4a"];
+        for value in good {
+            assert_eq!(parameter.accept(value).as_deref(), Ok(value));
+        }
+        let other_spellings = [
+            "0x7f.1",
+            "2130706433",
+            "127.1",
+            "0177.0.0.1",
+            "0x7f000001",
+            "0X7F.0.0.1",
+            "127.0.0.0x1",
+            "127.0.0.01",
+            "1.2.3.4.5",
+            "256.0.0.1",
+            "0",
+            "0x",
+            "example.09",
+        ];
+        for value in other_spellings {
+            let message = parameter.accept(value).expect_err(value);
+            assert!(message.contains("must be a host name or an IPv4 address"), "{message}");
+        }
+    }
+
+    #[test]
     fn a_path_stays_beneath_its_directory() {
-        let parameter = of(Kind::Path { under: "/var/log".into() });
+        let parameter = of(Kind::Path { under: "/var/log".into(), pass_fd: false });
         let good = [("a", "/var/log/a"), ("a/b.c", "/var/log/a/b.c"), ("/var/log/x", "/var/log/x")];
         for (value, path) in good {
             assert_eq!(parameter.accept(value).as_deref(), Ok(path));
@@ -283,21 +336,13 @@ mod tests {
             "a//b",
             "a/",
             "a\nb",
-            "-a",
             "~/x\0",
         ];
         for value in bad {
             assert!(parameter.accept(value).is_err(), "{value:?}");
         }
-        let root = of(Kind::Path { under: "/".into() });
+        let root = of(Kind::Path { under: "/".into(), pass_fd: false });
         assert_eq!(root.accept("etc/passwd").as_deref(), Ok("/etc/passwd"));
         assert_eq!(root.accept("/etc/passwd").as_deref(), Ok("/etc/passwd"));
-    }
-
-    #[test]
-    fn a_dash_is_taken_only_where_the_owner_expects_it() {
-        let text = of(Kind::Text { bytes_max: 10 });
-        assert!(text.accept("--config").is_err());
-        assert!(Parameter { dash: true, ..text }.accept("--config").is_ok());
     }
 }

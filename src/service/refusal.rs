@@ -64,14 +64,6 @@ impl From<Wrong> for Refusal {
 }
 
 impl Refusal {
-    /// The value of this parameter leads out of its directory by a symbolic link.
-    pub fn outside(parameter: &str) -> Self {
-        Self::BadParameter(format!(
-            "parameter {parameter}: must be a path that stays beneath its directory with all \
-             links followed"
-        ))
-    }
-
     /// The code on the wire.
     pub fn code(&self) -> Code {
         match self {

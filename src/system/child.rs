@@ -109,7 +109,7 @@ impl Children {
     pub fn start(&mut self, job: JobId, invocation: &Invocation) -> Option<Event> {
         match spawn(job, invocation, self.open_files) {
             Ok(child) => {
-                self.left |= invocation.leave_children;
+                self.left |= invocation.execution.leave_children;
                 self.running.insert(job, child);
                 None
             }
@@ -280,8 +280,8 @@ fn spawn(job: JobId, invocation: &Invocation, open_files: u64) -> io::Result<Chi
     let mut process = Command::new("/proc/self/exe")
         .args(arguments)
         .env_clear()
-        .envs(invocation.environment.iter().map(|(name, value)| (name, value)))
-        .env(tree::MARK, tree::mark(job, invocation.leave_children))
+        .envs(&invocation.execution.environment)
+        .env(tree::MARK, tree::mark(job, invocation.execution.leave_children))
         .process_group(0)
         .stdin(if has_input { Stdio::piped() } else { Stdio::null() })
         .stdout(Stdio::piped())
@@ -296,7 +296,7 @@ fn spawn(job: JobId, invocation: &Invocation, open_files: u64) -> io::Result<Chi
         return Err(watched.err().unwrap_or(io::ErrorKind::Other.into()));
     };
     let report = File::from(report);
-    let leave = invocation.leave_children;
+    let leave = invocation.execution.leave_children;
     let piece = match invocation.stream {
         true => limits::STREAM_BYTES_PER_TURN,
         false => limits::PIPE_BYTES_PER_TURN,

@@ -3,9 +3,10 @@
 //!
 //! Promises: each step is done or the command does not start; which step failed, and why, is told
 //! to the daemon through a pipe, and so is the moment before `exec`. What starts has no descriptor
-//! above 2, its own process group, a signal for the death of the daemon, no way to new privileges,
-//! no core dumps, umask 077, and the limits, user, group and directory of its entry. There is no
-//! `unsafe`, and no race with threads, since this process has one.
+//! above 2 but those of the files that are passed to it so, its own process group, a signal for
+//! the death of the daemon, no way to new privileges, no core dumps, umask 077, and the limits,
+//! user, group and directory of its entry. There is no `unsafe`, and no race with threads, since
+//! this process has one.
 //! Leaves out: the environment and the process group, which `system::child` gives it.
 
 use std::ffi::OsString;
@@ -20,45 +21,43 @@ use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid};
 
 use crate::limits;
 use crate::port::{Beneath, Ending, Invocation};
+use crate::system::beneath::{self, Fault};
 
 /// The hidden argument.
 pub const ARGUMENT: &str = "--launch";
 
-/// The step of the report that says that a path leads out of its directory.
-const STEP_OUTSIDE: &str = "outside";
+/// The step of the report that says that a path is not what it must be: its parameter and the
+/// reason, a line each.
+const STEP_PATH: &str = "path";
 
 /// What is reported before `exec`, ahead of the reason why that failed.
 const READY: char = '\u{6}';
+
+/// No core dump of a command, whatever its entry says.
+const NO_CORE: (Resource, Rlimit) = (Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 
 /// A step that failed, and why.
 struct Failure(&'static str, String);
 
 /// The arguments that tell a launcher what to do: names and values, then the command.
 pub fn arguments(invocation: &Invocation, report: i32, parent: u32, files: u64) -> Vec<String> {
-    let resources = &invocation.resources;
+    let execution = &invocation.execution;
     let mut arguments = vec![ARGUMENT.to_owned(), report.to_string(), parent.to_string()];
     let mut set = |name: &str, value: &str| {
         arguments.extend([name.to_owned(), value.to_owned()]);
     };
-    set("directory", &invocation.directory);
-    for (name, value) in [("user", &invocation.user), ("group", &invocation.group)] {
+    set("directory", &execution.directory);
+    for (name, value) in [("user", &execution.user), ("group", &execution.group)] {
         value.iter().for_each(|value| set(name, value));
     }
-    let numbers = [
-        ("as", resources.memory_bytes_max),
-        ("cpu", resources.cpu_seconds_max),
-        ("nofile", Some(resources.open_files_max.unwrap_or(files))),
-        ("nproc", resources.processes_max),
-        ("fsize", resources.file_bytes_max),
-        ("core", Some(0)),
-    ];
-    for (name, number) in numbers {
-        number.iter().for_each(|number| set(name, &number.to_string()));
-    }
-    for Beneath { parameter, directory, path } in &invocation.beneath {
+    let mut resources = execution.resources.clone();
+    resources.entry("open_files_max").or_insert(files);
+    resources.iter().for_each(|(name, number)| set(name, &number.to_string()));
+    for Beneath { parameter, directory, path, places } in &invocation.beneath {
         set("parameter", parameter);
         set("under", directory);
         set("path", path);
+        places.iter().for_each(|(index, byte)| set("place", &format!("{index}:{byte}")));
     }
     arguments.push("--".to_owned());
     arguments.push(invocation.program.clone());
@@ -96,10 +95,11 @@ pub fn read_report(report: &str) -> Option<Ending> {
         None => ("launch", "the launcher was ended before the command began"),
     };
     let (step, reason) = (step.to_owned(), reason.to_owned());
-    Some(if step == STEP_OUTSIDE {
-        Ending::Outside(reason)
-    } else {
-        Ending::NotStarted { step, reason }
+    Some(match reason.split_once('\n') {
+        Some((parameter, reason)) if step == STEP_PATH => {
+            Ending::BadPath { parameter: parameter.to_owned(), reason: reason.to_owned() }
+        }
+        _ => Ending::NotStarted { step, reason },
     })
 }
 
@@ -110,7 +110,7 @@ fn open_report(descriptor: &str) -> std::io::Result<File> {
 fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     let (mut user, mut group, mut directory) = (None, None, "/");
     let (mut parameter, mut under) = ("", "/");
-    let (mut paths, mut resources) = (Vec::new(), Vec::new());
+    let (mut paths, mut resources) = (Vec::<Beneath>::new(), vec![NO_CORE]);
     while let [name, value, after @ ..] = rest {
         match *name {
             "--" => break,
@@ -119,7 +119,16 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
             "group" => group = Some(*value),
             "parameter" => parameter = value,
             "under" => under = value,
-            "path" => paths.push((parameter, under, *value)),
+            "path" => paths.push(Beneath {
+                parameter: parameter.to_owned(),
+                directory: under.to_owned(),
+                path: (*value).to_owned(),
+                places: Vec::new(),
+            }),
+            "place" => {
+                let place = place(value)?;
+                paths.last_mut().iter_mut().for_each(|path| path.places.push(place));
+            }
             name => resources.push(resource(name, value)?),
         }
         rest = after;
@@ -130,9 +139,11 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     rustix::process::umask(Mode::from_raw_mode(0o077));
     become_user(user, group)?;
     rustix::process::chdir(directory).map_err(|error| Failure("cwd", error.to_string()))?;
-    for (parameter, under, path) in paths {
-        check_beneath(parameter, under, path)?;
-    }
+    let mut arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
+    beneath::hold(&paths, &mut arguments).map_err(|(parameter, fault)| match fault {
+        Fault::Path(reason) => Failure(STEP_PATH, format!("{parameter}\n{reason}")),
+        Fault::Kernel(reason) => Failure("openat2", reason.to_owned()),
+    })?;
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| Failure("no_new_privs", error.to_string()))?;
     die_with(parent)?;
@@ -146,14 +157,21 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     Ok(command)
 }
 
+/// Reads the index of an argument and a byte of it.
+fn place(text: &str) -> Result<(usize, usize), Failure> {
+    let numbers = text
+        .split_once(':')
+        .and_then(|(index, byte)| Some((index.parse().ok()?, byte.parse().ok()?)));
+    numbers.ok_or_else(|| Failure("arguments", format!("bad place {text}")))
+}
+
 fn resource(name: &str, value: &str) -> Result<(Resource, Rlimit), Failure> {
     let resource = match name {
-        "as" => Resource::As,
-        "cpu" => Resource::Cpu,
-        "nofile" => Resource::Nofile,
-        "nproc" => Resource::Nproc,
-        "fsize" => Resource::Fsize,
-        "core" => Resource::Core,
+        "memory_bytes_max" => Resource::As,
+        "cpu_seconds_max" => Resource::Cpu,
+        "open_files_max" => Resource::Nofile,
+        "processes_max" => Resource::Nproc,
+        "file_bytes_max" => Resource::Fsize,
         _ => return Err(Failure("arguments", format!("unknown name {name}"))),
     };
     let number = value.parse().map_err(|_| Failure("arguments", format!("bad number {value}")))?;
@@ -170,23 +188,6 @@ fn die_with(parent: &str) -> Result<(), Failure> {
         return Err(Failure("parent", "the daemon is gone".to_owned()));
     }
     Ok(())
-}
-
-/// With all symbolic links followed, as this user, a path must lie beneath its directory. Its last
-/// part need not exist.
-fn check_beneath(parameter: &str, under: &str, path: &str) -> Result<(), Failure> {
-    let outside = || Failure(STEP_OUTSIDE, parameter.to_owned());
-    let under = Path::new(under).canonicalize().map_err(|_| outside())?;
-    let path = Path::new(path);
-    let real = match path.canonicalize() {
-        Ok(real) => real,
-        // A link that leads nowhere may lead outside; only a missing name is harmless.
-        Err(_) if path.symlink_metadata().is_ok() => return Err(outside()),
-        Err(_) => {
-            path.parent().and_then(|parent| parent.canonicalize().ok()).ok_or_else(outside)?
-        }
-    };
-    if real.starts_with(under) { Ok(()) } else { Err(outside()) }
 }
 
 /// An account, as /etc/passwd has it.

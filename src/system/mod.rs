@@ -3,6 +3,7 @@
 //! Promises: nothing blocks but the one wait of the loop, and no failure of one peer or one child
 //! is a failure of the daemon. Leaves out: decisions, and the meaning of a message.
 
+pub mod beneath;
 pub mod chance;
 pub mod child;
 pub mod clock;

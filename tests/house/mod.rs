@@ -5,7 +5,7 @@
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -38,6 +38,38 @@ pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
         }
         assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Says that a test does not run here, and why, also where output is captured; fails where the
+/// variable `CI` is set.
+pub fn skip(why: &str) {
+    assert!(std::env::var_os("CI").is_none(), "skipped where CI is set: {why}");
+    let thread = std::thread::current();
+    let test = thread.name().unwrap_or_default();
+    let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
+}
+
+/// Whether this is root; says so if not.
+pub fn is_root(what: &str) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        skip(&format!("{what} needs root"));
+    }
+    is_root
+}
+
+/// A file of the published vectors, or nothing if it is not there. `ZCMD_VECTORS` names their
+/// directory, by default `../shared/vectors`.
+pub fn vectors(name: &str) -> Option<String> {
+    let default = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors");
+    let path = std::env::var_os("ZCMD_VECTORS").map_or(default, PathBuf::from).join(name);
+    match fs::read_to_string(&path) {
+        Ok(text) => Some(text),
+        Err(error) => {
+            skip(&format!("{}: {error}; set ZCMD_VECTORS", path.display()));
+            None
+        }
     }
 }
 

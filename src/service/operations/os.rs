@@ -36,7 +36,7 @@ fn run(call: &mut Call<'_>, fields: &Object<'_>) -> Result<Option<Answer>, Refus
     let mut audit = audit::who(call.origin, Some(call.caller), call.rules);
     audit.push(("command", os.name.clone().into()));
     audit.push(("argv", Field::List(permit.shown.clone())));
-    if let Some(user) = &permit.invocation.user {
+    if let Some(user) = &permit.execution.user {
         audit.push(("user", user.clone().into()));
     }
     let order = Order {

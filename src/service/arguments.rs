@@ -1,0 +1,287 @@
+//! From the values that a caller gives to the arguments of a command.
+//!
+//! Promises: one element of `run` is one argument, or one for each value of a repeated parameter;
+//! a value never splits, globs or expands. The dashes that a finished argument begins with stand
+//! in the owner's text before any value, or come of a parameter that says `dash` or declares
+//! values with a minus sign: no other value makes an option, an empty one included. What is shown
+//! has secrets masked.
+//! Leaves out: the rule of a single value, which is `service::parameter`, and the opening of
+//! paths, which is `system::beneath`.
+
+use crate::port::Beneath;
+use crate::service::parameter::{Kind, Parameter};
+
+/// What the owner declared: the elements of `run` after the program, and the parameters.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Declared {
+    pub(super) templates: Vec<Template>,
+    pub(super) parameters: Vec<Parameter>,
+}
+
+/// One element of `run`: text and placeholders.
+pub(super) type Template = Vec<Piece>;
+
+/// A part of an element of `run`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Piece {
+    Text(String),
+    /// The value of the parameter of this index.
+    Value(usize),
+}
+
+/// The arguments of one run.
+#[derive(Debug)]
+pub(super) struct Filled {
+    /// As the program gets them.
+    pub(super) arguments: Vec<String>,
+    /// As the log may show them.
+    pub(super) shown: Vec<String>,
+    /// The paths among the values.
+    pub(super) beneath: Vec<Beneath>,
+}
+
+/// The values of each parameter, in order.
+type Values = Vec<Vec<String>>;
+
+/// A part of a finished argument.
+struct Part<'a> {
+    text: &'a str,
+    /// The indices of the parameter, and of its value, that the text comes from.
+    value: Option<(usize, usize)>,
+}
+
+impl Declared {
+    /// Checks what a caller gives, and puts it in its place.
+    ///
+    /// # Errors
+    /// Too few or too many values, or the rule that one of them breaks.
+    pub(super) fn fill(&self, given: &[String]) -> Result<Filled, String> {
+        let values = self.values(given)?;
+        let arguments = self.parts(&self.templates, &values);
+        arguments.iter().try_for_each(|parts| self.check_dashes(parts))?;
+        Ok(Filled {
+            beneath: self.beneath(&values, &arguments),
+            arguments: joined(&arguments),
+            shown: joined(&self.parts(&self.templates, &self.masked(&values))),
+        })
+    }
+
+    /// Checks that the defaults fill an element of `run` lawfully, whatever else is given.
+    ///
+    /// # Errors
+    /// The parameter whose default makes an option.
+    pub(super) fn check_defaults(&self, template: &Template) -> Result<(), String> {
+        let value = |own: &Parameter| match &own.default {
+            Some(default) => Ok(vec![own.accept(default)?]),
+            None => Ok(vec!["x".to_owned()]),
+        };
+        let values = self.parameters.iter().map(value).collect::<Result<_, String>>()?;
+        let arguments = self.parts(std::slice::from_ref(template), &values);
+        arguments.iter().try_for_each(|parts| self.check_dashes(parts))
+    }
+
+    /// Gives each parameter its values.
+    fn values(&self, given: &[String]) -> Result<Values, String> {
+        let mut given = given.iter();
+        let mut values = Values::new();
+        for parameter in &self.parameters {
+            let mine: Vec<&String> = given.by_ref().take(parameter.repeat).collect();
+            let accepted = match (mine.is_empty(), &parameter.default) {
+                (true, Some(default)) => vec![parameter.accept(default)?],
+                (true, None) => return Err(parameter.missing()),
+                _ => mine.into_iter().map(|v| parameter.accept(v)).collect::<Result<_, _>>()?,
+            };
+            values.push(accepted);
+        }
+        let surplus = given.count();
+        if surplus > 0 {
+            let takes: usize = self.parameters.iter().map(|parameter| parameter.repeat).sum();
+            return Err(format!("{surplus} too many: at most {takes} parameters are taken"));
+        }
+        Ok(values)
+    }
+
+    fn masked(&self, values: &Values) -> Values {
+        let mask = |(parameter, values): (&Parameter, &Vec<String>)| match parameter.secret {
+            true => vec!["***".to_owned(); values.len()],
+            false => values.clone(),
+        };
+        self.parameters.iter().zip(values).map(mask).collect()
+    }
+
+    /// The parts of each argument that templates and values make.
+    fn parts<'a>(&self, templates: &'a [Template], values: &'a Values) -> Vec<Vec<Part<'a>>> {
+        let mut arguments = Vec::new();
+        for template in templates {
+            let repeats = |piece: &Piece| match piece {
+                Piece::Value(index) => values.get(*index).map_or(1, Vec::len),
+                Piece::Text(_) => 1,
+            };
+            for turn in 0..template.iter().map(repeats).max().unwrap_or(1) {
+                let part = |piece: &'a Piece| match piece {
+                    Piece::Text(text) => Part { text, value: None },
+                    Piece::Value(index) => {
+                        let own = values.get(*index).map_or(&[][..], Vec::as_slice);
+                        let at = if turn < own.len() { turn } else { 0 };
+                        let text = own.get(at).map_or("", String::as_str);
+                        Part { text, value: Some((*index, at)) }
+                    }
+                };
+                arguments.push(template.iter().map(part).collect());
+            }
+        }
+        arguments
+    }
+
+    /// Looks where each dash that an argument begins with comes from.
+    fn check_dashes(&self, parts: &[Part<'_>]) -> Result<(), String> {
+        let mut empty = None;
+        for Part { text, value } in parts {
+            let own = value.and_then(|(index, _)| self.parameters.get(index));
+            let blamed = match own {
+                Some(parameter) => Some(parameter).filter(|own| !own.may_begin_with_dash()),
+                // Text of the owner is the beginning only because what precedes it is empty.
+                None => empty,
+            };
+            if let Some(parameter) = blamed.filter(|_| text.starts_with('-')) {
+                return Err(parameter.dashed());
+            }
+            if text.is_empty() {
+                empty = empty.or(own.filter(|own| !own.dash));
+            }
+            if text.bytes().any(|byte| byte != b'-') {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The paths among the values.
+    fn beneath(&self, values: &Values, arguments: &[Vec<Part<'_>>]) -> Vec<Beneath> {
+        let mut paths = Vec::new();
+        for (index, (own, values)) in self.parameters.iter().zip(values).enumerate() {
+            let Kind::Path { under, pass_fd } = &own.kind else { continue };
+            paths.extend(values.iter().enumerate().map(|(at, path)| Beneath {
+                parameter: own.name.clone(),
+                directory: under.clone(),
+                path: path.clone(),
+                places: if *pass_fd { places(arguments, (index, at)) } else { Vec::new() },
+            }));
+        }
+        paths
+    }
+}
+
+fn joined(arguments: &[Vec<Part<'_>>]) -> Vec<String> {
+    arguments.iter().map(|parts| parts.iter().map(|part| part.text).collect()).collect()
+}
+
+/// Where a value stands: indices of arguments, and the byte of each at which it begins.
+fn places(arguments: &[Vec<Part<'_>>], value: (usize, usize)) -> Vec<(usize, usize)> {
+    let mut places = Vec::new();
+    for (index, parts) in arguments.iter().enumerate() {
+        let mut byte = 0;
+        for part in parts {
+            if part.value == Some(value) {
+                places.push((index, byte));
+            }
+            byte += part.text.len();
+        }
+    }
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::protocol::request::Os;
+    use crate::service::caller::Caller;
+    use crate::service::commands::Commands;
+    use crate::service::refusal::Refusal;
+    use crate::service::settings::CommandLimits;
+
+    const LIMITS: CommandLimits = CommandLimits {
+        concurrent_max: 8,
+        queued_max: 64,
+        per_subject_max: 4,
+        timeout: Duration::from_secs(30),
+        output_bytes_max: 100,
+    };
+
+    /// The arguments, or the refusal, of a command with these templates and parameters.
+    fn filled(run: &str, parameters: &str, values: &[&str]) -> Result<Vec<String>, String> {
+        let text = format!(r#"{{"x": {{"run": ["/x", {run}], "parameters": [{parameters}]}}}}"#);
+        let commands = Commands::parse(&text).map_err(|faults| faults.join("; "))?;
+        let parameters = values.iter().map(|value| (*value).to_owned()).collect();
+        let ask = Os { name: "x".into(), parameters, ..Os::default() };
+        match commands.permit(&Caller::imagined("os:*"), &LIMITS, &ask) {
+            Ok(permit) => Ok(permit.invocation.arguments),
+            Err(Refusal::BadParameter(why)) => Err(why),
+            Err(other) => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn old_wound_an_empty_value_makes_an_option_of_what_follows() {
+        let (a, b) = (r#"{"name":"a","type":"text"}"#, r#"{"name":"b","type":"text"}"#);
+        let dash = r#"{"name":"a","type":"text","dash":true}"#;
+        let ab = format!("{a},{b}");
+        let many = format!(r#"{a},{{"name":"b","type":"text","repeat":3}}"#);
+        let dash_ab = format!("{dash},{b}");
+        let number = r#"{"name":"a","type":"integer","min":-9}"#;
+        let choice = r#"{"name":"a","type":"choice","of":["","-v"]},"#.to_owned() + b;
+        let last = r#"{"name":"b","type":"text","default":""}"#;
+        let a_last = format!("{a},{last}");
+        let path = r#"{"name":"a","type":"path","under":"/etc"}"#;
+        let path_by_default = r#"{"name":"a","type":"path","under":"/etc","default":"-x"}"#;
+        /// What comes of it: arguments, or the parameter to blame.
+        type Wanted = Result<&'static [&'static str], &'static str>;
+        let cases: &[(&str, &str, &[&str], Wanted)] = &[
+            (r#""{a}-{b}""#, &ab, &["", "rf"], Err("a")),
+            (r#""{a}-{b}""#, &ab, &["x", "-rf"], Ok(&["x--rf"])),
+            (r#""{a}{b}""#, &ab, &["", "-rf"], Err("b")),
+            (r#""{a}{b}""#, &ab, &["-r", "f"], Err("a")),
+            (r#""{a}{b}-x""#, &ab, &["", ""], Err("a")),
+            (r#""{a}-{b}""#, &dash_ab, &["", "rf"], Ok(&["-rf"])),
+            (r#""{a}{b}-x""#, &dash_ab, &["", ""], Err("b")),
+            (r#""{a}{b}""#, &dash_ab, &["", "-x"], Err("b")),
+            (r#""{a}{b}""#, &dash_ab, &["-", "-x"], Err("b")),
+            (r#""{a}{b}""#, &dash_ab, &["-x", "-y"], Ok(&["-x-y"])),
+            (r#""{a}-{b}""#, &many, &["", "r", "f"], Err("a")),
+            (r#""{a}", "{b}""#, &many, &["1", "2", "-3"], Err("b")),
+            (r#""{a}""#, a, &["-x"], Err("a")),
+            (r#""{a}""#, dash, &["-x"], Ok(&["-x"])),
+            (r#""{a}""#, number, &["-5"], Ok(&["-5"])),
+            (r#""-{a}""#, number, &["-5"], Ok(&["--5"])),
+            (r#""{a}{b}""#, &choice, &["-v", "-"], Ok(&["-v-"])),
+            (r#""{a}-{b}""#, &choice, &["", "x"], Err("a")),
+            // The owner's own dashes, and what a value may not add to them.
+            (r#""--to={a}""#, a, &["-x"], Ok(&["--to=-x"])),
+            (r#""-n{a}""#, a, &["-x"], Ok(&["-n-x"])),
+            (r#""-{a}""#, a, &["x"], Ok(&["-x"])),
+            (r#""-{a}""#, a, &["-config=x"], Err("a")),
+            (r#""-{a}-{b}""#, &ab, &["", "config=x"], Err("a")),
+            (r#""-{a}""#, a, &[""], Ok(&["-"])),
+            (r#""{a}{b}""#, &a_last, &["-x"], Err("a")),
+            (r#""{a}{b}""#, &a_last, &["x"], Ok(&["x"])),
+            (r#""{b}-{a}""#, &a_last, &["x"], Err("b")),
+            (r#""{a}""#, path, &["-x"], Ok(&["/etc/-x"])),
+            (r#""{a}""#, path_by_default, &[], Ok(&["/etc/-x"])),
+        ];
+        for (run, parameters, values, wanted) in cases {
+            match (filled(run, parameters, values), wanted) {
+                (Ok(arguments), Ok(wanted)) => assert_eq!(arguments, *wanted, "{run} {values:?}"),
+                (Err(why), Err(name)) => {
+                    let rule = "must not make an argument begin with -";
+                    assert!(why.contains(&format!("parameter {name}: {rule}")), "{run}: {why}");
+                    assert!(!why.contains("rf") && !why.contains("config"), "{why}");
+                }
+                (found, _) => panic!("{run} {parameters} {values:?}: {found:?}"),
+            }
+        }
+        // What the defaults of a command do is found when its file is read.
+        let late = filled(r#""{b}-x""#, r#"{"name":"b","type":"text","default":""}"#, &["y"]);
+        assert!(late.unwrap_err().starts_with("x.run[1]: parameter b: must not make"));
+    }
+}
