@@ -185,7 +185,7 @@ fn check() -> Result<(), Vec<String>> {
     let mut shown = settings.shown.clone();
     shown.sort();
     print(&shown.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>())?;
-    for warning in daemon::warnings(&settings, &rules) {
+    for warning in daemon::warnings(&settings, &rules, unix_time()) {
         eprintln!("zcmdd: warning: {warning}");
     }
     Ok(())

@@ -5,6 +5,7 @@
 //! Leaves out: the reading itself, which is handed in.
 
 use crate::limits;
+use crate::port::Field;
 use crate::protocol::curve::CurveKey;
 use crate::protocol::token::Keys;
 use crate::service::caller::Revoked;
@@ -44,6 +45,19 @@ impl std::fmt::Debug for Files {
 }
 
 impl Rules {
+    /// How many of each there are, for the log.
+    pub fn counts(&self) -> Vec<(&'static str, Field)> {
+        let count = |n: usize| Field::Number(n as i128);
+        let clients = self.clients.as_ref().map(|clients| ("clients", count(clients.len())));
+        let mut counts = vec![
+            ("keys", count(self.keys.len())),
+            ("revoked", count(self.revoked.len())),
+            ("commands", count(self.commands.len())),
+        ];
+        counts.extend(clients);
+        counts
+    }
+
     /// Reads all the files that the settings name.
     ///
     /// # Errors

@@ -57,14 +57,17 @@ impl Log {
         Ok(Self { target, out, text, waiting: Vec::new(), lost: 0 })
     }
 
-    /// Opens the file again, which somebody may have moved away.
-    pub fn reopen(&mut self) {
-        if let Some(target) = &mut self.target
-            && let Ok(out) = append(&target.path)
-        {
-            target.size = out.metadata().map_or(0, |file| file.len());
+    /// Opens the file again, which may have been moved away.
+    ///
+    /// # Errors
+    /// It cannot be opened; lines go to the old one.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        if let Some(target) = &mut self.target {
+            let out = append(&target.path)?;
+            target.size = out.metadata()?.len();
             self.out = out;
         }
+        Ok(())
     }
 
     /// Writes a record, as of this time since 1970.
