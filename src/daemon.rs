@@ -2,7 +2,8 @@
 //!
 //! Promises: one wait, bounded by the next deadline; with nothing going on there is no deadline
 //! and no wake-up. What is gathered in one turn is bounded, and no failure of one peer, one child
-//! or one line of the log ends the loop, nor does a panic in the handling of one event. This is the only file that knows both service and system.
+//! or one line of the log ends the loop, nor does a panic in the handling of one event. This is the
+//! only file that knows both service and system.
 //! Leaves out: decisions and mechanisms.
 
 use std::cell::Cell;
@@ -243,6 +244,11 @@ impl Daemon {
         for warning in warnings(&self.settings, rules, clock::unix_time()) {
             self.note(Level::Warn, "warning", vec![("about", warning.into())]);
         }
+        if let Err(error) = self.log.try_rotation() {
+            let about =
+                format!("LOG_FILE: it cannot be rotated, and ends when it is full: {error}");
+            self.note(Level::Warn, "warning", vec![("about", about.into())]);
+        }
     }
 
     fn note(&mut self, level: Level, event: &'static str, fields: Vec<(&'static str, Field)>) {
@@ -282,7 +288,8 @@ thread_local! {
     static PANICKED_AT: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// Has a panic tell the place of the source and nothing else: its text may hold what a request says.
+/// Has a panic tell the place of the source and nothing else: its text may hold what a request
+/// says.
 fn tell_panics_by_place() {
     std::panic::set_hook(Box::new(|panic| {
         let at = panic.location().map_or("an unknown place".to_owned(), ToString::to_string);

@@ -139,8 +139,8 @@ pub const GRACE_SECONDS_MAX: u64 = 300;
 
 // ---- the loop -------------------------------------------------------------------------------
 
-/// Commands that are started in one turn: a start takes the loop some 0.7 ms, and requests for maths
-/// wait for no more than four of them.
+/// Commands that are started in one turn: a start takes the loop some 0.7 ms, and requests for
+/// maths wait for no more than four of them.
 pub const STARTS_PER_TURN: usize = 4;
 /// Messages taken from the socket in one turn, so that children and deadlines get theirs.
 pub const MESSAGES_PER_TURN: usize = 64;

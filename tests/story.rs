@@ -12,6 +12,7 @@ use zcmd::port::{Action, Ending, Event, Field, JobId, Misframing, Moment, Peer, 
 use zcmd::protocol::token::{Claims, Keys};
 use zcmd::service::Service;
 use zcmd::service::caller::Revoked;
+use zcmd::service::clients::Clients;
 use zcmd::service::commands::Commands;
 use zcmd::service::rules::Rules;
 use zcmd::service::settings::Settings;
@@ -79,6 +80,12 @@ impl Story {
     fn event(&mut self, event: Event) {
         let now = self.moment();
         self.service.handle(&now, event, &mut self.actions);
+        self.turn();
+    }
+
+    fn reload(&mut self, rules: Rules) {
+        let now = self.moment();
+        self.service.replace(&now, rules, &mut self.actions);
         self.turn();
     }
 
@@ -678,4 +685,103 @@ fn a_default_scope_reaches_what_it_names_for_tokens_that_name_none() {
         assert_eq!(trace.contains("\"result\":2"), reaches, "{default} {scope:?} {trace}");
         assert_eq!(trace.contains("\"forbidden\""), !reaches, "{default} {scope:?} {trace}");
     }
+}
+
+/// A token's claims, a reload's key, revocations and clients, and why they end what it started.
+#[test]
+fn old_wound_a_reload_let_commands_of_revoked_callers_go_on() {
+    let key = "0".repeat(40);
+    let clients = |text: &str| Some(Clients::parse(text).unwrap());
+    let other = KEY.to_uppercase();
+    let desk = format!("{key} desk");
+    let cases = [
+        (KEY, "", clients(&desk), ""),
+        (KEY, "j", clients(&desk), "revoked"),
+        (&other, "", clients(&desk), "signature does not match"),
+        (KEY, "", clients(""), "the client's key is no longer let in"),
+        (
+            KEY,
+            "",
+            clients(&format!("{key} desk bob")),
+            "the client's key may not speak for this subject",
+        ),
+    ];
+    for (keys, revoked, after, why) in cases {
+        let mut story = Story::new(&[("MAX_CONCURRENT_COMMANDS", "1")]);
+        let rules = |keys, revoked, clients| Rules {
+            keys: Keys::parse(keys).unwrap(),
+            revoked: Revoked::parse(revoked).unwrap(),
+            clients,
+            commands: Commands::parse(COMMANDS).unwrap(),
+        };
+        story.reload(rules(KEY, "", clients(&desk)));
+        let claims = Claims {
+            subject: "a".into(),
+            scope: Some("os:*".into()),
+            expires: NOW + 1.0,
+            id: Some("j".into()),
+            ..Claims::default()
+        };
+        let token = Keys::parse(KEY).unwrap().sign(&claims);
+        let asks = Peer { key: Some(key.clone()), ..peer("a") };
+        for id in 0..2 {
+            let body = os("run", id).replacen('{', &format!("{{\"token\":\"{token}\","), 1);
+            story.event(Event::Message { peer: asks.clone(), body: body.into_bytes() });
+        }
+        // By then the token has expired, which ends nothing.
+        story.wait(5_000);
+        assert_eq!(story.trace(), "0 start 0 /bin/run [\"x\"]\n");
+        story.reload(rules(keys, revoked, after));
+        let log = story.trace.clone();
+        let trace = story.trace();
+        if why.is_empty() {
+            assert_eq!(trace, "");
+            continue;
+        }
+        assert!(log.contains(&format!("log command_ended {why}\n")), "{log}");
+        assert!(trace.contains("5000 terminate 0\n"), "{trace}");
+        let waiting = r#"a <- {"id":1,"status":"error","error":{"code":"unauthorized","#;
+        assert!(trace.contains(waiting) && trace.contains("\"executed\":false"), "{trace}");
+        story.ended(0, Ending::Signaled("SIGTERM".into()));
+        assert_eq!(
+            story.trace(),
+            r#"5000 a <- {"id":0,"status":"error","error":{"code":"unauthorized","message":"the token does not hold any more, and the command was ended","executed":true},"result":{"signal":"SIGTERM","stdout":"","stderr":"","duration_ms":5000}}
+"#
+        );
+    }
+}
+
+#[test]
+fn old_wound_internal_was_never_sent() {
+    // As if the handling had panicked after its last step.
+    let mut story = Story::new(&[]);
+    let broken = |story: &mut Story, event: Event| {
+        let now = story.moment();
+        story.service.handle(&now, event, &mut Vec::new());
+        story.service.recover(&now, "src/x.rs:1:2", &mut story.actions);
+        story.turn();
+        std::mem::take(&mut story.trace)
+    };
+    let message = |body: String| Event::Message { peer: peer("a"), body: body.into_bytes() };
+    let error = r#""status":"error","error":{"code":"internal","message":"a fault of the daemon; its log says where"}}"#;
+
+    let ping = story.body("a", "", r#"{"command_type":"ping","id":1}"#);
+    let trace = broken(&mut story, message(ping));
+    let log = "0 log refused panic at src/x.rs:1:2\n";
+    assert_eq!(trace, format!("{log}0 a <- {{\"id\":1,{error}\n"));
+    let trace = broken(&mut story, message("{".into()));
+    assert_eq!(trace, format!("{log}0 a <- {{{error}\n"));
+
+    let run = story.body("a", "os:*", &os("run", 2));
+    let trace = broken(&mut story, message(run));
+    let log = "0 log command_ended panic at src/x.rs:1:2\n";
+    assert_eq!(trace, format!("{log}0 a <- {{\"id\":2,{error}\n"), "it does not start");
+
+    story.ask("a", "os:*", &os("run", 3));
+    assert!(story.trace().contains("start 1"), "what comes after it is served");
+    let ended = Event::Ended { job: JobId(1), ending: Ending::Exited(0), leftover: false };
+    let trace = broken(&mut story, ended);
+    assert!(trace.ends_with(&format!("0 a <- {{\"id\":3,{error}\n")), "{trace}");
+    let trace = broken(&mut story, Event::Gone(JobId(1)));
+    assert_eq!(trace, "", "who asked for nothing is told nothing");
 }

@@ -154,8 +154,8 @@ impl Jobs {
         (stopped > 0 || !closed.is_empty()).then_some(closed)
     }
 
-    /// A connection, by its routing id, is gone. Stops the jobs whose output is passed on to it, and
-    /// closes those that wait for it.
+    /// A connection, by its routing id, is gone. Stops the jobs whose output is passed on to it,
+    /// and closes those that have not begun.
     pub fn abandon(
         &mut self,
         now: Duration,
