@@ -29,7 +29,7 @@ use crate::system::{clock, files};
 
 /// How the daemon reads the files that its settings name.
 pub const FILES: Files =
-    Files { text: files::read, secret: files::read_secret, program: files::check_program };
+    Files { text: files::read, secret: files::read_trusted_secret, program: files::check_trusted };
 
 /// The daemon, started.
 #[derive(Debug)]

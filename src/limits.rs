@@ -176,6 +176,8 @@ pub const LOG_LINE_BYTES_MAX: usize = 64 * 1024;
 pub const LOG_FIELD_BYTES_MAX: usize = 2 * 1024;
 /// Bytes of lines that a full disk or a stuck reader has not taken yet.
 pub const LOG_WAITING_BYTES_MAX: usize = 128 * 1024;
+/// Symbolic links on the way to a file that the daemon trusts: as many as Linux follows.
+pub const LINKS_MAX: usize = 40;
 /// Bytes of a file with keys, a token or revocations.
 pub const SECRET_FILE_BYTES_MAX: usize = 64 * 1024;
 

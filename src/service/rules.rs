@@ -29,12 +29,11 @@ pub struct Rules {
 /// How files are looked at, by path; those that are read, up to a greatest size in bytes.
 #[derive(Clone, Copy)]
 pub struct Files {
-    /// Reads any file.
+    /// Reads a file that others cannot change.
     pub text: fn(&str, usize) -> Result<String, String>,
-    /// Reads a file that must be closed to others.
+    /// Reads such a file that must be closed to others, too.
     pub secret: fn(&str, usize) -> Result<String, String>,
-    /// Checks that nobody but root and this user can change a program. One that is not there is
-    /// none of its faults.
+    /// Checks that others cannot change a program. One that is not there is none of its faults.
     pub program: fn(&str) -> Result<(), String>,
 }
 
