@@ -2,9 +2,13 @@
 //!
 //! Promises: one wait, bounded by the next deadline; with nothing going on there is no deadline
 //! and no wake-up. What is gathered in one turn is bounded, and no failure of one peer, one child
-//! or one line of the log ends the loop. This is the only file that knows both service and system.
+//! or one line of the log ends the loop, nor does a panic in the handling of one event. This is the
+//! only file that knows both service and system.
 //! Leaves out: decisions and mechanisms.
 
+use std::cell::Cell;
+use std::io::Write;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use zmq::{PollEvents, PollItem};
@@ -25,7 +29,7 @@ use crate::system::{clock, files};
 
 /// How the daemon reads the files that its settings name.
 pub const FILES: Files =
-    Files { text: files::read, secret: files::read_secret, program: files::check_program };
+    Files { text: files::read, secret: files::read_trusted_secret, program: files::check_trusted };
 
 /// The daemon, started.
 #[derive(Debug)]
@@ -80,6 +84,7 @@ impl Daemon {
 
     /// Serves until it is asked to stop, and all is answered.
     pub fn run(mut self) {
+        tell_panics_by_place();
         let (mut events, mut slots) = (Vec::new(), Vec::new());
         while !self.service.is_drained() || !events.is_empty() {
             let ready = self.wait(&events, &mut slots);
@@ -112,11 +117,19 @@ impl Daemon {
     fn turn(&mut self, events: &mut Vec<Event>) {
         let (now, mut actions) = (self.clock.now(), Vec::new());
         for event in events.drain(..) {
-            self.service.handle(&now, event, &mut actions);
+            let handled = attempt(|| self.service.handle(&now, event, &mut actions));
+            if let Err(at) = handled {
+                // One that fails again would fail with each request: it is not tried twice.
+                let _ = attempt(|| self.service.recover(&now, &at, &mut actions));
+            }
         }
         self.service.tick(&now, &mut actions);
+        self.act(&now, actions, events);
+    }
+
+    fn act(&mut self, now: &Moment, actions: Vec<Action>, events: &mut Vec<Event>) {
         for action in actions {
-            events.extend(self.perform(&now, action));
+            events.extend(self.perform(now, action));
         }
     }
 
@@ -168,7 +181,7 @@ impl Daemon {
             }
         }
         if *reload && self.reload.gather() > 0 {
-            self.read_anew();
+            self.read_anew(events);
         }
         for (slot, _) in slots.iter().zip(children).filter(|(_, ready)| **ready) {
             self.children.gather(*slot, events);
@@ -204,12 +217,16 @@ impl Daemon {
     }
 
     /// Reads the files again: all new or all old.
-    fn read_anew(&mut self) {
-        self.log.reopen();
+    fn read_anew(&mut self, events: &mut Vec<Event>) {
+        if let Err(error) = self.log.reopen() {
+            self.note(Level::Error, "log_not_reopened", vec![("error", error.to_string().into())]);
+        }
         match Rules::load(&self.settings, FILES) {
             Ok(rules) => {
-                self.service.replace(rules);
-                self.note(Level::Info, "reloaded", vec![]);
+                self.note(Level::Info, "reloaded", rules.counts());
+                let (now, mut actions) = (self.clock.now(), Vec::new());
+                self.service.replace(&now, rules, &mut actions);
+                self.act(&now, actions, events);
             }
             Err(faults) => {
                 self.service.keep();
@@ -221,13 +238,19 @@ impl Daemon {
 
     /// Logs what an owner should know of this start.
     fn announce(&mut self, rules: &Rules) {
-        let fields = vec![
+        let mut fields = vec![
             ("version", env!("CARGO_PKG_VERSION").into()),
             ("endpoints", Field::List(self.router.endpoints().to_vec())),
         ];
+        fields.extend(rules.counts());
         self.note(Level::Info, "started", fields);
-        for warning in warnings(&self.settings, rules) {
+        for warning in warnings(&self.settings, rules, clock::unix_time()) {
             self.note(Level::Warn, "warning", vec![("about", warning.into())]);
+        }
+        if let Err(error) = self.log.try_rotation() {
+            let about =
+                format!("LOG_FILE: it cannot be rotated, and ends when it is full: {error}");
+            self.note(Level::Warn, "warning", vec![("about", about.into())]);
         }
     }
 
@@ -263,9 +286,40 @@ fn listen(settings: &Settings) -> Result<(Gate, Router), Vec<String>> {
     }
 }
 
-/// What is lawful, and perhaps not meant.
-pub fn warnings(settings: &Settings, rules: &Rules) -> Vec<String> {
+thread_local! {
+    /// Where the source panicked last.
+    static PANICKED_AT: Cell<Option<String>> = const { Cell::new(None) };
+}
+
+/// Has a panic tell the place of the source and nothing else: its text may hold what a request
+/// says.
+fn tell_panics_by_place() {
+    std::panic::set_hook(Box::new(|panic| {
+        let at = panic.location().map_or("an unknown place".to_owned(), ToString::to_string);
+        let _ = writeln!(std::io::stderr(), "zcmdd: panic at {at}");
+        PANICKED_AT.set(Some(at));
+    }));
+}
+
+/// Does something, and survives its panic.
+///
+/// # Errors
+/// It panicked; where. What it works on is as it was left then.
+fn attempt(work: impl FnOnce()) -> Result<(), String> {
+    std::panic::catch_unwind(AssertUnwindSafe(work))
+        .map_err(|_| PANICKED_AT.take().unwrap_or_else(|| "an unknown place".to_owned()))
+}
+
+/// What is lawful, and perhaps not meant, at this time since 1970.
+pub fn warnings(settings: &Settings, rules: &Rules, unix: Duration) -> Vec<String> {
     let mut warnings = Vec::new();
+    if unix < limits::CLOCK_MIN {
+        warnings.push(
+            "the clock of this host is not set, since it stands before any build of this program: \
+             every token is refused until it is"
+                .to_owned(),
+        );
+    }
     if settings.cleartext {
         warnings.push("ALLOW_CLEARTEXT=yes: whoever reads the network reads the tokens".to_owned());
     }
@@ -293,4 +347,38 @@ pub fn warnings(settings: &Settings, rules: &Rules) -> Vec<String> {
 /// Whole milliseconds, rounded up: not to wake before the deadline.
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::token::Keys;
+
+    #[test]
+    fn old_wound_a_panic_in_one_request_ended_the_daemon() {
+        let mut handled = Vec::new();
+        for number in 0..3 {
+            let done = attempt(|| {
+                handled.push(number);
+                assert_ne!(number, 1, "a fault, as a test can have it");
+            });
+            assert_eq!(done.is_err(), number == 1);
+        }
+        assert_eq!(handled, [0, 1, 2], "what comes after it is handled");
+    }
+
+    #[test]
+    fn a_clock_that_is_not_set_is_warned_of() {
+        let settings = Settings::read(&|name| (name == "JWT_SECRET_KEY").then(|| "x".into()));
+        let rules = Rules {
+            keys: Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap(),
+            revoked: Default::default(),
+            clients: None,
+            commands: Default::default(),
+        };
+        for (unix, warned) in [(Duration::ZERO, true), (limits::CLOCK_MIN, false)] {
+            let warnings = warnings(settings.as_ref().unwrap(), &rules, unix);
+            assert_eq!(warnings.iter().any(|text| text.contains("clock")), warned);
+        }
+    }
 }

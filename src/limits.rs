@@ -56,6 +56,9 @@ pub const REVOKED_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub const REVOKED_TOKENS_MAX: usize = 100_000;
 /// Seconds since 1970 of the last second of the year 9999, the last that RFC 3339 can write.
 pub const UNIX_SECONDS_MAX: u64 = 253_402_300_799;
+/// Time since 1970 before which no clock that is set can stand: 2025-06-26, the day of Rust 1.88,
+/// which this program needs. A host without a battery begins in 1970, when no token has expired.
+pub const CLOCK_MIN: std::time::Duration = std::time::Duration::from_secs(1_750_896_000);
 /// Seconds by which the clocks of issuer and daemon may differ, at most.
 pub const LEEWAY_SECONDS_MAX: u64 = 300;
 
@@ -136,6 +139,9 @@ pub const GRACE_SECONDS_MAX: u64 = 300;
 
 // ---- the loop -------------------------------------------------------------------------------
 
+/// Commands that are started in one turn: a start takes the loop some 0.7 ms, and requests for
+/// maths wait for no more than four of them.
+pub const STARTS_PER_TURN: usize = 4;
 /// Messages taken from the socket in one turn, so that children and deadlines get theirs.
 pub const MESSAGES_PER_TURN: usize = 64;
 /// Connections that may wait to be accepted.
@@ -170,6 +176,8 @@ pub const LOG_LINE_BYTES_MAX: usize = 64 * 1024;
 pub const LOG_FIELD_BYTES_MAX: usize = 2 * 1024;
 /// Bytes of lines that a full disk or a stuck reader has not taken yet.
 pub const LOG_WAITING_BYTES_MAX: usize = 128 * 1024;
+/// Symbolic links on the way to a file that the daemon trusts: as many as Linux follows.
+pub const LINKS_MAX: usize = 40;
 /// Bytes of a file with keys, a token or revocations.
 pub const SECRET_FILE_BYTES_MAX: usize = 64 * 1024;
 

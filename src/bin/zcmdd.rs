@@ -18,6 +18,8 @@ use zcmd::system::{chance, clock::Clock, clock::unix_time, keypair, launch};
 
 /// EX_USAGE of sysexits.h.
 const WRONG_USAGE: u8 = 64;
+/// EX_IOERR of sysexits.h.
+const NOT_WRITTEN: u8 = 74;
 /// EX_CONFIG of sysexits.h.
 const WRONG_CONFIGURATION: u8 = 78;
 
@@ -42,7 +44,8 @@ To begin:
   ZCMD_TOKEN_FILE=token zcmd compute '2*(3+4)'      # elsewhere
 
 Signals: SIGTERM and SIGINT drain and end, a second one ends at once; SIGHUP reads keys,
-revocations, clients and commands again. Exit status: 0, 64 wrong usage, 78 wrong configuration.
+revocations, clients and commands again. Exit status: 0, 64 wrong usage, 74 output not
+written, 78 wrong configuration.
 
 Environment (zcmdd --check shows what is in effect):
   SERVER_ADDRESS            tcp://127.0.0.1:5555   endpoints, comma-separated; tcp:// or ipc://
@@ -88,10 +91,13 @@ fn main() -> ExitCode {
         return ExitCode::from(WRONG_USAGE);
     }
     let done = match parse(arguments) {
-        Ok(Task::Print(text)) => print(text),
-        Ok(Task::Keygen) => keygen(),
-        Ok(Task::CurveKeygen(path)) => curve_keygen(&path),
-        Ok(Task::Serve) => settings().and_then(Daemon::start).map(Daemon::run),
+        Ok(Task::Print(text)) => Ok(text.to_owned()),
+        Ok(Task::Keygen) => unguessable::<32>().map(line),
+        Ok(Task::CurveKeygen(path)) => keypair::write(&path).map(line).map_err(|why| vec![why]),
+        Ok(Task::Serve) => settings().and_then(Daemon::start).map(|daemon| {
+            daemon.run();
+            String::new()
+        }),
         Ok(Task::Check) => check(),
         Ok(Task::Explain { scope, os }) => return explain(scope, &os),
         Ok(Task::Token { claims, minutes }) => token(claims, minutes),
@@ -101,7 +107,7 @@ fn main() -> ExitCode {
         }
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(text) => print(&text, ExitCode::SUCCESS),
         Err(faults) => complain(&faults),
     }
 }
@@ -171,24 +177,34 @@ fn settings() -> Result<Settings, Vec<String>> {
     Settings::read(&|name| std::env::var_os(name))
 }
 
-/// Prints; a reader that has gone is no failure.
-fn print(text: &str) -> Result<(), Vec<String>> {
-    use std::io::Write;
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    Ok(())
+fn line(mut text: String) -> String {
+    text.push('\n');
+    text
 }
 
-fn check() -> Result<(), Vec<String>> {
+/// Prints all that is to be printed; a reader that has left has seen enough.
+fn print(text: &str, status: ExitCode) -> ExitCode {
+    use std::io::{ErrorKind, Write};
+    let mut stdout = std::io::stdout();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            eprintln!("zcmdd: cannot write to standard output: {error}");
+            ExitCode::from(NOT_WRITTEN)
+        }
+        _ => status,
+    }
+}
+
+fn check() -> Result<String, Vec<String>> {
     let settings = settings()?;
     let rules = Rules::load(&settings, daemon::FILES)?;
     load_curve_key(&settings, daemon::FILES)?;
     let mut shown = settings.shown.clone();
     shown.sort();
-    print(&shown.iter().map(|(name, value)| format!("{name}={value}\n")).collect::<String>())?;
-    for warning in daemon::warnings(&settings, &rules) {
+    for warning in daemon::warnings(&settings, &rules, unix_time()) {
         eprintln!("zcmdd: warning: {warning}");
     }
-    Ok(())
+    Ok(shown.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
 fn explain(scope: String, os: &Os) -> ExitCode {
@@ -219,25 +235,16 @@ fn explain(scope: String, os: &Os) -> ExitCode {
     match rules.commands.permit(&caller, &settings.commands, os) {
         Ok(permit) => {
             let text = serde_json::to_string_pretty(&permit).unwrap_or_default();
-            let _ = print(&format!("{text}\n"));
-            ExitCode::SUCCESS
+            print(&line(text), ExitCode::SUCCESS)
         }
         Err(refusal) => {
-            let _ = print(&format!("{}: {}\n", refusal.code().name(), refusal.reason()));
-            ExitCode::FAILURE
+            let text = format!("{}: {}\n", refusal.code().name(), refusal.reason());
+            print(&text, ExitCode::FAILURE)
         }
     }
 }
 
-fn keygen() -> Result<(), Vec<String>> {
-    print(&format!("{}\n", unguessable::<32>()?))
-}
-
-fn curve_keygen(path: &str) -> Result<(), Vec<String>> {
-    print(&format!("{}\n", keypair::write(path).map_err(|fault| vec![fault])?))
-}
-
-fn token(mut claims: Claims, minutes: Option<u64>) -> Result<(), Vec<String>> {
+fn token(mut claims: Claims, minutes: Option<u64>) -> Result<String, Vec<String>> {
     let settings = settings()?;
     let keys = load_keys(&settings.keys, daemon::FILES)?;
     let now = unix_time().as_secs();
@@ -250,7 +257,7 @@ fn token(mut claims: Claims, minutes: Option<u64>) -> Result<(), Vec<String>> {
     let token = keys.sign(&claims);
     // What this daemon would refuse is not handed out.
     keys.open(&token).map_err(|why| vec![format!("this token would not hold: {}", why.0)])?;
-    print(&format!("{token}\n"))
+    Ok(line(token))
 }
 
 /// `N` bytes of chance, in base64url.

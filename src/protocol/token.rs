@@ -108,6 +108,11 @@ impl Keys {
         Ok(Self(keys))
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// One key of any strength, for published vectors: some are signed with zeros.
     pub fn unchecked(kid: Option<&str>, secret: &[u8]) -> Option<Self> {
         Key::unchecked(kid, secret).map(|key| Self(vec![key]))

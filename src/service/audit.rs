@@ -18,7 +18,8 @@ pub(super) type Fields = Vec<(&'static str, Field)>;
 pub(super) fn who(origin: &Origin, caller: Option<&Caller>, rules: &Rules) -> Fields {
     let mut fields = Vec::new();
     if let Some(caller) = caller {
-        fields.push(("subject", caller.subject().to_string().into()));
+        fields.extend(caller.subject().issuer().map(|issuer| ("issuer", issuer.into())));
+        fields.push(("subject", caller.subject().name().into()));
         fields.extend(caller.token_id().map(|id| ("jti", id.into())));
     }
     let Peer { address, key, .. } = &origin.peer;

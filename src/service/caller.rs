@@ -46,26 +46,38 @@ pub struct Caller {
 }
 
 impl Revoked {
-    /// Reads a list, one `jti` a line; empty lines mean nothing.
+    /// Reads a list, one `jti` a line; blanks around it and empty lines mean nothing.
     ///
     /// # Errors
     /// More lines than `REVOKED_TOKENS_MAX`.
     pub fn parse(text: &str) -> Result<Self, String> {
         let lines: BTreeSet<String> =
-            text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect();
+            text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
         if lines.len() > limits::REVOKED_TOKENS_MAX {
             return Err(format!("more than {} lines", limits::REVOKED_TOKENS_MAX));
         }
         Ok(Self(lines))
     }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    fn has(&self, id: &str) -> bool {
+        self.0.contains(id.trim())
+    }
 }
 
-impl std::fmt::Display for Subject {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.issuer {
-            Some(issuer) => write!(out, "{issuer}/{}", self.name),
-            None => out.write_str(&self.name),
-        }
+impl Subject {
+    /// Who made the token (`iss`).
+    pub fn issuer(&self) -> Option<&str> {
+        self.issuer.as_deref()
+    }
+
+    /// Whom it is about (`sub`).
+    pub fn name(&self) -> &str {
+        &self.name
     }
 }
 
@@ -119,6 +131,9 @@ pub fn identify(
         return Err(Unopened("no token"));
     }
     let claims = keys.open(token)?;
+    if now.unix < limits::CLOCK_MIN {
+        return Err(Unopened("the clock of this host is not set"));
+    }
     let (now, leeway) = (now.unix.as_secs_f64(), rules.leeway.as_secs_f64());
     if now >= claims.expires + leeway {
         return Err(Unopened("expired"));
@@ -138,7 +153,7 @@ pub fn identify(
         // RFC 7519, 4.1.3: whoever does not find itself in it must refuse.
         _ => return Err(Unopened("another audience")),
     }
-    if claims.id.as_ref().is_some_and(|id| revoked.0.contains(id)) {
+    if claims.id.as_ref().is_some_and(|id| revoked.has(id)) {
         return Err(Unopened("revoked"));
     }
     // RFC 7800: of no use to whoever stole it, and came with another key.
@@ -163,8 +178,11 @@ mod tests {
     use crate::service::clients::Clients;
     use crate::service::commands::Commands;
 
+    const NOW: f64 = 1_800_000_000.0;
+
+    /// So many seconds after `NOW`.
     fn at(unix: f64) -> Moment {
-        Moment { uptime: Duration::ZERO, unix: Duration::from_secs_f64(unix) }
+        Moment { uptime: Duration::ZERO, unix: Duration::from_secs_f64(NOW + unix) }
     }
 
     fn names(list: &[&str]) -> Option<Vec<String>> {
@@ -176,7 +194,7 @@ mod tests {
         let keys = Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap();
         let house = Rules {
             keys: keys.clone(),
-            revoked: Revoked::parse("bad\n\n").unwrap(),
+            revoked: Revoked::parse("bad\n\n \tblank \r\n").unwrap(),
             clients: None,
             commands: Commands::default(),
         };
@@ -184,26 +202,28 @@ mod tests {
         let open = TokenRules { leeway, ..TokenRules::default() };
         let text = |text: &str| Some(text.to_owned());
         let closed = TokenRules { issuer: text("us"), audience: text("here"), ..open.clone() };
-        let base = Claims { subject: "a".into(), expires: 1000.0, ..Claims::default() };
+        let base = Claims { subject: "a".into(), expires: NOW + 1000.0, ..Claims::default() };
         let ours = Claims { issuer: text("us"), audience: names(&["x", "here"]), ..base.clone() };
         let cases = [
             (base.clone(), &open, 1029.9, Ok(())),
             (base.clone(), &open, 1030.0, Err("expired")),
-            (Claims { not_before: Some(900.0), ..base.clone() }, &open, 870.0, Ok(())),
+            (Claims { not_before: Some(NOW + 900.0), ..base.clone() }, &open, 870.0, Ok(())),
             (
-                Claims { not_before: Some(900.0), ..base.clone() },
+                Claims { not_before: Some(NOW + 900.0), ..base.clone() },
                 &open,
                 869.9,
                 Err("not valid yet"),
             ),
-            (Claims { issued: Some(900.0), ..base.clone() }, &open, 870.0, Ok(())),
+            (Claims { issued: Some(NOW + 900.0), ..base.clone() }, &open, 870.0, Ok(())),
             (
-                Claims { issued: Some(900.0), ..base.clone() },
+                Claims { issued: Some(NOW + 900.0), ..base.clone() },
                 &open,
                 869.0,
                 Err("issued in the future"),
             ),
             (Claims { id: text("bad"), ..base.clone() }, &open, 1.0, Err("revoked")),
+            (Claims { id: text("blank"), ..base.clone() }, &open, 1.0, Err("revoked")),
+            (Claims { id: text("blank "), ..base.clone() }, &open, 1.0, Err("revoked")),
             (Claims { id: text("good"), ..base.clone() }, &open, 1.0, Ok(())),
             (
                 Claims { audience: names(&["x"]), ..base.clone() },
@@ -228,6 +248,29 @@ mod tests {
     }
 
     #[test]
+    fn old_wound_a_clock_of_1970_let_expired_tokens_in() {
+        let house = Rules {
+            keys: Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap(),
+            revoked: Revoked::default(),
+            clients: None,
+            commands: Commands::default(),
+        };
+        let claims = Claims { subject: "a".into(), expires: NOW, ..Claims::default() };
+        let token = house.keys.sign(&claims);
+        let set = limits::CLOCK_MIN;
+        let unset = Err("the clock of this host is not set");
+        for (unix, wanted) in [
+            (Duration::ZERO, unset),
+            (set.saturating_sub(Duration::from_nanos(1)), unset),
+            (set, Ok(())),
+        ] {
+            let now = Moment { uptime: Duration::ZERO, unix };
+            let found = identify(&house, &TokenRules::default(), None, &token, &now);
+            assert_eq!(found.map(drop).map_err(|why| why.0), wanted, "{unix:?}");
+        }
+    }
+
+    #[test]
     fn a_token_holds_only_with_the_key_that_it_is_bound_to() {
         let [ours, theirs, gone] = ["0", "1", "2"].map(|digit| digit.repeat(40));
         let clients = Clients::parse(&format!("{ours} one\n{theirs} two bob")).unwrap();
@@ -241,7 +284,7 @@ mod tests {
         let (curve, cleartext) = (house(Some(clients)), house(None));
         let claims = |subject: &str, bound: bool| Claims {
             subject: subject.to_owned(),
-            expires: 1000.0,
+            expires: NOW + 1000.0,
             confirmation: bound.then(|| thumbprint.clone()),
             ..Claims::default()
         };

@@ -63,6 +63,11 @@ impl Clients {
         if faults.is_empty() { Ok(Self(clients)) } else { Err(faults) }
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The client with this key.
     pub fn find(&self, key: &str) -> Option<&Client> {
         self.0.get(key)

@@ -115,6 +115,11 @@ impl Commands {
         })
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
     /// The programs, each with the name of its command.
     pub fn programs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, command)| (name.as_str(), command.program.as_str()))

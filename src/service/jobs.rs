@@ -1,87 +1,26 @@
 //! Commands from their permit to their reply: waiting, running, stopping, ended.
 //!
 //! Promises: every job that is opened is closed exactly once, and whoever asked for it is told how
-//! it ended. Waiting is bounded; whoever has fewest commands running comes first, and among those
-//! who has waited longest. A command, and what it started, are asked to end (SIGTERM) and, when
-//! they have not by the end of the grace, are ended (SIGKILL): at the time limit, on demand, and
-//! when the command has ended by itself and left something running. A job counts as running until
-//! nothing is left of it; its reply does not wait for that.
+//! it ended. Waiting is bounded in number and in time; whoever has fewest commands running comes
+//! first, and among those who has waited longest. So many start in one turn that the loop does not
+//! keep others waiting. A command, and what it started, are asked to end (SIGTERM) and, when they
+//! have not by the end of the grace, are ended (SIGKILL): at the time limit, on demand, when a
+//! reload shuts its caller out, and when the command has ended by itself and left something
+//! running. A job counts as running until nothing is left of it; its reply does not wait for that.
 //! Leaves out: how processes are started and ended, and what the replies look like.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::port::{Action, Ending, Field, Invocation, JobId, Peer, Stream};
-use crate::protocol::reply::Ran;
+use crate::limits;
+use crate::port::{Action, Ending, JobId, Stream};
 use crate::protocol::request::Id;
+use crate::protocol::token::Unopened;
 use crate::service::caller::Subject;
-use crate::service::commands::Permit;
-use crate::service::output::Capture;
+pub use crate::service::job::{Closed, Order, Origin};
+use crate::service::job::{Running, Stop, Waiting};
 use crate::service::refusal::Refusal;
 use crate::service::settings::CommandLimits;
-
-/// Whom an answer goes to.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// Where the request came from.
-    pub peer: Peer,
-    /// Its `id`.
-    pub id: Option<Id>,
-    /// Its `command_type`, or `unread`.
-    pub kind: &'static str,
-}
-
-/// What a job is opened with.
-#[derive(Debug)]
-pub struct Order {
-    /// Whom its answer goes to.
-    pub origin: Origin,
-    /// Whose it is.
-    pub subject: Subject,
-    /// The name of the command.
-    pub command: String,
-    /// What may be run.
-    pub permit: Permit,
-    /// Whether output is passed on while it runs.
-    pub stream: bool,
-    /// What both of its lines in the log say.
-    pub audit: Vec<(&'static str, Field)>,
-}
-
-/// A job that is over.
-#[derive(Debug)]
-pub struct Closed {
-    /// What it was opened with.
-    pub order: Order,
-    /// How it ended.
-    pub outcome: Result<Ran, Refusal>,
-    /// From its acceptance to its end.
-    pub duration: Duration,
-    /// Bytes that it wrote to its two streams.
-    pub written: [u64; 2],
-}
-
-/// A command that has not begun.
-#[derive(Debug)]
-struct Waiting {
-    order: Order,
-    accepted: Duration,
-}
-
-/// A command that has begun.
-#[derive(Debug)]
-struct Running {
-    order: Order,
-    accepted: Duration,
-    started: Duration,
-    /// When something is to be done about it: its time limit, or the end of its grace.
-    due: Option<Duration>,
-    stop: Option<Stop>,
-    stdout: Capture,
-    stderr: Capture,
-    /// Some of its output was not passed on, since nobody took it.
-    lost: bool,
-}
 
 /// A command that has ended and was answered, and that has left something running.
 #[derive(Debug)]
@@ -92,21 +31,14 @@ struct Lingering {
     due: Option<Duration>,
 }
 
-/// Why a command is being ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stop {
-    /// It is at its time limit.
-    TimedOut,
-    /// Its caller, or the end of the daemon, asked for it.
-    Cancelled,
-}
-
 /// All jobs, in the order of their arrival.
 #[derive(Debug)]
 pub struct Jobs {
     limits: CommandLimits,
     next: u64,
     waiting: BTreeMap<JobId, Waiting>,
+    /// Those that have a place, and begin in this turn or the next ones.
+    starting: BTreeMap<JobId, Waiting>,
     running: BTreeMap<JobId, Running>,
     lingering: BTreeMap<JobId, Lingering>,
 }
@@ -114,13 +46,14 @@ pub struct Jobs {
 impl Jobs {
     /// No jobs.
     pub fn new(limits: CommandLimits) -> Self {
-        let (waiting, running, lingering) = Default::default();
-        Self { limits, next: 0, waiting, running, lingering }
+        let (waiting, starting, running, lingering) = Default::default();
+        Self { limits, next: 0, waiting, starting, running, lingering }
     }
 
     /// How many are running, and how many wait.
     pub fn counts(&self) -> (usize, usize) {
-        (self.running.len() + self.lingering.len(), self.waiting.len())
+        let running = self.starting.len() + self.running.len() + self.lingering.len();
+        (running, self.waiting.len())
     }
 
     /// Whether nothing is running, nothing waits and nothing is left.
@@ -128,26 +61,22 @@ impl Jobs {
         self.counts() == (0, 0)
     }
 
-    /// Opens a job: it starts now, or waits for its turn.
+    /// Opens a job: it gets a place, or waits for one. It starts in a `tick`, so after all that is
+    /// said of its acceptance.
     ///
     /// # Errors
     /// As many wait as may; the earliest time at which one of them must have moved up.
-    pub fn open(
-        &mut self,
-        now: Duration,
-        order: Order,
-        out: &mut Vec<Action>,
-    ) -> Result<(), Refusal> {
+    pub fn open(&mut self, now: Duration, order: Order) -> Result<(), Refusal> {
         let may_start = self.has_room() && self.tally().fits(&self.limits, &order);
         // A queue that is full of others still has a place for somebody's first.
-        let is_first = !self.waiting.values().any(|job| job.order.subject == order.subject);
+        let is_first = !self.waiting.values().any(|job| job.0.subject == order.subject);
         let room = self.limits.queued_max * if is_first { 2 } else { 1 };
         if !may_start && self.waiting.len() >= room {
             return Err(Refusal::Busy(self.next_end(now)));
         }
-        self.waiting.insert(JobId(self.next), Waiting { order, accepted: now });
+        self.waiting.insert(JobId(self.next), Waiting(order));
         self.next += 1;
-        self.start_next(now, out);
+        self.give_places();
         Ok(())
     }
 
@@ -178,8 +107,7 @@ impl Jobs {
         }
     }
 
-    /// Closes a job that has ended. What it has left running is asked to end; if it has left
-    /// nothing, what has waited for its place starts.
+    /// Closes a job that has ended. What it has left running is asked to end, and keeps its place.
     pub fn close(
         &mut self,
         now: Duration,
@@ -201,14 +129,12 @@ impl Jobs {
             let (subject, command) = (subject.clone(), command.clone());
             self.lingering.insert(id, Lingering { subject, command, due });
         }
-        self.start_next(now, out);
         Some(job.close(now, ending))
     }
 
     /// Nothing is left of a job.
-    pub fn gone(&mut self, now: Duration, id: JobId, out: &mut Vec<Action>) {
+    pub fn gone(&mut self, id: JobId) {
         self.lingering.remove(&id);
-        self.start_next(now, out);
     }
 
     /// Stops the jobs of one subject with this `id`. Those that wait are closed at once; none if
@@ -222,36 +148,74 @@ impl Jobs {
     ) -> Option<Vec<Closed>> {
         let mine =
             |order: &Order| order.subject == *subject && order.origin.id.as_ref() == Some(id);
-        let closed = self.close_waiting(now, mine, || Refusal::Cancelled(None));
+        let closed =
+            self.close_waiting(now, |order| mine(order).then_some(Refusal::Cancelled(None)));
         let stopped = self.stop_running(now, mine, out);
         (stopped > 0 || !closed.is_empty()).then_some(closed)
     }
 
-    /// Stops all jobs whose output is passed on to a connection, by its routing id, that is gone.
+    /// A connection, by its routing id, is gone. Stops the jobs whose output is passed on to it,
+    /// and closes those that have not begun.
     pub fn abandon(
         &mut self,
         now: Duration,
         routing_id: Option<&Vec<u8>>,
         out: &mut Vec<Action>,
     ) -> Vec<Closed> {
-        let theirs =
-            |order: &Order| order.stream && order.origin.peer.envelope.first() == routing_id;
-        self.stop_running(now, theirs, out);
-        self.close_waiting(now, theirs, || Refusal::Cancelled(None))
+        let theirs = |order: &Order| order.origin.peer.envelope.first() == routing_id;
+        self.stop_running(now, |order| order.stream && theirs(order), out);
+        self.close_waiting(now, |order| theirs(order).then_some(Refusal::Cancelled(None)))
     }
 
-    /// Closes the jobs that wait and are meant, with the reason why they will not begin.
+    /// Ends all jobs of callers who would not be let in any more, for the reason that is given.
+    pub fn expel(
+        &mut self,
+        now: Duration,
+        why: impl Fn(&Order) -> Option<Unopened>,
+        out: &mut Vec<Action>,
+    ) -> Vec<Closed> {
+        for (id, job) in &mut self.running {
+            if let Some(why) = why(&job.order) {
+                job.stop(now, *id, Stop::Expelled(why), out);
+            }
+        }
+        self.close_waiting(now, |order| why(order).map(Refusal::Unauthorized))
+    }
+
+    /// The name of the next job to be opened.
+    pub fn next_id(&self) -> JobId {
+        JobId(self.next)
+    }
+
+    /// Closes what was opened from this name on; nothing of it has begun.
+    pub fn close_since(&mut self, first: JobId, now: Duration, at: &str) -> Vec<Closed> {
+        let why = |id: JobId| (id >= first).then(|| Refusal::Internal(at.to_owned()));
+        self.close_unstarted(now, |id, _| why(id))
+    }
+
+    /// Closes the jobs that have not begun and for which there is a reason.
     pub fn close_waiting(
         &mut self,
         now: Duration,
-        which: impl Fn(&Order) -> bool,
-        why: fn() -> Refusal,
+        why: impl Fn(&Order) -> Option<Refusal>,
     ) -> Vec<Closed> {
-        let jobs = std::mem::take(&mut self.waiting);
-        let (gone, kept): (BTreeMap<_, _>, _) =
-            jobs.into_iter().partition(|(_, job)| which(&job.order));
-        self.waiting = kept;
-        gone.into_values().map(|job| job.close(now, why())).collect()
+        self.close_unstarted(now, |_, job| why(&job.0))
+    }
+
+    fn close_unstarted(
+        &mut self,
+        now: Duration,
+        why: impl Fn(JobId, &Waiting) -> Option<Refusal>,
+    ) -> Vec<Closed> {
+        let mut closed = Vec::new();
+        for jobs in [&mut self.starting, &mut self.waiting] {
+            let meant: Vec<_> =
+                jobs.iter().filter_map(|(id, job)| Some((*id, why(*id, job)?))).collect();
+            for (id, why) in meant {
+                closed.extend(jobs.remove(&id).map(|job| job.close(now, why)));
+            }
+        }
+        closed
     }
 
     /// Asks the running jobs that are meant to end; tells how many there are.
@@ -272,14 +236,20 @@ impl Jobs {
         self.running.iter().filter(move |(_, job)| theirs(&job.order)).map(|(id, _)| *id)
     }
 
-    /// When the next running command is due to be asked, or made, to end.
+    /// When something is due: a command is to begin, to be asked or made to end, or has waited for
+    /// too long.
     pub fn next_deadline(&self) -> Option<Duration> {
+        if !self.starting.is_empty() {
+            return Some(Duration::ZERO);
+        }
         let lingering = self.lingering.values().filter_map(|job| job.due);
-        self.running.values().filter_map(|job| job.due).chain(lingering).min()
+        let waiting = self.waiting.values().map(Waiting::due);
+        self.running.values().filter_map(|job| job.due).chain(lingering).chain(waiting).min()
     }
 
-    /// Asks and makes to end what is due.
-    pub fn tick(&mut self, now: Duration, out: &mut Vec<Action>) {
+    /// Does what is due: asks and makes to end, gives places that are free, starts so many as one
+    /// turn may, and closes what has waited for too long.
+    pub fn tick(&mut self, now: Duration, out: &mut Vec<Action>) -> Vec<Closed> {
         for (id, job) in &mut self.running {
             if job.due.is_none_or(|due| now < due) {
                 continue;
@@ -297,10 +267,30 @@ impl Jobs {
                 out.push(Action::Kill(*id));
             }
         }
+        self.give_places();
+        for _ in 0..limits::STARTS_PER_TURN {
+            let Some((id, job)) = self.starting.pop_first() else { break };
+            let (job, invocation) = job.start(now);
+            self.running.insert(id, job);
+            out.push(Action::Start { job: id, invocation: Box::new(invocation) });
+        }
+        self.close_overdue(now)
+    }
+
+    fn close_overdue(&mut self, now: Duration) -> Vec<Closed> {
+        let wait = self.next_end(now);
+        let is_overdue = |job: &Waiting| job.due() <= now;
+        let overdue: Vec<JobId> =
+            self.waiting.iter().filter(|(_, job)| is_overdue(job)).map(|(id, _)| *id).collect();
+        let jobs = overdue.into_iter().filter_map(|id| self.waiting.remove(&id));
+        jobs.map(|job| job.close(now, Refusal::NoTurn(wait))).collect()
     }
 
     fn tally(&self) -> Tally<'_> {
         let mut tally = Tally::default();
+        for Waiting(order) in self.starting.values() {
+            tally.count(&order.subject, &order.command);
+        }
         for Running { order, .. } in self.running.values() {
             tally.count(&order.subject, &order.command);
         }
@@ -310,18 +300,15 @@ impl Jobs {
         tally
     }
 
-    /// Starts jobs that wait, as long as there is room.
-    fn start_next(&mut self, now: Duration, out: &mut Vec<Action>) {
+    /// Gives the places that are free to jobs that wait.
+    fn give_places(&mut self) {
         while self.has_room() {
             let tally = self.tally();
-            let fitting =
-                self.waiting.iter().filter(|(_, job)| tally.fits(&self.limits, &job.order));
-            let next = fitting.min_by_key(|(_, job)| tally.of_subject(&job.order.subject));
+            let fitting = self.waiting.iter().filter(|(_, job)| tally.fits(&self.limits, &job.0));
+            let next = fitting.min_by_key(|(_, job)| tally.of_subject(&job.0.subject));
             let Some(id) = next.map(|(id, _)| *id) else { return };
             let Some(job) = self.waiting.remove(&id) else { return };
-            let (job, invocation) = job.start(now);
-            self.running.insert(id, job);
-            out.push(Action::Start { job: id, invocation: Box::new(invocation) });
+            self.starting.insert(id, job);
         }
     }
 
@@ -368,67 +355,5 @@ impl<'a> Tally<'a> {
         let same = self.commands.get(order.command.as_str()).copied().unwrap_or(0);
         self.of_subject(&order.subject) < limits.per_subject_max
             && order.permit.execution.at_most.is_none_or(|at_most| same < at_most)
-    }
-}
-
-impl Waiting {
-    fn start(self, now: Duration) -> (Running, Invocation) {
-        let Self { mut order, accepted } = self;
-        let invocation = std::mem::take(&mut order.permit.invocation);
-        // What is passed on as it comes is not kept, so it needs no cap.
-        let cap = if order.stream { usize::MAX } else { order.permit.output_bytes_max };
-        let due = Some(now.saturating_add(order.permit.timeout));
-        let [stdout, stderr] = [Capture::new(cap), Capture::new(cap)];
-        let running =
-            Running { order, accepted, started: now, due, stop: None, stdout, stderr, lost: false };
-        (running, invocation)
-    }
-
-    fn close(self, now: Duration, why: Refusal) -> Closed {
-        Closed {
-            order: self.order,
-            outcome: Err(why),
-            duration: now.saturating_sub(self.accepted),
-            written: [0, 0],
-        }
-    }
-}
-
-impl Running {
-    fn stop(&mut self, now: Duration, id: JobId, why: Stop, out: &mut Vec<Action>) {
-        if self.stop.is_none() {
-            self.stop = Some(why);
-            self.due = Some(now.saturating_add(self.order.permit.execution.grace));
-            out.push(Action::Terminate(id));
-        }
-    }
-
-    fn close(self, now: Duration, ending: Ending) -> Closed {
-        let written = [self.stdout.total(), self.stderr.total()];
-        let whole = self.stdout.is_whole() && self.stderr.is_whole() && !self.lost;
-        let end = match ending {
-            Ending::Exited(code) => Ok(Ok(code)),
-            Ending::Signaled(name) => Ok(Err(name)),
-            Ending::BadPath { parameter, reason } => {
-                Err(Refusal::BadParameter(format!("parameter {parameter}: {reason}")))
-            }
-            Ending::NotStarted { step, reason } => Err(Refusal::NotStarted(step, reason)),
-        };
-        let ran = end.map(|end| Ran {
-            end,
-            stdout: self.stdout.into_bytes(),
-            stderr: self.stderr.into_bytes(),
-            duration: now.saturating_sub(self.started),
-            truncated: (!whole).then_some((written[0], written[1])),
-        });
-        let outcome = match (ran, self.stop) {
-            (Ok(ran), Some(Stop::TimedOut)) => Err(Refusal::TimedOut(Some(ran))),
-            (Ok(ran), Some(Stop::Cancelled)) => Err(Refusal::Cancelled(Some(ran))),
-            (Err(Refusal::NotStarted(..)), Some(Stop::TimedOut)) => Err(Refusal::TimedOut(None)),
-            (Err(Refusal::NotStarted(..)), Some(Stop::Cancelled)) => Err(Refusal::Cancelled(None)),
-            (ran, _) => ran,
-        };
-        let duration = now.saturating_sub(self.accepted);
-        Closed { order: self.order, outcome, duration, written }
     }
 }

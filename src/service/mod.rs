@@ -15,7 +15,9 @@ pub mod commands;
 mod commands_file;
 pub mod counters;
 pub mod door;
+mod drain;
 pub mod failures;
+mod job;
 pub mod jobs;
 pub mod limiter;
 pub mod maths;
@@ -38,8 +40,9 @@ use crate::protocol::reply::{Answer, Reply};
 use caller::Caller;
 use counters::Counters;
 use door::Door;
+use drain::Drain;
 use failures::{Failures, Network};
-use jobs::{Closed, Jobs, Origin};
+use jobs::{Closed, Jobs, Order, Origin};
 use limiter::Buckets;
 use operations::Call;
 use outbox::{Lost, Outbox};
@@ -61,26 +64,12 @@ pub struct Service {
     jobs: Jobs,
     outbox: Outbox,
     counters: Counters,
+    /// Whom the event that is being handled is to have a reply for.
+    serving: Option<Origin>,
+    /// The name of the first command that this event opens, if it opens one.
+    first_job: JobId,
     /// Since it was asked to stop: when running commands are ended.
     draining: Option<Drain>,
-}
-
-/// How far the daemon is with ending.
-#[derive(Clone, Copy, Debug)]
-struct Drain {
-    stage: Stage,
-    /// When the next stage begins.
-    due: Option<Duration>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// Commands may go on.
-    Grace,
-    /// Commands have been asked to end.
-    End,
-    /// Whoever has not taken its replies will not be waited for.
-    Leave,
 }
 
 impl Service {
@@ -93,16 +82,27 @@ impl Service {
             jobs: Jobs::new(settings.commands),
             outbox: Outbox::default(),
             counters: Counters::default(),
+            serving: None,
+            first_job: JobId(0),
             draining: None,
             settings,
             rules,
         }
     }
 
-    /// Puts new rules in the place of the old ones. What was permitted before goes on.
-    pub fn replace(&mut self, rules: Rules) {
+    /// Puts new rules in the place of the old ones. Commands of callers who would not be let in any
+    /// more end; the others go on as they were permitted. Each token is judged as of the time at
+    /// which it was accepted, since a command may outlast its token.
+    pub fn replace(&mut self, now: &Moment, rules: Rules, out: &mut Vec<Action>) {
         self.rules = rules;
         self.counters.reloads += 1;
+        let (rules, tokens) = (&self.rules, &self.settings.tokens);
+        let why = |order: &Order| {
+            let key = order.origin.peer.key.as_deref();
+            caller::identify(rules, tokens, key, &order.token, &order.accepted).err()
+        };
+        let closed = self.jobs.expel(now.uptime, why, out);
+        self.close_all(closed, out);
     }
 
     /// Keeps the old rules, since the new ones are not in order.
@@ -110,20 +110,9 @@ impl Service {
         self.counters.reloads_refused += 1;
     }
 
-    /// Whether it was asked to stop.
-    pub fn is_draining(&self) -> bool {
-        self.draining.is_some()
-    }
-
-    /// Whether all is answered and the daemon may end. Whoever has not taken its reply by the time
-    /// that commands are ended will not be waited for.
-    pub fn is_drained(&self) -> bool {
-        let Some(Drain { stage, .. }) = self.draining else { return false };
-        self.jobs.is_empty() && (self.outbox.is_empty() || stage == Stage::Leave)
-    }
-
     /// Decides what follows from an event.
     pub fn handle(&mut self, now: &Moment, event: Event, out: &mut Vec<Action>) {
+        (self.serving, self.first_job) = (None, self.jobs.next_id());
         match event {
             Event::Handshake(handshake) => self.handshake(now, handshake, out),
             Event::TurnedAway { address } => {
@@ -136,9 +125,24 @@ impl Service {
                 let closed = self.jobs.close(now.uptime, job, ending, leftover, out);
                 self.close_all(closed.into_iter().collect(), out);
             }
-            Event::Gone(job) => self.jobs.gone(now.uptime, job, out),
+            Event::Gone(job) => self.jobs.gone(job),
             Event::Unsent { peer, body, reason } => self.unsent(now, peer, body, reason, out),
             Event::Shutdown => self.shut_down(now, out),
+        }
+    }
+
+    /// Goes on after the last event made `handle` panic, at this place of the source. What had been
+    /// decided until then stays; a command that the event opened is closed before it begins; who
+    /// was to have a reply is told of the fault. No table is ever out of its place while something
+    /// is decided, so each is whole; a count may be one too low.
+    pub fn recover(&mut self, now: &Moment, at: &str, out: &mut Vec<Action>) {
+        let origin = self.serving.take();
+        let opened = self.jobs.close_since(self.first_job, now.uptime, at);
+        match (origin, opened.is_empty()) {
+            (Some(origin), true) => {
+                self.refuse(now, origin, None, Refusal::Internal(at.to_owned()), out);
+            }
+            _ => self.close_all(opened, out),
         }
     }
 
@@ -156,7 +160,8 @@ impl Service {
 
     /// Does what is due.
     pub fn tick(&mut self, now: &Moment, out: &mut Vec<Action>) {
-        self.jobs.tick(now.uptime, out);
+        let closed = self.jobs.tick(now.uptime, out);
+        self.close_all(closed, out);
         for routing_id in self.outbox.tick(now.uptime, out) {
             out.extend(self.jobs.streams_to(Some(&routing_id)).map(Action::Resume));
         }
@@ -173,35 +178,20 @@ impl Service {
         self.drain(now, out);
     }
 
-    /// Goes on with ending: commands may run for the grace, then they are ended; and when they
-    /// have, whoever does not take its replies is waited for a little longer.
-    fn drain(&mut self, now: &Moment, out: &mut Vec<Action>) {
-        let Some(drain) = &mut self.draining else { return };
-        let is_due = drain.due.is_some_and(|due| now.uptime >= due);
-        match drain.stage {
-            Stage::Grace if is_due => {
-                *drain = Drain { stage: Stage::End, due: None };
-                self.jobs.stop_running(now.uptime, |_| true, out);
-            }
-            Stage::Grace | Stage::End if self.jobs.is_empty() && drain.due.is_none() => {
-                drain.due = Some(now.uptime.saturating_add(limits::FAREWELL));
-            }
-            Stage::End if is_due => *drain = Drain { stage: Stage::Leave, due: None },
-            _ => {}
-        }
-    }
-
     fn message(&mut self, now: &Moment, peer: Peer, body: &[u8], out: &mut Vec<Action>) {
         self.counters.bytes_received += body.len() as u64;
+        let unread = Origin { peer, id: None, kind: UNREAD };
+        self.serving = Some(unread.clone());
         let envelope = match Envelope::read(body) {
             Ok(envelope) => envelope,
             Err((id, fault)) => {
-                let origin = Origin { peer, id, kind: UNREAD };
+                let origin = Origin { id, ..unread };
                 return self.refuse(now, origin, None, Refusal::Malformed(fault), out);
             }
         };
         let kind = operations::named(&envelope.kind).map_or(UNREAD, |operation| operation.name);
-        let origin = Origin { peer, id: envelope.id.clone(), kind };
+        let origin = Origin { id: envelope.id.clone(), kind, ..unread };
+        self.serving = Some(origin.clone());
         let operation = match operations::find(&envelope) {
             Ok(operation) => operation,
             Err(fault) => return self.refuse(now, origin, None, Refusal::Malformed(fault), out),
@@ -218,6 +208,7 @@ impl Service {
         let mut call = Call {
             now,
             caller: &caller,
+            token: &envelope.token,
             origin: &origin,
             rules: &self.rules,
             settings: &self.settings,
@@ -232,7 +223,7 @@ impl Service {
         let closed = call.closed;
         self.close_all(closed, out);
         match done {
-            Ok(Some(answer)) => self.reply(origin, answer, out),
+            Ok(Some(answer)) => self.reply(origin, Some(&caller), answer, out),
             Ok(None) => {} // A job has been opened, and will answer.
             Err(refusal) => self.refuse(now, origin, Some(&caller), refusal, out),
         }
@@ -259,12 +250,14 @@ impl Service {
     /// Tells the callers, and the log, how their commands ended.
     fn close_all(&mut self, closed: Vec<Closed>, out: &mut Vec<Action>) {
         for Closed { order, outcome, duration, written: [stdout, stderr] } in closed {
+            self.serving = Some(order.origin.clone());
             self.counters.duration(duration);
             let mut fields = order.audit;
             let ran = match &outcome {
                 Ok(ran) | Err(Refusal::TimedOut(Some(ran)) | Refusal::Cancelled(Some(ran))) => {
                     Some(ran)
                 }
+                Err(Refusal::Expelled(_, ran)) => Some(&**ran),
                 Err(_) => None,
             };
             let name = outcome.as_ref().map_or_else(|refusal| refusal.code().name(), |_| "ok");
@@ -286,7 +279,7 @@ impl Service {
                 Ok(ran) => Answer::Ran(ran),
                 Err(refusal) => Answer::Error(refusal.into_error(true)),
             };
-            self.reply(order.origin, answer, out);
+            self.reply(order.origin, None, answer, out);
         }
     }
 
@@ -313,19 +306,6 @@ impl Service {
         self.counters.replies_lost += u64::from(lost);
     }
 
-    fn shut_down(&mut self, now: &Moment, out: &mut Vec<Action>) {
-        if self.draining.is_none() {
-            let until = now.uptime.saturating_add(self.settings.shutdown_grace);
-            self.draining = Some(Drain { stage: Stage::Grace, due: Some(until) });
-            let (running, waiting) = self.jobs.counts();
-            let count = |n: usize| Field::Number(n as i128);
-            let fields = vec![("running", count(running)), ("waiting", count(waiting))];
-            out.push(audit::line(Level::Info, "draining", fields));
-            let closed = self.jobs.close_waiting(now.uptime, |_| true, || Refusal::ShuttingDown);
-            self.close_all(closed, out);
-        }
-    }
-
     /// The one way out for everything that is not done.
     fn refuse(
         &mut self,
@@ -344,19 +324,33 @@ impl Service {
             fields.push(("request", origin.kind.into()));
             fields.push(("code", refusal.code().name().into()));
             fields.push(("reason", refusal.reason().into()));
-            out.push(audit::line(Level::Warn, "refused", fields));
+            let is_fault = matches!(refusal, Refusal::Internal(_));
+            let level = if is_fault { Level::Error } else { Level::Warn };
+            out.push(audit::line(level, "refused", fields));
         }
         let answer = Answer::Error(refusal.into_error(origin.kind == "os"));
-        self.reply(origin, answer, out);
+        self.reply(origin, caller, answer, out);
     }
 
     /// The one way out for the last reply to a request.
-    fn reply(&mut self, origin: Origin, answer: Answer, out: &mut Vec<Action>) {
+    fn reply(
+        &mut self,
+        origin: Origin,
+        caller: Option<&Caller>,
+        answer: Answer,
+        out: &mut Vec<Action>,
+    ) {
         let outcome = match &answer {
             Answer::Error(error) => error.code.name(),
             _ => "ok",
         };
         self.counters.request(origin.kind, outcome);
+        if self.settings.log.level == Level::Debug {
+            let mut fields = audit::who(&origin, caller, &self.rules);
+            fields.push(("request", origin.kind.into()));
+            fields.push(("outcome", outcome.into()));
+            out.push(audit::line(Level::Debug, "request", fields));
+        }
         // One that does not fit is counted; its peer has not read for long.
         let _ = self.send(origin.peer, &Reply { id: origin.id, answer }, out);
     }

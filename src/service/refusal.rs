@@ -25,6 +25,8 @@ pub enum Refusal {
     TooLarge(Fault),
     /// The token does not hold.
     Unauthorized(Unopened),
+    /// The token does not hold any more, and the command that it had started was ended.
+    Expelled(Unopened, Box<Ran>),
     /// The caller's bucket is empty for so long.
     RateLimited(Duration),
     /// The token does not reach this scope.
@@ -39,6 +41,8 @@ pub enum Refusal {
     BadVariable(String),
     /// No more commands can wait; the earliest that one must have ended.
     Busy(Duration),
+    /// The command did not begin within its time limit; the earliest that a place must be free.
+    NoTurn(Duration),
     /// There is no command of this caller with this id.
     NotFound,
     /// The daemon drains.
@@ -49,6 +53,8 @@ pub enum Refusal {
     TimedOut(Option<Ran>),
     /// The command was ended on demand, or when the daemon stopped; none if it had not begun.
     Cancelled(Option<Ran>),
+    /// The daemon has a fault, at this place of its source.
+    Internal(String),
 }
 
 impl From<Fault> for Refusal {
@@ -69,18 +75,19 @@ impl Refusal {
         match self {
             Self::Misframed(Misframing::TooManyBytes) | Self::TooLarge(_) => Code::TooLarge,
             Self::Misframed(_) | Self::Malformed(_) => Code::Malformed,
-            Self::Unauthorized(_) => Code::Unauthorized,
+            Self::Unauthorized(_) | Self::Expelled(..) => Code::Unauthorized,
             Self::RateLimited(_) => Code::RateLimited,
             Self::Forbidden(_) => Code::Forbidden,
             Self::UnknownCommand(_) => Code::UnknownCommand,
             Self::BadParameter(_) => Code::BadParameter,
             Self::BadExpression(_) | Self::BadVariable(_) => Code::BadExpression,
-            Self::Busy(_) => Code::Busy,
+            Self::Busy(_) | Self::NoTurn(_) => Code::Busy,
             Self::NotFound => Code::NotFound,
             Self::ShuttingDown => Code::ShuttingDown,
             Self::NotStarted(..) => Code::NotStarted,
             Self::TimedOut(_) => Code::TimedOut,
             Self::Cancelled(_) => Code::Cancelled,
+            Self::Internal(_) => Code::Internal,
         }
     }
 
@@ -92,6 +99,9 @@ impl Refusal {
             Self::Unauthorized(_) => {
                 "no valid token; ask the owner of this host for one (zcmdd token)".to_owned()
             }
+            Self::Expelled(..) => {
+                "the token does not hold any more, and the command was ended".to_owned()
+            }
             Self::RateLimited(_) => "too many requests; wait for retry_after_ms".to_owned(),
             Self::Forbidden(scope) => {
                 format!("the token does not reach {scope}; ask the owner to add it to its scope")
@@ -102,6 +112,9 @@ impl Refusal {
             Self::BadParameter(why) | Self::BadVariable(why) => why.clone(),
             Self::BadExpression(why) => why.to_string(),
             Self::Busy(_) => "too many commands wait already; wait for retry_after_ms".to_owned(),
+            Self::NoTurn(_) => "the command did not get its turn within its time limit; wait for \
+                                retry_after_ms"
+                .to_owned(),
             Self::NotFound => "no running or waiting command of yours has this id".to_owned(),
             Self::ShuttingDown => "the daemon is shutting down; try another host".to_owned(),
             Self::NotStarted(..) => {
@@ -110,13 +123,15 @@ impl Refusal {
             Self::TimedOut(_) => "the command was ended at its time limit".to_owned(),
             Self::Cancelled(Some(_)) => "the command was ended before its time".to_owned(),
             Self::Cancelled(None) => "the command was cancelled before it began".to_owned(),
+            Self::Internal(_) => "a fault of the daemon; its log says where".to_owned(),
         }
     }
 
     /// The exact reason, for the log.
     pub fn reason(&self) -> String {
         match self {
-            Self::Unauthorized(why) => why.0.to_owned(),
+            Self::Unauthorized(why) | Self::Expelled(why, _) => why.0.to_owned(),
+            Self::Internal(at) => format!("panic at {at}"),
             Self::NotStarted(step, reason) => format!("{step}: {reason}"),
             _ => self.message(),
         }
@@ -135,11 +150,19 @@ impl Refusal {
         };
         match self {
             Self::BadExpression(why) => error.position = Some(why.position()),
-            Self::RateLimited(wait) | Self::Busy(wait) => error.retry_after = Some(wait),
+            Self::RateLimited(wait) | Self::Busy(wait) | Self::NoTurn(wait) => {
+                error.retry_after = Some(wait)
+            }
             Self::TimedOut(Some(ran)) | Self::Cancelled(Some(ran)) => {
                 error.executed = Some(true);
                 error.ran = Some(ran);
             }
+            Self::Expelled(_, ran) => {
+                error.executed = Some(true);
+                error.ran = Some(*ran);
+            }
+            // How far it had come is not known.
+            Self::Internal(_) => error.executed = None,
             _ => {}
         }
         error

@@ -5,6 +5,7 @@
 //! Leaves out: the reading itself, which is handed in.
 
 use crate::limits;
+use crate::port::Field;
 use crate::protocol::curve::CurveKey;
 use crate::protocol::token::Keys;
 use crate::service::caller::Revoked;
@@ -28,12 +29,11 @@ pub struct Rules {
 /// How files are looked at, by path; those that are read, up to a greatest size in bytes.
 #[derive(Clone, Copy)]
 pub struct Files {
-    /// Reads any file.
+    /// Reads a file that others cannot change.
     pub text: fn(&str, usize) -> Result<String, String>,
-    /// Reads a file that must be closed to others.
+    /// Reads such a file that must be closed to others, too.
     pub secret: fn(&str, usize) -> Result<String, String>,
-    /// Checks that nobody but root and this user can change a program. One that is not there is
-    /// none of its faults.
+    /// Checks that others cannot change a program. One that is not there is none of its faults.
     pub program: fn(&str) -> Result<(), String>,
 }
 
@@ -44,6 +44,19 @@ impl std::fmt::Debug for Files {
 }
 
 impl Rules {
+    /// How many of each there are, for the log.
+    pub fn counts(&self) -> Vec<(&'static str, Field)> {
+        let count = |n: usize| Field::Number(n as i128);
+        let clients = self.clients.as_ref().map(|clients| ("clients", count(clients.count())));
+        let mut counts = vec![
+            ("keys", count(self.keys.count())),
+            ("revoked", count(self.revoked.count())),
+            ("commands", count(self.commands.count())),
+        ];
+        counts.extend(clients);
+        counts
+    }
+
     /// Reads all the files that the settings name.
     ///
     /// # Errors

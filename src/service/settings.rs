@@ -240,12 +240,17 @@ impl Reader<'_> {
         for endpoint in &endpoints {
             let file = endpoint.strip_prefix("ipc://");
             let place = endpoint.strip_prefix("tcp://").or(file);
+            // libzmq would take the digits before any other text, and reduce them to 16 bits.
+            let has_port = endpoint.strip_prefix("tcp://").is_none_or(|place| {
+                place.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && is_port(port))
+            });
             // libzmq's ws:// would let any web page in; inproc:// reaches nobody. An abstract
             // socket has no file whose mode would say who may reach it.
-            if place.is_none_or(str::is_empty) || file.is_some_and(|file| !file.starts_with('/')) {
+            let is_absolute = file.is_none_or(|file| file.starts_with('/'));
+            if place.is_none_or(str::is_empty) || !is_absolute || !has_port {
                 self.faults.push(format!(
-                    "{name}={endpoint}: must be tcp://ADDRESS:PORT or ipc:///PATH; several are \
-                     separated by commas"
+                    "{name}={endpoint}: must be tcp://ADDRESS:PORT or ipc:///PATH, PORT being 1 to \
+                     65535 or *; several are separated by commas"
                 ));
             }
         }
@@ -319,6 +324,11 @@ impl Reader<'_> {
     }
 }
 
+/// Whether a text is a port, or `*`, which is any that is free.
+fn is_port(text: &str) -> bool {
+    text == "*" || (text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok())
+}
+
 /// Whether an endpoint may be reached, and so read, from other hosts.
 fn is_open(endpoint: &str) -> bool {
     let host = endpoint.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
@@ -383,6 +393,21 @@ mod tests {
         assert_eq!(faults.len(), wanted.len(), "{faults:#?}");
         for (fault, wanted) in faults.iter().zip(wanted) {
             assert!(fault.starts_with(wanted), "{fault}");
+        }
+    }
+
+    #[test]
+    fn old_wound_a_port_that_is_none_was_taken_for_another() {
+        let read = |port: &str| {
+            let endpoint = format!("tcp://127.0.0.1{port}");
+            read(&[("JWT_SECRET_KEY", "x"), ("SERVER_ADDRESS", &endpoint)])
+        };
+        for good in [":1", ":5555", ":65535", ":*", ":0"] {
+            assert!(read(good).is_ok(), "{good}");
+        }
+        for bad in ["", ":", ":80x", ":99999", ":65536", ":+80", ":-1", ": 80", ":80 1", ":**"] {
+            let faults = read(bad).unwrap_err();
+            assert!(faults.len() == 1 && faults[0].contains("PORT"), "{bad} {faults:?}");
         }
     }
 

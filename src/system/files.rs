@@ -1,30 +1,42 @@
 //! Files that are read once: settings, keys, tokens, commands.
 //!
-//! Promises: no more than the caller's bound is read; a secret that others can read, or that a
-//! group can change, is refused before its text is looked at. Messages name the file and what to
-//! do, and never repeat its text.
+//! Promises: no more than the caller's bound is read. One rule for all that the daemon trusts, its
+//! files and the programs that it starts: root and the daemon's own user alone can change it, or
+//! put another thing in its place, at any directory or link on the way to it. A secret moreover
+//! cannot be read by others, which is looked at before its text is. Messages name the file and what
+//! to do, and never repeat its text.
 //! Leaves out: what the text means.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::path::{Component, Path, PathBuf};
 
-/// Reads a text of at most `bytes_max` bytes.
+use crate::limits;
+
+/// Reads a text of at most `bytes_max` bytes that the daemon trusts.
 ///
 /// # Errors
 /// A file that cannot be read, is larger, or is not UTF-8; one that others may change.
 pub fn read(path: &str, bytes_max: usize) -> Result<String, String> {
-    let (file, mode) = open(path)?;
-    if mode & 0o002 != 0 {
-        return Err(format!("{path} can be changed by others; close it with: chmod o-w {path}"));
-    }
-    read_within(file, path, bytes_max)
+    check_trusted(path)?;
+    read_within(open(path)?.0, path, bytes_max)
+}
+
+/// Reads a secret of at most `bytes_max` bytes that the daemon trusts.
+///
+/// # Errors
+/// As `read` and as `read_secret`.
+pub fn read_trusted_secret(path: &str, bytes_max: usize) -> Result<String, String> {
+    check_trusted(path)?;
+    read_secret(path, bytes_max)
 }
 
 /// Reads a secret of at most `bytes_max` bytes.
 ///
 /// # Errors
-/// As `read`; and a file that others may read, or that its group may write.
+/// A file that cannot be read, is larger, or is not UTF-8; one that others may read, or that its
+/// group may write.
 pub fn read_secret(path: &str, bytes_max: usize) -> Result<String, String> {
     let (file, mode) = open(path)?;
     if mode & 0o037 != 0 {
@@ -47,19 +59,50 @@ fn open(path: &str) -> Result<(File, u32), String> {
     Ok((file, mode))
 }
 
-/// Checks that nobody but root and this user can change a program. One that is not there, or that
-/// cannot be looked at, is none of its faults.
+/// Checks that only root and this user can change the file at `path`, each directory that leads to
+/// it, and each symbolic link on the way. A directory where others may write must be sticky, as
+/// /tmp is: an entry in it belongs to its owner alone. A path that does not exist is no fault here.
 ///
 /// # Errors
-/// Somebody else owns it, or its group or others may write it.
-pub fn check_program(path: &str) -> Result<(), String> {
-    let Ok(file) = std::fs::metadata(path) else { return Ok(()) };
-    let own = rustix::process::geteuid().as_raw();
-    if file.uid() != 0 && file.uid() != own {
-        return Err(format!("{path} belongs to user {}, not to root or to {own}", file.uid()));
+/// What others can change, and what to do about it.
+pub fn check_trusted(path: &str) -> Result<(), String> {
+    let steps = |path: &Path| -> Vec<PathBuf> {
+        path.components().rev().map(|step| PathBuf::from(step.as_os_str())).collect()
+    };
+    let Ok(whole) = std::path::absolute(path) else { return Ok(()) };
+    // No link is left in `at`.
+    let (mut at, mut rest, mut links) = (PathBuf::new(), steps(&whole), 0);
+    while let Some(step) = rest.pop() {
+        if step.as_os_str() == Component::ParentDir.as_os_str() {
+            at.pop();
+            continue;
+        }
+        let next = at.join(step);
+        let Ok(found) = std::fs::symlink_metadata(&next) else { return Ok(()) };
+        check_one(&next, &found)?;
+        if !found.is_symlink() {
+            at = next;
+            continue;
+        }
+        links += 1;
+        let Ok(target) = std::fs::read_link(&next) else { return Ok(()) };
+        if links > limits::LINKS_MAX {
+            return Err(format!("{path} leads through too many symbolic links"));
+        }
+        rest.extend(steps(&target));
     }
-    // To be written by root's own group changes nothing.
-    if file.mode() & 0o002 != 0 || (file.mode() & 0o020 != 0 && file.gid() != 0) {
+    Ok(())
+}
+
+fn check_one(path: &Path, found: &Metadata) -> Result<(), String> {
+    let (path, own) = (path.display(), rustix::process::geteuid().as_raw());
+    if found.uid() != 0 && found.uid() != own {
+        return Err(format!("{path} belongs to user {}, not to root or to {own}", found.uid()));
+    }
+    // The mode of a link says nothing. To be written by root's own group changes nothing.
+    let mode = if found.is_symlink() { 0 } else { found.mode() };
+    let is_sticky = found.is_dir() && mode & 0o1000 != 0;
+    if !is_sticky && (mode & 0o002 != 0 || (mode & 0o020 != 0 && found.gid() != 0)) {
         return Err(format!("{path} can be changed by others; close it with: chmod go-w {path}"));
     }
     Ok(())
@@ -101,5 +144,65 @@ mod tests {
         assert_eq!(read(path, 3), Err(format!("{path} is larger than 3 bytes")));
         std::fs::remove_file(path).unwrap();
         assert!(read(path, 3).is_err());
+    }
+
+    /// What is done to a directory, to the file in it or to the link to it, and whether the file is
+    /// trusted then. Modes are octal; an owner and a group can be given by root alone.
+    #[test]
+    fn old_wound_trusted_files_and_directories_above_them_could_be_changed_by_others() {
+        let folder = std::env::temp_dir().join(format!("zcmd-trust-{}", std::process::id()));
+        let (inner, file, link) = (folder.join("a"), folder.join("a/file"), folder.join("link"));
+        let is_root = rustix::process::geteuid().is_root();
+        let cases = [
+            (&inner, 0o755, None, true),
+            (&inner, 0o777, None, false),
+            (&inner, 0o1777, None, true),
+            (&folder, 0o757, None, false),
+            (&file, 0o644, None, true),
+            (&file, 0o646, None, false),
+            (&file, 0o664, Some((0, 0)), true),
+            (&file, 0o664, Some((0, 1)), false),
+            (&file, 0o644, Some((1, 0)), false),
+            (&inner, 0o775, Some((0, 1)), false),
+            (&inner, 0o755, Some((1, 0)), false),
+            (&link, 0o777, Some((1, 0)), false),
+        ];
+        for (at, mode, owner, trusted) in cases {
+            if owner.is_some() && !is_root {
+                assert!(std::env::var_os("CI").is_none(), "in CI, tests run as root");
+                println!("skipped, since this is not root: {at:?} of {owner:?}");
+                continue;
+            }
+            std::fs::create_dir_all(&inner).unwrap();
+            std::fs::write(&file, "text").unwrap();
+            std::os::unix::fs::symlink("a/../a/./file", &link).unwrap();
+            for closed in [&folder, &inner, &file] {
+                let mode = if closed == &file { 0o600 } else { 0o755 };
+                std::fs::set_permissions(closed, PermissionsExt::from_mode(mode)).unwrap();
+            }
+            if at != &link {
+                std::fs::set_permissions(at, PermissionsExt::from_mode(mode)).unwrap();
+            }
+            if let Some((user, group)) = owner {
+                std::os::unix::fs::lchown(at, Some(user), Some(group)).unwrap();
+            }
+            let link = link.to_str().unwrap();
+            let name = format!("{at:?} {mode:o} {owner:?}");
+            assert_eq!(check_trusted(link).is_ok(), trusted, "{name}");
+            assert_eq!(read(link, 9).is_ok(), trusted, "{name}");
+            let is_closed = at != &file || mode & 0o077 == 0;
+            assert_eq!(read_trusted_secret(link, 9).is_ok(), trusted && is_closed, "{name}");
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_not_distrusted_and_a_ring_of_links_ends() {
+        assert_eq!(check_trusted("/nonexistent/program"), Ok(()));
+        let link = std::env::temp_dir().join(format!("zcmd-ring-{}", std::process::id()));
+        std::os::unix::fs::symlink(&link, &link).unwrap();
+        let found = check_trusted(link.to_str().unwrap());
+        std::fs::remove_file(link).unwrap();
+        assert!(found.unwrap_err().contains("too many"));
     }
 }

@@ -1,40 +1,38 @@
 //! The log: one line for each record, to a file that rotates, or to standard error.
 //!
-//! Promises: a line is one JSON object (or one line of text), with control characters escaped, and
-//! is never longer than `LOG_LINE_BYTES_MAX`. Writing never blocks the loop and never fails it:
-//! what a full disk or a stuck reader does not take waits up to a bound; what is beyond it is
-//! counted, and the count is logged.
+//! Promises: lines come whole and in order. Writing never blocks the loop and never fails it:
+//! what a full disk, a stuck reader or a full file that cannot be rotated does not take waits up to
+//! a bound; what is beyond it is counted, and the count is logged. A file that cannot be rotated is
+//! told of once, in the log and on standard error, and is larger than its bound by that line alone.
 //! Leaves out: what is worth a line.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
-use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::limits;
 use crate::port::{Field, Level, Record};
+use crate::system::line::{json, text};
+use crate::system::rotation::{Rotating, append};
 
 /// Where lines go.
 #[derive(Debug)]
 pub struct Log {
-    target: Option<Target>,
+    target: Option<Rotating>,
     out: File,
+    /// Where it is told, besides, that a file cannot be rotated: open from the start, since a
+    /// descriptor may be what is missing then.
+    errors: Option<File>,
     text: bool,
-    /// What was not taken yet.
+    /// Whole lines that were not taken yet; of the first, what is left of it.
     waiting: Vec<u8>,
+    /// The first line that waits belongs to this file, whatever its size.
+    begun: bool,
+    /// The file is full and cannot be rotated, which has been told.
+    stuck: bool,
     lost: u64,
-}
-
-/// A file that rotates.
-#[derive(Debug)]
-struct Target {
-    path: String,
-    size: u64,
-    bytes_max: u64,
-    keep: u64,
 }
 
 impl Log {
@@ -48,93 +46,133 @@ impl Log {
             Some(path) => {
                 let out = append(path)?;
                 let file = out.metadata()?;
-                let target = Target { path: path.to_owned(), size: file.len(), bytes_max, keep };
+                let target = Rotating::new(path, file.len(), bytes_max, keep);
                 // A device or a pipe is not rotated: another thing would stand in its place.
                 (out, file.is_file().then_some(target))
             }
             None => (standard_error()?, None),
         };
-        Ok(Self { target, out, text, waiting: Vec::new(), lost: 0 })
+        let errors = target.as_ref().and_then(|_| standard_error().ok());
+        let (begun, stuck) = (false, false);
+        Ok(Self { target, out, errors, text, waiting: Vec::new(), begun, stuck, lost: 0 })
     }
 
-    /// Opens the file again, which somebody may have moved away.
-    pub fn reopen(&mut self) {
-        if let Some(target) = &mut self.target
-            && let Ok(out) = append(&target.path)
-        {
-            target.size = out.metadata().map_or(0, |file| file.len());
-            self.out = out;
+    /// Opens the file again, which may have been moved away.
+    ///
+    /// # Errors
+    /// It cannot be opened; lines go to the old one.
+    pub fn reopen(&mut self) -> io::Result<()> {
+        if let Some(target) = &mut self.target {
+            self.out = target.reopen()?;
+            // What the old file has a part of is not continued in the new one.
+            if std::mem::take(&mut self.begun) {
+                let rest = first_line(&self.waiting, 0).map_or(0, <[u8]>::len);
+                self.waiting.drain(..rest);
+                self.lost += u64::from(rest > 0);
+            }
+            self.stuck = false;
         }
+        Ok(())
+    }
+
+    /// Whether the file could be rotated now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn try_rotation(&self) -> io::Result<()> {
+        self.target.as_ref().map_or(Ok(()), Rotating::try_out)
     }
 
     /// Writes a record, as of this time since 1970.
     pub fn write(&mut self, unix: Duration, record: &Record) {
+        self.flush(unix);
         if self.lost > 0 && self.waiting.len() < limits::LOG_WAITING_BYTES_MAX / 2 {
             let count = Field::from(std::mem::take(&mut self.lost));
             let fields = vec![("count", count)];
             self.push(unix, &Record { level: Level::Error, event: "log_lines_lost", fields });
         }
         self.push(unix, record);
-        self.flush();
+        self.flush(unix);
     }
 
     fn push(&mut self, unix: Duration, record: &Record) {
-        let line = if self.text { text(unix, record) } else { json(unix, record) };
+        let line = self.line(unix, record);
         if self.waiting.len() + line.len() > limits::LOG_WAITING_BYTES_MAX {
             self.lost = self.lost.saturating_add(1);
             return;
         }
-        if let Some(target) = &mut self.target
-            && self.waiting.is_empty()
-            && target.size > 0
-            && target.size + line.len() as u64 > target.bytes_max
-            && let Ok(out) = target.rotate()
-        {
-            self.out = out;
-        }
         self.waiting.extend(line.bytes());
     }
 
-    fn flush(&mut self) {
+    fn line(&self, unix: Duration, record: &Record) -> String {
+        if self.text { text(unix, record) } else { json(unix, record) }
+    }
+
+    fn flush(&mut self, unix: Duration) {
         let mut written = 0;
-        while let Some(rest) = self.waiting.get(written..).filter(|rest| !rest.is_empty()) {
-            match self.out.write(rest) {
+        while let Some(length) = first_line(&self.waiting, written).map(<[u8]>::len) {
+            if !self.begun && !self.make_room(unix, length, written) {
+                break;
+            }
+            let line = first_line(&self.waiting, written).unwrap_or_default();
+            match self.out.write(line) {
                 Ok(0) => break,
-                Ok(count) => written += count,
+                Ok(count) => {
+                    written += count;
+                    self.begun = count < line.len();
+                    self.target.iter_mut().for_each(|target| target.grow(count));
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => break,
             }
         }
         self.waiting.drain(..written.min(self.waiting.len()));
-        if let Some(target) = &mut self.target {
-            target.size += written as u64;
+    }
+
+    /// Makes room in the file for a line of this length. If there is none to be made, that is told
+    /// once: the line that tells it comes first then, and goes beyond the bound.
+    fn make_room(&mut self, unix: Duration, length: usize, first: usize) -> bool {
+        let Some(target) = &mut self.target else { return true };
+        if target.has_room(length) {
+            return true;
+        }
+        match target.rotate() {
+            Ok(out) => {
+                self.out = out;
+                self.stuck = false;
+                return true;
+            }
+            Err(_) if self.stuck => return false,
+            Err(error) => self.tell_stuck(unix, &error, first),
+        }
+        self.begun
+    }
+
+    fn tell_stuck(&mut self, unix: Duration, error: &io::Error, first: usize) {
+        self.stuck = true;
+        if let Some(errors) = &mut self.errors {
+            let bytes_max = limits::LOG_WAITING_BYTES_MAX;
+            let _ = errors.write_all(
+                format!(
+                    "zcmdd: LOG_FILE cannot be rotated: {error}; until it can be, lines wait, and \
+                     what is beyond {bytes_max} bytes is lost\n"
+                )
+                .as_bytes(),
+            );
+        }
+        let fields = vec![("error", error.to_string().into())];
+        let line =
+            self.line(unix, &Record { level: Level::Error, event: "log_not_rotated", fields });
+        if self.waiting.len() + line.len() <= limits::LOG_WAITING_BYTES_MAX {
+            self.waiting.splice(first..first, line.bytes());
+            self.begun = true;
         }
     }
 }
 
-impl Target {
-    /// Moves `log` to `log.1`, `log.1` to `log.2` and so on, and opens a new one.
-    fn rotate(&mut self) -> io::Result<File> {
-        let name = |index: u64| match index {
-            0 => self.path.clone(),
-            index => format!("{}.{index}", self.path),
-        };
-        for index in (0..self.keep).rev() {
-            // One that is not there yet is nothing to move.
-            let _ = std::fs::rename(name(index), name(index + 1));
-        }
-        if self.keep == 0 {
-            std::fs::remove_file(&self.path)?;
-        }
-        let out = append(&self.path)?;
-        self.size = out.metadata()?.len();
-        Ok(out)
-    }
-}
-
-fn append(path: &str) -> io::Result<File> {
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    OpenOptions::new().append(true).create(true).mode(0o640).custom_flags(flags).open(path)
+/// The first of the lines from there on.
+fn first_line(waiting: &[u8], from: usize) -> Option<&[u8]> {
+    waiting.get(from..)?.split_inclusive(|byte| *byte == b'\n').next()
 }
 
 /// Standard error without blocking. A new description is opened, since the old one is shared with
@@ -149,170 +187,12 @@ fn standard_error() -> io::Result<File> {
     })
 }
 
-/// One JSON object and a line feed.
-fn json(unix: Duration, record: &Record) -> String {
-    let line = serde_json::to_string(&Line(unix, record)).unwrap_or_default();
-    escape(line)
-}
-
-/// One line for people: time, level, event, then `name=value`.
-fn text(unix: Duration, record: &Record) -> String {
-    let mut line = format!("{} {} {}", time(unix), name(record.level), record.event);
-    for (name, field) in &record.fields {
-        let value = serde_json::to_string(&Cut(field)).unwrap_or_default();
-        let bare = value.trim_matches('"');
-        let plain = |byte: u8| byte.is_ascii_graphic() && !b"\"\\=".contains(&byte);
-        let value = if !bare.is_empty() && bare.bytes().all(plain) { bare } else { &value };
-        line.push_str(&format!(" {name}={value}"));
-    }
-    escape(line)
-}
-
-/// Ends a line. JSON escapes the control characters of ASCII; terminals know some more.
-fn escape(line: String) -> String {
-    let mut escaped = String::with_capacity(line.len() + 1);
-    for character in line.chars() {
-        match character {
-            control if control.is_control() => {
-                escaped.push_str(&format!("\\u{:04x}", u32::from(control)));
-            }
-            other => escaped.push(other),
-        }
-    }
-    escaped.push('\n');
-    escaped
-}
-
-fn name(level: Level) -> &'static str {
-    match level {
-        Level::Error => "error",
-        Level::Warn => "warn",
-        Level::Info => "info",
-        Level::Debug => "debug",
-    }
-}
-
-/// A time as RFC 3339 writes it, in UTC with microseconds. The date is that of the proleptic
-/// Gregorian calendar, counted in eras of 400 years that begin in March.
-fn time(unix: Duration) -> String {
-    let (days, seconds) = (unix.as_secs() / 86_400, unix.as_secs() % 86_400);
-    let days = days + 719_468; // From 0000-03-01 to 1970-01-01.
-    let (era, day_of_era) = (days / 146_097, days % 146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted_month = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
-    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
-    let micros = unix.subsec_micros();
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
-}
-
-struct Line<'a>(Duration, &'a Record);
-
-impl Serialize for Line<'_> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let Line(unix, record) = self;
-        let mut out = out.serialize_map(None)?;
-        out.serialize_entry("time", &time(*unix))?;
-        out.serialize_entry("level", name(record.level))?;
-        out.serialize_entry("event", record.event)?;
-        for (name, field) in &record.fields {
-            out.serialize_entry(name, &Cut(field))?;
-        }
-        out.end()
-    }
-}
-
-/// A field, cut to a share of the line.
-struct Cut<'a>(&'a Field);
-
-impl Serialize for Cut<'_> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Field::Number(number) => out.serialize_i128(*number),
-            Field::Text(text) => out.serialize_str(&cut(text, limits::LOG_FIELD_BYTES_MAX)),
-            Field::List(list) => {
-                let mut room = limits::LOG_FIELD_BYTES_MAX;
-                let shown = list.iter().take_while(|text| {
-                    let fits = room > 0;
-                    room = room.saturating_sub(text.len() + 1);
-                    fits
-                });
-                let mut shown: Vec<String> =
-                    shown.map(|text| cut(text, limits::LOG_FIELD_BYTES_MAX)).collect();
-                if shown.len() < list.len() {
-                    shown.push(format!("… and {} more", list.len() - shown.len()));
-                }
-                shown.serialize(out)
-            }
-        }
-    }
-}
-
-fn cut(text: &str, bytes_max: usize) -> String {
-    if text.len() <= bytes_max {
-        return text.to_owned();
-    }
-    let end = (0..=bytes_max).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    format!("{}… of {} bytes", text.get(..end).unwrap_or_default(), text.len())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn record(fields: Vec<(&'static str, Field)>) -> Record {
         Record { level: Level::Info, event: "tested", fields }
-    }
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        // Checked against `date -u -d @SECONDS`.
-        let cases = [
-            (0, "1970-01-01T00:00:00.000000Z"),
-            (951_782_400, "2000-02-29T00:00:00.000000Z"),
-            (1_709_164_800, "2024-02-29T00:00:00.000000Z"),
-            (1_735_689_599, "2024-12-31T23:59:59.000000Z"),
-            (limits::UNIX_SECONDS_MAX, "9999-12-31T23:59:59.000000Z"),
-        ];
-        for (seconds, wanted) in cases {
-            assert_eq!(time(Duration::from_secs(seconds)), wanted);
-        }
-        assert_eq!(time(Duration::from_micros(1_500_000)), "1970-01-01T00:00:01.500000Z");
-    }
-
-    #[test]
-    fn old_wound_no_text_forges_a_line() {
-        let evil = "x\n{\"event\":\"forged\"}\u{1b}[2J\u{9b}2J\u{7f}";
-        let fields = vec![("a", evil.into()), ("b", Field::List(vec![evil.into()]))];
-        for line in
-            [json(Duration::ZERO, &record(fields.clone())), text(Duration::ZERO, &record(fields))]
-        {
-            assert_eq!(line.matches('\n').count(), 1, "{line}");
-            assert!(line.ends_with('\n') && !line.trim_end().contains(char::is_control), "{line}");
-        }
-    }
-
-    #[test]
-    fn lines_are_bounded() {
-        let long = "é\u{1}".repeat(100_000);
-        let list = vec![long.clone(); 1000];
-        let fields = vec![("a", long.into()), ("b", Field::List(list))];
-        let line = json(Duration::ZERO, &record(fields));
-        assert!(line.len() < limits::LOG_LINE_BYTES_MAX, "{}", line.len());
-        assert!(serde_json::from_str::<serde_json::Value>(&line).is_ok());
-    }
-
-    #[test]
-    fn text_is_readable_and_quotes_what_needs_it() {
-        let fields = vec![("a", "b".into()), ("c", "d e".into()), ("n", Field::Number(7))];
-        assert_eq!(
-            text(Duration::ZERO, &record(fields)),
-            "1970-01-01T00:00:00.000000Z info tested a=b c=\"d e\" n=7\n"
-        );
     }
 
     #[test]
@@ -349,5 +229,84 @@ mod tests {
         }
         assert!(log.waiting.len() <= limits::LOG_WAITING_BYTES_MAX);
         assert!(log.lost > 0);
+    }
+
+    #[test]
+    fn a_stuck_reader_misses_lines_and_is_told_how_many() {
+        let (mut reader, writer) = std::os::unix::net::UnixStream::pair().unwrap();
+        writer.set_nonblocking(true).unwrap();
+        reader.set_nonblocking(true).unwrap();
+        let mut log = Log::open(Some("/dev/null"), false, 1, 0).unwrap();
+        log.out = File::from(std::os::fd::OwnedFd::from(writer));
+        let mut read = Vec::new();
+        let mut drain = || {
+            let _ = io::Read::read_to_end(&mut reader, &mut read);
+            String::from_utf8(read.clone()).unwrap()
+        };
+        for number in 0..20_000_u64 {
+            log.write(Duration::ZERO, &record(vec![("n", number.into())]));
+        }
+        let lost = log.lost;
+        assert!(lost > 0);
+        let mut written = 20_000;
+        while log.lost > 0 || !log.waiting.is_empty() {
+            drain();
+            log.write(Duration::ZERO, &record(vec![("n", written.into())]));
+            written += 1;
+            assert!(written < 25_000, "what waits is never taken");
+        }
+        let text = drain();
+        let of = |event: &str| text.lines().filter(|l| l.contains(event)).collect::<Vec<_>>();
+        let told: u64 = of("log_lines_lost")
+            .iter()
+            .map(|line| {
+                let count = line.split("\"count\":").nth(1).unwrap();
+                count.trim_end_matches('}').parse::<u64>().unwrap()
+            })
+            .sum();
+        assert!(told >= lost, "{told} {lost}");
+        assert_eq!(of("tested").len() as u64 + told, written);
+    }
+
+    /// What keeps a file from being rotated, and what is there after many lines: how many files, and
+    /// whether the lines that came first are among them.
+    #[test]
+    fn old_wound_a_log_that_cannot_rotate_moves_nothing_and_stays_within_its_bound() {
+        let folder = std::env::temp_dir().join(format!("zcmd-stuck-{}", std::process::id()));
+        let path = folder.join("log");
+        for keep in [0, 3] {
+            for obstacle in ["log.new", "log.1", "gone"] {
+                if keep == 0 && obstacle == "log.1" {
+                    continue;
+                }
+                std::fs::create_dir_all(&folder).unwrap();
+                let mut log = Log::open(path.to_str(), false, 1000, keep).unwrap();
+                let mut write = |numbers: std::ops::Range<u64>| {
+                    for number in numbers {
+                        log.write(Duration::ZERO, &record(vec![("n", number.into())]));
+                    }
+                };
+                write(0..5);
+                let kept = std::fs::File::open(&path).unwrap();
+                match obstacle {
+                    "gone" => std::fs::remove_dir_all(&folder).unwrap(),
+                    // A directory with something in it is in the way of any file.
+                    name => std::fs::create_dir_all(folder.join(name).join("x")).unwrap(),
+                }
+                if obstacle == "log.1" {
+                    (2..=keep).for_each(|n| {
+                        std::fs::create_dir_all(folder.join(format!("log.{n}/x"))).unwrap();
+                    });
+                }
+                write(5..5000);
+                let text = io::read_to_string(&kept).unwrap();
+                assert!(text.contains("\"n\":0}") && text.len() < 1400, "{obstacle} {text}");
+                assert_eq!(text.matches("log_not_rotated").count(), 1, "{obstacle} {text}");
+                assert!(log.lost > 0 && log.waiting.len() <= limits::LOG_WAITING_BYTES_MAX);
+                if obstacle != "gone" {
+                    std::fs::remove_dir_all(&folder).unwrap();
+                }
+            }
+        }
     }
 }

@@ -64,6 +64,8 @@ pub struct Call<'a> {
     pub now: &'a Moment,
     /// Who asks.
     pub caller: &'a Caller,
+    /// The caller's token.
+    pub token: &'a str,
     /// Where the answer goes.
     pub origin: &'a Origin,
     /// What the files say.
@@ -143,7 +145,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::port::{JobId, Peer};
+    use crate::port::Peer;
     use crate::protocol::request::{Ask, Id, Os, Request};
     use crate::protocol::token::Keys;
     use crate::service::caller::Revoked;
@@ -153,7 +155,7 @@ mod tests {
     const COMMANDS: &str = r#"{"sleep": {"run": ["/bin/sleep"]}}"#;
 
     /// What an operation answers to a caller with this scope: `ok` and the result, or the code of
-    /// an error and its message. `open` is `started` and the argument list.
+    /// an error and its message; or `opened` and how many jobs run and wait.
     fn answered(scope: &str, name: &str, body: &str) -> String {
         let rules = Rules {
             keys: Keys::parse(KEY).unwrap(),
@@ -170,6 +172,7 @@ mod tests {
         let mut call = Call {
             now: &now,
             caller: &caller,
+            token: "",
             origin: &origin,
             rules: &rules,
             settings: &settings,
@@ -184,12 +187,7 @@ mod tests {
         let fields = crate::protocol::json::Json::parse_object(body.as_bytes()).unwrap();
         match call.run(operation, &fields) {
             Ok(Some(Answer::Result(text))) => format!("ok {text}"),
-            Ok(None) => match out.iter().find(|action| matches!(action, Action::Start { .. })) {
-                Some(Action::Start { job: JobId(_), invocation }) => {
-                    format!("started {:?}", invocation.arguments)
-                }
-                _ => "opened".to_owned(),
-            },
+            Ok(None) => format!("opened {:?}", call.jobs.counts()),
             Ok(other) => format!("{other:?}"),
             Err(refusal) => {
                 let error = refusal.into_error(false);
@@ -228,7 +226,7 @@ mod tests {
         let cases = [
             (Ask::Compute { expression: "x+1".into(), variables }, "ok 1001"),
             (Ask::Os(os), "bad_parameter 2 too many"),
-            (Ask::Os(Os { name: "sleep".into(), ..Os::default() }), "started []"),
+            (Ask::Os(Os { name: "sleep".into(), ..Os::default() }), "opened (1, 0)"),
             (Ask::List, r#"ok {"compute":true"#),
             (Ask::Status, r#"ok {"version":"#),
             (Ask::Ping, r#"ok {"version":"#),

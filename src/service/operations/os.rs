@@ -45,9 +45,11 @@ fn run(call: &mut Call<'_>, fields: &Object<'_>) -> Result<Option<Answer>, Refus
         command: os.name,
         permit,
         stream: os.stream,
+        accepted: *call.now,
+        token: call.token.to_owned(),
         audit: audit.clone(),
     };
-    call.jobs.open(call.now.uptime, order, call.out)?;
+    call.jobs.open(call.now.uptime, order)?;
     call.out.push(audit::line(Level::Info, "command_accepted", audit));
     Ok(None)
 }

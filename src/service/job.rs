@@ -1,0 +1,160 @@
+//! One command, from its acceptance to its end.
+//!
+//! Promises: it goes one way, from `Waiting` through `Running` to `Closed`; each step consumes the
+//! last one. Whatever ended it, `Closed` says so once.
+//! Leaves out: which command has its turn, and when, which `jobs` decides.
+
+use std::time::Duration;
+
+use crate::port::{Action, Ending, Field, Invocation, JobId, Moment, Peer};
+use crate::protocol::reply::Ran;
+use crate::protocol::request::Id;
+use crate::protocol::token::Unopened;
+use crate::service::caller::Subject;
+use crate::service::commands::Permit;
+use crate::service::output::Capture;
+use crate::service::refusal::Refusal;
+
+/// Whom an answer goes to.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Where the request came from.
+    pub peer: Peer,
+    /// Its `id`.
+    pub id: Option<Id>,
+    /// Its `command_type`, or `unread`.
+    pub kind: &'static str,
+}
+
+/// What a job is opened with.
+#[derive(Debug)]
+pub struct Order {
+    /// Whom its answer goes to.
+    pub origin: Origin,
+    /// Whose it is.
+    pub subject: Subject,
+    /// The name of the command.
+    pub command: String,
+    /// What may be run.
+    pub permit: Permit,
+    /// Whether output is passed on while it runs.
+    pub stream: bool,
+    /// When it was accepted.
+    pub accepted: Moment,
+    /// The token that it came with, which a reload may end.
+    pub token: String,
+    /// What both of its lines in the log say.
+    pub audit: Vec<(&'static str, Field)>,
+}
+
+/// A job that is over.
+#[derive(Debug)]
+pub struct Closed {
+    /// What it was opened with.
+    pub order: Order,
+    /// How it ended.
+    pub outcome: Result<Ran, Refusal>,
+    /// From its acceptance to its end.
+    pub duration: Duration,
+    /// Bytes that it wrote to its two streams.
+    pub written: [u64; 2],
+}
+
+/// A command that has not begun.
+#[derive(Debug)]
+pub(super) struct Waiting(pub(super) Order);
+
+/// A command that has begun.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) order: Order,
+    started: Duration,
+    /// When something is to be done about it: its time limit, or the end of its grace.
+    pub(super) due: Option<Duration>,
+    pub(super) stop: Option<Stop>,
+    pub(super) stdout: Capture,
+    pub(super) stderr: Capture,
+    /// Some of its output was not passed on, since nobody took it.
+    pub(super) lost: bool,
+}
+
+/// Why a command is being ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// It is at its time limit.
+    TimedOut,
+    /// Its caller, or the end of the daemon, asked for it.
+    Cancelled,
+    /// Its caller would not be let in any more; why.
+    Expelled(Unopened),
+}
+
+impl Waiting {
+    /// When it has waited for as long as it may run.
+    pub(super) fn due(&self) -> Duration {
+        self.0.accepted.uptime.saturating_add(self.0.permit.timeout)
+    }
+
+    /// Begins.
+    pub(super) fn start(self, now: Duration) -> (Running, Invocation) {
+        let Self(mut order) = self;
+        let invocation = std::mem::take(&mut order.permit.invocation);
+        // What is passed on as it comes is not kept, so it needs no cap.
+        let cap = if order.stream { usize::MAX } else { order.permit.output_bytes_max };
+        let due = Some(now.saturating_add(order.permit.timeout));
+        let [stdout, stderr] = [Capture::new(cap), Capture::new(cap)];
+        let running = Running { order, started: now, due, stop: None, stdout, stderr, lost: false };
+        (running, invocation)
+    }
+
+    /// Ends without having begun.
+    pub(super) fn close(self, now: Duration, why: Refusal) -> Closed {
+        let duration = now.saturating_sub(self.0.accepted.uptime);
+        Closed { order: self.0, outcome: Err(why), duration, written: [0, 0] }
+    }
+}
+
+impl Running {
+    /// Asks it to end, unless it was asked before.
+    pub(super) fn stop(&mut self, now: Duration, id: JobId, why: Stop, out: &mut Vec<Action>) {
+        if self.stop.is_none() {
+            self.stop = Some(why);
+            self.due = Some(now.saturating_add(self.order.permit.execution.grace));
+            out.push(Action::Terminate(id));
+        }
+    }
+
+    /// Ends.
+    pub(super) fn close(self, now: Duration, ending: Ending) -> Closed {
+        let written = [self.stdout.total(), self.stderr.total()];
+        let whole = self.stdout.is_whole() && self.stderr.is_whole() && !self.lost;
+        let end = match ending {
+            Ending::Exited(code) => Ok(Ok(code)),
+            Ending::Signaled(name) => Ok(Err(name)),
+            Ending::BadPath { parameter, reason } => {
+                Err(Refusal::BadParameter(format!("parameter {parameter}: {reason}")))
+            }
+            Ending::NotStarted { step, reason } => Err(Refusal::NotStarted(step, reason)),
+        };
+        let ran = end.map(|end| Ran {
+            end,
+            stdout: self.stdout.into_bytes(),
+            stderr: self.stderr.into_bytes(),
+            duration: now.saturating_sub(self.started),
+            truncated: (!whole).then_some((written[0], written[1])),
+        });
+        let outcome = match (ran, self.stop) {
+            (Ok(ran), Some(Stop::TimedOut)) => Err(Refusal::TimedOut(Some(ran))),
+            (Ok(ran), Some(Stop::Cancelled)) => Err(Refusal::Cancelled(Some(ran))),
+            (Ok(ran), Some(Stop::Expelled(why))) => Err(Refusal::Expelled(why, Box::new(ran))),
+            (Err(Refusal::NotStarted(..)), Some(Stop::Expelled(why))) => {
+                Err(Refusal::Unauthorized(why))
+            }
+            (Err(Refusal::NotStarted(..)), Some(Stop::TimedOut)) => Err(Refusal::TimedOut(None)),
+            (Err(Refusal::NotStarted(..)), Some(Stop::Cancelled)) => Err(Refusal::Cancelled(None)),
+            (ran, _) => ran,
+        };
+        let duration = now.saturating_sub(self.order.accepted.uptime);
+        Closed { order: self.order, outcome, duration, written }
+    }
+}
