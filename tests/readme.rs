@@ -38,6 +38,7 @@ fn every_test_of_the_table_of_old_wounds_is_there() {
         "tests/end_to_end.rs",
         "tests/commands.rs",
         "tests/transport.rs",
+        "tests/maths_differential.rs",
         "src/service/parameter.rs",
         "src/service/limiter.rs",
         "src/system/log.rs",

@@ -55,11 +55,15 @@ pub(super) fn product(a: i128, b: i128) -> f64 {
     signed((a < 0) != (b < 0), product.to_f64().unwrap_or(f64::INFINITY))
 }
 
-/// a / b, neither of them 0 nor above 2^127.
-///
-/// Long division to 56 bits, and one more bit that says whether anything is left: with it, the
-/// rounding to 53 bits is right also where the quotient lies next to a middle.
+/// a / b, rounded once; neither is 0 or above 2^127.
 pub(super) fn quotient(a: u128, b: u128) -> f64 {
+    let (bits, scale) = long_division(a, b);
+    bits as f64 * two_to(scale)
+}
+
+/// a / b as bits · 2^scale: 56 bits and a sticky bit, which is set if the remainder is not 0.
+/// Rounding that to 53 bits or fewer rounds the true quotient.
+fn long_division(a: u128, b: u128) -> (u64, i32) {
     let scale = b.leading_zeros() as i32 - a.leading_zeros() as i32;
     // Both begin at bit 126, which leaves room to double the rest. Only 2^127 itself has a bit
     // above, and none below that could be lost.
@@ -71,7 +75,21 @@ pub(super) fn quotient(a: u128, b: u128) -> f64 {
         bits = bits << 1 | u64::from(fits);
         rest = (if fits { rest - divisor } else { rest }) << 1;
     }
-    (bits << 1 | u64::from(rest != 0)) as f64 * two_to(scale - 56)
+    (bits << 1 | u64::from(rest != 0), scale - 56)
+}
+
+/// bits · 2^scale for 53 bits or more, rounded once. Below 2^-1022 doubles are the multiples of
+/// 2^-1074: rounding to 53 bits first and then to those would be rounding twice.
+fn rounded_once(bits: u64, scale: i32) -> f64 {
+    if bits.ilog2() as i32 + scale >= -1022 {
+        return libm::ldexp(bits as f64, scale);
+    }
+    // A result below 2^-1022 drops at least one bit; one that drops 64 is below 2^-1075.
+    let dropped = (-1074 - scale).clamp(1, 63);
+    let (multiple, half) = (bits >> dropped, 1 << (dropped - 1));
+    let rest = bits & (2 * half - 1);
+    let up = rest > half || (rest == half && multiple % 2 == 1);
+    f64::from_bits(multiple + u64::from(up))
 }
 
 /// base^exponent, for a base from 2 up: infinite or 0 where it is beyond the doubles.
@@ -93,7 +111,8 @@ pub(super) fn power(base: u128, exponent: i128) -> f64 {
     }
     // `quotient` takes 127 bits; the last one is sticky here too.
     let bits = (power.bits >> 1) | (power.bits & 1);
-    libm::ldexp(quotient(1, bits), -(power.scale as i32) - 1)
+    let (bits, scale) = long_division(1, bits);
+    rounded_once(bits, scale - power.scale as i32 - 1)
 }
 
 /// √n: exact when n is a square.
