@@ -91,7 +91,7 @@ pub(super) static FUNCTIONS: [Function; 62] = [
     row(["factorial(n)", "n!", "factorial(20)", "2432902008176640000"], Unary(Value::factorial)),
     row(["floor(x)", "greatest integer not above x", "floor(-1.2)", "-2"], Rounding(libm::floor)),
     row(["fma(x, y, z)", "x*y+z, rounded once", "fma(2, 3, 4)", "10"], Ternary(fma)),
-    row(["fmod(x, y)", "x%y, with the sign of x", "fmod(-10, 3)", "-1"], Binary(fmod)),
+    row(["fmod(x, y)", "x%y, with the sign of x", "fmod(-10, 3)", "-1"], Binary(Value::remainder)),
     row(["frac(x)", "x - trunc(x)", "frac(-2.75)", "-0.75"], Unary(fraction)),
     row(["gamma(x)", "gamma function, not for 0, -1, -2, ...", "gamma(5)", "24"], Unary(gamma)),
     row(
@@ -125,7 +125,7 @@ pub(super) static FUNCTIONS: [Function; 62] = [
         F64Pair(libm::nextafter),
     ),
     row(["perm(n, k)", "ways to arrange k of n, both integers", "perm(5, 2)", "20"], Binary(perm)),
-    row(["pow(x, y)", "x^y", "pow(2, 70)", "1180591620717411303424"], Binary(power)),
+    row(["pow(x, y)", "x^y", "pow(2, 70)", "1180591620717411303424"], Binary(Value::power)),
     row(["rad(x)", "as radians(x)", "rad(180)", "3.141592653589793"], F64(radians)),
     row(["radians(x)", "degrees to radians", "radians(180)", "3.141592653589793"], F64(radians)),
     row(
@@ -145,7 +145,7 @@ pub(super) static FUNCTIONS: [Function; 62] = [
     row(["sin(x)", "sine of x in radians", "sin(pi/2)", "1"], F64(libm::sin)),
     row(["sinh(x)", "hyperbolic sine", "sinh(0)", "0"], F64(libm::sinh)),
     row(["sqrt(x)", "square root, for x from 0 up", "sqrt(2)", "1.4142135623730951"], Unary(sqrt)),
-    row(["sum(x, ...)", "sum", "sum(1, 2, 3)", "6"], Fold(Some(0), sum)),
+    row(["sum(x, ...)", "sum", "sum(1, 2, 3)", "6"], Fold(Some(0), |a, b, _| a.plus(b))),
     row(["tan(x)", "tangent of x in radians", "tan(0)", "0"], F64(libm::tan)),
     row(["tanh(x)", "hyperbolic tangent", "tanh(0)", "0"], F64(libm::tanh)),
     row(["trunc(x)", "integer part", "trunc(-1.8)", "-1"], Rounding(libm::trunc)),

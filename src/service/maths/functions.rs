@@ -40,18 +40,6 @@ pub(super) fn abs(x: Value) -> Outcome {
     Ok(x.magnitude())
 }
 
-pub(super) fn sum(a: Value, b: Value, _: &mut Budget) -> Outcome {
-    a.plus(b)
-}
-
-pub(super) fn fmod(x: Value, y: Value, budget: &mut Budget) -> Outcome {
-    x.remainder(y, budget)
-}
-
-pub(super) fn power(x: Value, y: Value, budget: &mut Budget) -> Outcome {
-    x.power(y, budget)
-}
-
 pub(super) fn comb(n: Value, k: Value, budget: &mut Budget) -> Outcome {
     let (n, k) = (natural(n)?, natural(k)?);
     if k > n {

@@ -12,9 +12,9 @@ use super::value::Value;
 ///
 /// Between two calls the position is never at a blank.
 pub(super) struct Lexer<'a> {
-    text: &'a str,
-    at: usize,
-    error: Error,
+    pub(super) text: &'a str,
+    pub(super) at: usize,
+    pub(super) error: Error,
 }
 
 /// An error occurred, and the lexer holds it. The marker has no size of its own, because each
@@ -58,14 +58,6 @@ impl<'a> Lexer<'a> {
         self.at >= self.text.len()
     }
 
-    pub(super) fn at(&self) -> usize {
-        self.at
-    }
-
-    pub(super) fn text(&self) -> &'a str {
-        self.text
-    }
-
     /// Records an error at the bytes from `start` to `end`.
     #[cold]
     pub(super) fn fail<T>(
@@ -81,11 +73,6 @@ impl<'a> Lexer<'a> {
     pub(super) fn record<T>(&mut self, error: Error) -> Result<T, Failed> {
         self.error = error;
         Err(Failed)
-    }
-
-    /// The recorded error.
-    pub(super) fn error(&self) -> Error {
-        self.error
     }
 
     /// Skips one byte and the blanks after it.
@@ -167,18 +154,7 @@ impl<'a> Lexer<'a> {
             }
         }
         if matches!(self.peek(), b'e' | b'E') {
-            self.at += 1;
-            let is_negative = self.peek() == b'-';
-            if is_negative || self.peek() == b'+' {
-                self.at += 1;
-            }
-            let first = self.at;
-            // No mantissa of 4,096 digits makes up for a greater exponent.
-            let exponent = self.digits(0).min(10_000) as i32;
-            if self.at == first {
-                return self.fail(ErrorKind::ExponentWithoutDigit, start, self.at);
-            }
-            scale += if is_negative { -exponent } else { exponent };
+            scale += self.exponent(start)?;
         }
         match POWERS_OF_TEN.get(scale.unsigned_abs() as usize) {
             Some(power) if self.at - start <= DIGITS_MAX && mantissa <= MANTISSA_MAX => {
@@ -186,6 +162,22 @@ impl<'a> Lexer<'a> {
             }
             _ => self.double(start, budget),
         }
+    }
+
+    /// Reads an exponent: `e`, a sign or none, at least one digit.
+    fn exponent(&mut self, start: usize) -> Result<i32, Failed> {
+        self.at += 1;
+        let is_negative = self.peek() == b'-';
+        if is_negative || self.peek() == b'+' {
+            self.at += 1;
+        }
+        let first = self.at;
+        // No mantissa of 4,096 digits makes up for a greater exponent.
+        let exponent = self.digits(0).min(10_000) as i32;
+        if self.at == first {
+            return self.fail(ErrorKind::ExponentWithoutDigit, start, self.at);
+        }
+        Ok(if is_negative { -exponent } else { exponent })
     }
 
     /// The nearest double of the literal that begins at `start`, by the standard library.

@@ -102,9 +102,11 @@ impl fmt::Display for BadExpression {
             (ErrorKind::Domain, Some(Function { entry, .. })) => {
                 write!(f, "domain error in {}: {}", entry.form, entry.about)?;
             }
-            (ErrorKind::ArgumentCount(given), Some(function)) => {
-                write!(f, "{found} takes {}, {given} given", Arity(function.arity))?;
-            }
+            (ErrorKind::ArgumentCount(given), Some(function)) => match function.arity {
+                (1, 1) => write!(f, "{found} takes 1 argument, {given} given")?,
+                (1, usize::MAX) => write!(f, "{found} takes 1 argument or more, {given} given")?,
+                (_, most) => write!(f, "{found} takes {most} arguments, {given} given")?,
+            },
             (kind, _) => {
                 for (index, part) in template(kind, found.bytes()).split('@').enumerate() {
                     if index > 0 {
@@ -125,48 +127,42 @@ impl fmt::Display for BadExpression {
 
 /// The message, where `@` stands for the text that was found.
 fn template(kind: ErrorKind, found: &[u8]) -> &'static str {
+    use ErrorKind::*;
     match kind {
-        ErrorKind::LengthLimit => "an expression has at most 4096 bytes",
-        ErrorKind::DepthLimit => "( ) and ^ are at most 64 levels deep",
-        ErrorKind::WorkLimit => "too much work for one expression: split it in two",
-        ErrorKind::Overflow => "\"@\" overflows: the largest number is 1.797e308",
-        ErrorKind::DivisionByZero => "\"@\" divides by zero",
-        ErrorKind::FactorialDomain => {
-            "! takes integers from 0 to 170: for other numbers write gamma(x+1)"
-        }
-        ErrorKind::NegativeBase => "a power of a negative number needs an integer exponent",
-        ErrorKind::LogWithoutBase => "log: write ln(x), log10(x), log2(x) or log(x, base)",
-        ErrorKind::UnknownName => "unknown name \"@\"",
-        ErrorKind::UnknownFunction => "unknown function \"@\"",
-        ErrorKind::PointWithoutDigit => "a decimal point needs a digit beside it: write 0.5",
-        ErrorKind::ExponentWithoutDigit => {
-            "\"@\" has no digits after the e: write an exponent, as in 1e3"
-        }
-        ErrorKind::HexadecimalDigit => "0x takes the digits 0 to 9 and a to f: write 0x1F",
-        ErrorKind::BinaryDigit => "0b takes the digits 0 and 1: write 0b101",
-        ErrorKind::Octal => "octal numbers are unknown: write 0x1F, 0b101 or decimal digits",
-        ErrorKind::RadixOverflow => "a number with 0x or 0b has at most 127 bits",
-        ErrorKind::SecondPoint => "a number has one decimal point: write 1234.5",
-        ErrorKind::DigitSeparator => "a number has no _: write 1000",
-        ErrorKind::Empty => "the expression is empty: write one, such as 2*(3+4)",
-        ErrorKind::EmptyParentheses => "the parentheses are empty: write an operand between them",
-        ErrorKind::PercentSign => "% is the remainder; for ten percent write 10/100",
-        ErrorKind::FloorDivision => "// is not an operator: write floor(a/b)",
-        ErrorKind::PrefixFactorial => "! stands after its operand: write 5!",
-        ErrorKind::OperandMissingBefore => "an operand is missing before \"@\"",
-        ErrorKind::OperandMissingAfter => "an operand is missing after \"@\"",
-        ErrorKind::AdjacentNumbers => {
-            "two numbers in a row: write an operator between them, or no blank"
-        }
-        ErrorKind::StrayComma => "a comma separates arguments: write 1234.5 for a number",
-        ErrorKind::UnclosedParenthesis => "\"@\" has no matching \")\"",
-        ErrorKind::UnopenedParenthesis => "\"@\" has no matching \"(\"",
-        ErrorKind::UnknownCharacter => unknown_character(found),
+        LengthLimit => "an expression has at most 4096 bytes",
+        DepthLimit => "( ) and ^ are at most 64 levels deep",
+        WorkLimit => "too much work for one expression: split it in two",
+        Overflow => "\"@\" overflows: the largest number is 1.797e308",
+        DivisionByZero => "\"@\" divides by zero",
+        FactorialDomain => "! takes integers from 0 to 170: for other numbers write gamma(x+1)",
+        NegativeBase => "a power of a negative number needs an integer exponent",
+        LogWithoutBase => "log: write ln(x), log10(x), log2(x) or log(x, base)",
+        UnknownName => "unknown name \"@\"",
+        UnknownFunction => "unknown function \"@\"",
+        PointWithoutDigit => "a decimal point needs a digit beside it: write 0.5",
+        ExponentWithoutDigit => "\"@\" has no digits after the e: write an exponent, as in 1e3",
+        HexadecimalDigit => "0x takes the digits 0 to 9 and a to f: write 0x1F",
+        BinaryDigit => "0b takes the digits 0 and 1: write 0b101",
+        Octal => "octal numbers are unknown: write 0x1F, 0b101 or decimal digits",
+        RadixOverflow => "a number with 0x or 0b has at most 127 bits",
+        SecondPoint => "a number has one decimal point: write 1234.5",
+        DigitSeparator => "a number has no _: write 1000",
+        Empty => "the expression is empty: write one, such as 2*(3+4)",
+        EmptyParentheses => "the parentheses are empty: write an operand between them",
+        PercentSign => "% is the remainder; for ten percent write 10/100",
+        FloorDivision => "// is not an operator: write floor(a/b)",
+        PrefixFactorial => "! stands after its operand: write 5!",
+        OperandMissingBefore => "an operand is missing before \"@\"",
+        OperandMissingAfter => "an operand is missing after \"@\"",
+        AdjacentNumbers => "two numbers in a row: write an operator between them, or no blank",
+        StrayComma => "a comma separates arguments: write 1234.5 for a number",
+        UnclosedParenthesis => "\"@\" has no matching \")\"",
+        UnopenedParenthesis => "\"@\" has no matching \"(\"",
+        UnknownCharacter => unknown_character(found),
         // `Display` writes these; without the name of a function there is no more to say.
-        ErrorKind::Domain
-        | ErrorKind::ArgumentCount(_)
-        | ErrorKind::FunctionWithoutCall
-        | ErrorKind::OperatorMissing(..) => "\"@\" has no value",
+        Domain | ArgumentCount(_) | FunctionWithoutCall | OperatorMissing(..) => {
+            "\"@\" has no value"
+        }
     }
 }
 
@@ -198,19 +194,6 @@ fn unknown_character(found: &[u8]) -> &'static str {
             "\"@\" is not ASCII: write a blank"
         }
         _ => "\"@\" is not known here",
-    }
-}
-
-/// An argument count in words.
-struct Arity((usize, usize));
-
-impl fmt::Display for Arity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            (1, 1) => f.write_str("1 argument"),
-            (least, usize::MAX) => write!(f, "{least} argument or more"),
-            (_, most) => write!(f, "{most} arguments"),
-        }
     }
 }
 

@@ -55,37 +55,26 @@ pub fn evaluate(expression: &str, variables: &[(&str, Value)]) -> Result<Value, 
 /// Reads a JSON number (RFC 8259, section 6): an integer that fits 128 bits exactly, any other
 /// number as the nearest double. Returns `None` for other text, and where the double is infinite.
 pub fn parse_number(text: &str) -> Option<Value> {
-    let bytes = text.as_bytes();
-    let (whole, rest) = split_digits(bytes.strip_prefix(b"-").unwrap_or(bytes));
-    if whole.is_empty() || (whole.len() > 1 && whole.starts_with(b"0")) {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = split_once(unsigned, &['e', 'E']);
+    let (whole, fraction) = split_once(mantissa, &['.']);
+    let exponent = exponent.map(|digits| digits.strip_prefix(['+', '-']).unwrap_or(digits));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let has_leading_zero = whole.len() > 1 && whole.starts_with('0');
+    let parts = [Some(whole), fraction, exponent];
+    if has_leading_zero || !parts.into_iter().flatten().all(is_digits) {
         return None;
     }
-    if rest.is_empty()
+    if whole.len() == unsigned.len()
         && let Ok(number) = text.parse()
     {
         return Some(Value::Integer(number));
     }
-    let rest = match rest {
-        [b'.', fraction @ ..] => match split_digits(fraction) {
-            ([], _) => return None,
-            (_, rest) => rest,
-        },
-        rest => rest,
-    };
-    let is_number = match rest {
-        [] => true,
-        [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] => {
-            matches!(split_digits(exponent), ([_, ..], []))
-        }
-        _ => false,
-    };
-    is_number.then(|| text.parse().ok().and_then(|x| Value::real(x).ok()))?
+    text.parse().ok().and_then(|x| Value::real(x).ok())
 }
 
-/// The leading digits, and the rest.
-fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
-    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    text.split_at_checked(count).unwrap_or((text, &[]))
+fn split_once<'a>(text: &'a str, at: &[char]) -> (&'a str, Option<&'a str>) {
+    text.split_once(at).map_or((text, None), |(left, right)| (left, Some(right)))
 }
 
 /// Checks the name of a variable.

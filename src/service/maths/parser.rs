@@ -19,7 +19,7 @@ use super::builtins::{self, Function};
 use super::error::{Error, ErrorKind};
 use super::lexer::{Failed, Lexer};
 use super::syntax_errors;
-use super::value::{Outcome, Value};
+use super::value::Value;
 use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, VARIABLES_MAX};
 
 pub(super) struct Parser<'a> {
@@ -55,13 +55,13 @@ impl<'a> Parser<'a> {
     pub(super) fn run(&mut self) -> Result<Value, Error> {
         match self.expression() {
             Ok(value) => Ok(self.held(value)),
-            Err(Failed) => Err(self.lexer.error()),
+            Err(Failed) => Err(self.lexer.error),
         }
     }
 
     #[inline(always)]
     fn expression(&mut self) -> Result<Held, Failed> {
-        if self.lexer.text().len() > EXPRESSION_BYTES_MAX {
+        if self.lexer.text.len() > EXPRESSION_BYTES_MAX {
             return self.lexer.fail(
                 ErrorKind::LengthLimit,
                 EXPRESSION_BYTES_MAX,
@@ -86,7 +86,7 @@ impl<'a> Parser<'a> {
             };
             left = self.place(result, at, at + 1)?;
             operator = self.lexer.peek();
-            at = self.lexer.at();
+            at = self.lexer.at;
             if !matches!(operator, b'+' | b'-') {
                 return Ok(self.hold(left));
             }
@@ -109,7 +109,7 @@ impl<'a> Parser<'a> {
             };
             left = self.place(result, at, at + 1)?;
             operator = self.lexer.peek();
-            at = self.lexer.at();
+            at = self.lexer.at;
             if !matches!(operator, b'*' | b'/' | b'%') {
                 return Ok(left);
             }
@@ -135,7 +135,7 @@ impl<'a> Parser<'a> {
     #[inline(always)]
     fn power(&mut self) -> Result<Value, Failed> {
         let base = self.postfix()?;
-        let at = self.lexer.at();
+        let at = self.lexer.at;
         match self.lexer.peek() {
             b'^' => (),
             b'*' if self.lexer.peek_second() == b'*' => self.lexer.advance(),
@@ -151,10 +151,10 @@ impl<'a> Parser<'a> {
     fn exponentiation(&mut self, base: Value, at: usize) -> Result<Held, Failed> {
         self.lexer.advance();
         let operator_end =
-            at + if self.lexer.text().as_bytes().get(at) == Some(&b'*') { 2 } else { 1 };
+            at + if self.lexer.text.as_bytes().get(at) == Some(&b'*') { 2 } else { 1 };
         self.enter(at)?;
         let exponent = self.signed()?;
-        self.leave();
+        self.levels_left += 1;
         match base.power(exponent, &mut self.budget) {
             Ok(value) => Ok(self.hold(value)),
             Err(kind) => self.lexer.fail(kind, at, operator_end),
@@ -174,7 +174,7 @@ impl<'a> Parser<'a> {
     #[inline(never)]
     fn factorials(&mut self, mut value: Value) -> Result<Held, Failed> {
         while self.lexer.peek() == b'!' {
-            let at = self.lexer.at();
+            let at = self.lexer.at;
             value = self.place(value.factorial(), at, at + 1)?;
             self.lexer.advance();
         }
@@ -196,7 +196,7 @@ impl<'a> Parser<'a> {
 
     #[inline(always)]
     fn group(&mut self) -> Result<Value, Failed> {
-        let open = self.lexer.at();
+        let open = self.lexer.at;
         self.enter(open)?;
         self.lexer.advance();
         let value = self.sum()?;
@@ -204,13 +204,13 @@ impl<'a> Parser<'a> {
             return self.unexpected(Some(open));
         }
         self.lexer.advance();
-        self.leave();
+        self.levels_left += 1;
         Ok(self.held(value))
     }
 
     #[inline(never)]
     fn name(&mut self) -> Result<Held, Failed> {
-        let start = self.lexer.at();
+        let start = self.lexer.at;
         let name = self.lexer.name();
         let called = self.lexer.peek() == b'(';
         if called && let Some(function) = builtins::find(name) {
@@ -235,20 +235,18 @@ impl<'a> Parser<'a> {
         start: usize,
         end: usize,
     ) -> Result<Held, Failed> {
-        let open = self.lexer.at();
+        let open = self.lexer.at;
         self.enter(open)?;
-        if let Err(kind) = self.budget.charge(CALL) {
-            return self.lexer.fail(kind, start, end);
-        }
+        let charged = self.budget.charge(CALL);
+        self.place(charged, start, end)?;
         self.lexer.advance();
         let mut arguments = builtins::Arguments::new(function);
         if self.lexer.peek() != b')' {
             loop {
                 let argument = self.sum()?;
                 let argument = self.held(argument);
-                if let Err(kind) = arguments.push(argument, &mut self.budget) {
-                    return self.lexer.fail(kind, start, end);
-                }
+                let pushed = arguments.push(argument, &mut self.budget);
+                self.place(pushed, start, end)?;
                 match self.lexer.peek() {
                     b',' => self.lexer.advance(),
                     b')' => break,
@@ -257,11 +255,10 @@ impl<'a> Parser<'a> {
             }
         }
         self.lexer.advance();
-        self.leave();
-        match arguments.apply(&mut self.budget) {
-            Ok(value) => Ok(self.hold(value)),
-            Err(kind) => self.lexer.fail(kind, start, end),
-        }
+        self.levels_left += 1;
+        let result = arguments.apply(&mut self.budget);
+        let value = self.place(result, start, end)?;
+        Ok(self.hold(value))
     }
 
     /// Results are passed through two fields of the parser instead of the return value: a `Value`
@@ -296,26 +293,27 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    fn leave(&mut self) {
-        self.levels_left += 1;
-    }
-
     #[cold]
     fn missing_operand<T>(&mut self) -> Result<T, Failed> {
-        let error = syntax_errors::missing_operand(self.lexer.text().as_bytes(), self.lexer.at());
+        let error = syntax_errors::missing_operand(self.lexer.text.as_bytes(), self.lexer.at);
         self.lexer.record(error)
     }
 
     #[cold]
     fn unexpected<T>(&mut self, open: Option<usize>) -> Result<T, Failed> {
-        let error = syntax_errors::unexpected(self.lexer.text().as_bytes(), self.lexer.at(), open);
+        let error = syntax_errors::unexpected(self.lexer.text.as_bytes(), self.lexer.at, open);
         self.lexer.record(error)
     }
 
     /// Adds the place to the kind of an error.
     #[inline(always)]
-    fn place(&mut self, outcome: Outcome, start: usize, end: usize) -> Result<Value, Failed> {
-        match outcome {
+    fn place<T>(
+        &mut self,
+        result: Result<T, ErrorKind>,
+        start: usize,
+        end: usize,
+    ) -> Result<T, Failed> {
+        match result {
             Ok(value) => Ok(value),
             Err(kind) => self.lexer.fail(kind, start, end),
         }
