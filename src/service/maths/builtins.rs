@@ -64,7 +64,7 @@ enum Body {
 
 /// All functions. The message of a domain error contains `about`.
 pub(super) static FUNCTIONS: [Function; 62] = [
-    row(["abs(x)", "magnitude of x", "abs(-3)", "3"], Unary(abs)),
+    row(["abs(x)", "magnitude of x", "abs(-3)", "3"], Unary(|x| Ok(x.magnitude()))),
     row(["acos(x)", "inverse of cos, x from -1 to 1", "acos(1)", "0"], F64(libm::acos)),
     row(["acosh(x)", "inverse of cosh, x from 1 up", "acosh(1)", "0"], F64(acosh)),
     row(["asin(x)", "inverse of sin, x from -1 to 1", "asin(0)", "0"], F64(libm::asin)),
@@ -86,7 +86,7 @@ pub(super) static FUNCTIONS: [Function; 62] = [
     row(["exp(x)", "e^x", "exp(2)", "7.38905609893065"], F64(libm::exp)),
     row(["exp2(x)", "2^x", "exp2(0.5)", "1.4142135623730951"], F64(libm::exp2)),
     row(["expm1(x)", "e^x - 1, precise near 0", "expm1(1e-20)", "1e-20"], F64(libm::expm1)),
-    row(["fabs(x)", "as abs(x)", "fabs(-0.5)", "0.5"], Unary(abs)),
+    row(["fabs(x)", "as abs(x)", "fabs(-0.5)", "0.5"], Unary(|x| Ok(x.magnitude()))),
     row(["fact(n)", "as factorial(n)", "fact(5)", "120"], Unary(Value::factorial)),
     row(["factorial(n)", "n!", "factorial(20)", "2432902008176640000"], Unary(Value::factorial)),
     row(["floor(x)", "greatest integer not above x", "floor(-1.2)", "-2"], Rounding(libm::floor)),

@@ -36,10 +36,6 @@ fn natural(x: Value) -> Result<u128, ErrorKind> {
     integer(x)?.try_into().map_err(|_| ErrorKind::Domain)
 }
 
-pub(super) fn abs(x: Value) -> Outcome {
-    Ok(x.magnitude())
-}
-
 pub(super) fn comb(n: Value, k: Value, budget: &mut Budget) -> Outcome {
     let (n, k) = (natural(n)?, natural(k)?);
     if k > n {

@@ -190,7 +190,10 @@ impl<'a> Parser<'a> {
                 let value = self.name()?;
                 Ok(self.held(value))
             }
-            _ => self.missing_operand(),
+            _ => {
+                let (bytes, at) = (self.lexer.text.as_bytes(), self.lexer.at);
+                self.lexer.record(syntax_errors::missing_operand(bytes, at))
+            }
         }
     }
 
@@ -291,12 +294,6 @@ impl<'a> Parser<'a> {
         }
         self.levels_left -= 1;
         Ok(())
-    }
-
-    #[cold]
-    fn missing_operand<T>(&mut self) -> Result<T, Failed> {
-        let error = syntax_errors::missing_operand(self.lexer.text.as_bytes(), self.lexer.at);
-        self.lexer.record(error)
     }
 
     #[cold]
