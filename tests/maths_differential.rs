@@ -355,3 +355,46 @@ fn whole_numbers_have_all_their_digits() {
     println!("seed {seed}: {} agree, {beyond_doubles} of them of 19 digits or more", count / 4);
     assert!(beyond_doubles > count / 64);
 }
+
+/// Checks that `x`, below the normal doubles, is the double nearest to 1 / `divisor`: with
+/// `x` = m · 2^-1074 that is (2m - 1) · divisor <= 2^1075 <= (2m + 1) · divisor, where only an
+/// even m may be equally near to both neighbours.
+fn assert_nearest_subnormal(text: &str, x: f64, divisor: &School) {
+    let m = x.to_bits();
+    assert!(m <= 1 << 52, "{text} = {x} is no subnormal");
+    let is_even = m & 1 == 0;
+    let bound = power(&School::new(2), 1075);
+    let above = School::new(2 * m + 1).times(divisor);
+    let is_above = bound.is_below(&above) || (is_even && bound == above);
+    let below = School::new((2 * m).saturating_sub(1)).times(divisor);
+    let is_below = below.is_below(&bound) || (is_even && bound == below);
+    assert!(is_above && is_below, "{text} = {x:e} is not the nearest double");
+}
+
+fn power(base: &School, exponent: u64) -> School {
+    (0..exponent).fold(School::new(1), |power, _| power.times(base))
+}
+
+#[test]
+fn old_wound_negative_powers_in_the_subnormals_are_rounded_once() {
+    let mut subnormals = 0;
+    for base in (2..=100).chain([999_983, 1 << 40, (1 << 53) + 1]) {
+        // From the last powers above 2^-1022 to the first that are nearest to 0.
+        let first = (1022.0 / (base as f64).log2()).ceil() as u64;
+        let last = (1077.0 / (base as f64).log2()).ceil() as u64;
+        let mut divisor = power(&School::new(base), first);
+        for exponent in first..=last {
+            let text = format!("{base}^-{exponent}");
+            let value = to_f64(evaluate(&text, &[]).unwrap());
+            assert_nearest_subnormal(&text, value, &divisor);
+            let negative = to_f64(evaluate(&format!("(-{base})^-{exponent}"), &[]).unwrap());
+            assert_eq!(negative, if exponent % 2 == 0 { value } else { -value }, "-{text}");
+            divisor = divisor.times(&School::new(base));
+            subnormals += 1;
+        }
+    }
+    assert!(subnormals > 1000, "only {subnormals}");
+    for (text, bits) in [("2^-1074", 1), ("2^-1075", 0), ("4^-537", 1), ("2^-1022", 1 << 52)] {
+        assert_eq!(to_f64(evaluate(text, &[]).unwrap()).to_bits(), bits, "{text}");
+    }
+}

@@ -46,6 +46,7 @@ fn every_test_of_the_table_of_old_wounds_is_there() {
         "src/service/settings.rs",
         "src/system/files.rs",
         "src/system/line.rs",
+        "tests/maths_differential.rs",
         "src/service/parameter.rs",
         "src/service/limiter.rs",
         "src/system/log.rs",

@@ -113,6 +113,90 @@ fn offences(file: &str, text: &str) -> Vec<String> {
     offences
 }
 
+/// A folder and its files, each of which may use only those before it. `mod` stands for all that
+/// the folder's mod.rs declares itself, re-exports included.
+type Layers = (&'static str, &'static [&'static str]);
+
+const MATHS: Layers = (
+    "service/maths",
+    &[
+        "error",
+        "budget",
+        "integer",
+        "value",
+        "functions",
+        "builtins",
+        "lexer",
+        "syntax_errors",
+        "parser",
+        "suggestions",
+        "message",
+        "reference",
+        "mod",
+    ],
+);
+
+/// The module path of a file: `service/maths/value.rs` is `[service, maths, value]`.
+fn module(file: &str) -> Vec<&str> {
+    let path = file.trim_end_matches(".rs").trim_end_matches("/mod");
+    path.split('/').collect()
+}
+
+/// The absolute paths that a file names by `crate::` or `super::`. A group after the colons has
+/// no word and ends the path: it would hide the name.
+fn named_paths<'a>(file: &'a str, code: &'a str) -> Vec<Vec<&'a str>> {
+    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+    let paths = code.split(|c| !is_path(c)).filter_map(|path| {
+        let words: Vec<&str> = path.split("::").collect();
+        let ups = words.iter().take_while(|word| **word == "super").count();
+        let mut absolute = match words[0] {
+            "crate" => Vec::new(),
+            "super" => module(file),
+            _ => return None,
+        };
+        if words.len() == ups.max(1) {
+            return None; // `pub(super)`
+        }
+        absolute.truncate(absolute.len().saturating_sub(ups));
+        absolute.extend(&words[ups.max(1)..]);
+        Some(absolute)
+    });
+    paths.collect()
+}
+
+/// The imports inside a folder that do not point from a later layer to an earlier one, and the
+/// files that are in no layer. Imports that only point down have no circle. A subfolder is one
+/// layer.
+fn upward_imports((folder, layers): Layers, sources: &[(String, String)]) -> Vec<String> {
+    let root: Vec<&str> = folder.split('/').collect();
+    let rank = |layer: &str| layers.iter().position(|known| *known == layer);
+    let layer_of = |path: &[&str]| match path.strip_prefix(root.as_slice()) {
+        Some([layer, ..]) if rank(layer).is_some() => Some((*layer).to_owned()),
+        Some(_) => Some("mod".to_owned()),
+        None => None,
+    };
+    let mut offences = Vec::new();
+    let inside = format!("{folder}/");
+    let mut missing: Vec<&str> = layers.to_vec();
+    for (file, text) in sources.iter().filter(|(file, _)| file.starts_with(&inside)) {
+        let own = module(file).get(root.len()).copied().unwrap_or("mod");
+        missing.retain(|layer| *layer != own);
+        let Some(own_rank) = rank(own) else {
+            offences.push(format!("{file}: {own} is in no layer"));
+            continue;
+        };
+        let code = code(text);
+        for path in named_paths(file, &code) {
+            let Some(named) = layer_of(&path) else { continue };
+            if named != own && rank(&named).is_none_or(|named| named > own_rank) {
+                offences.push(format!("{file}: {own} names {named}: {}", path.join("::")));
+            }
+        }
+    }
+    offences.extend(missing.iter().map(|layer| format!("{folder}: no file of layer {layer}")));
+    offences
+}
+
 /// Functions with more lines than allowed; a function ends at the brace of its own indentation.
 fn long_functions(file: &str, text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
@@ -137,6 +221,60 @@ fn every_room_names_only_what_it_may() {
     let sources = sources();
     let offences: Vec<_> = sources.iter().flat_map(|(file, text)| offences(file, text)).collect();
     assert!(offences.is_empty(), "{offences:#?}");
+}
+
+#[test]
+fn imports_inside_maths_point_down() {
+    let offences = upward_imports(MATHS, &sources());
+    assert!(offences.is_empty(), "{offences:#?}");
+}
+
+#[test]
+fn maths_could_be_a_crate() {
+    for (file, text) in sources().iter().filter(|(file, _)| file.starts_with("service/maths/")) {
+        let code = code(text);
+        for path in named_paths(file, &code) {
+            let is_inside = path.starts_with(&["service", "maths"]);
+            assert!(is_inside || path[0] == "limits", "{file} names {}", path.join("::"));
+        }
+    }
+}
+
+#[test]
+fn the_check_of_layers_bites() {
+    const LAYERS: Layers = ("a", &["low", "high", "sub", "mod"]);
+    let mod_file = ("a/mod.rs", "mod high;\nmod low;\nuse crate::a::high::X;\npub use low::Y;");
+    let offences = |file: &str, text: &str| {
+        let mut files = BTreeMap::from([
+            mod_file,
+            ("a/low.rs", "use crate::limits::X;"),
+            ("a/high.rs", "use super::low::Y;"),
+            ("a/sub/mod.rs", "use crate::a::low::Y;"),
+            ("a/sub/part.rs", "use super::Z;\nuse super::other;\nuse super::super::high::X;"),
+            ("b/low.rs", "use crate::a::high::X;"),
+        ]);
+        files.insert(file, text);
+        let own = |(file, text): (&str, &str)| (file.to_owned(), text.to_owned());
+        upward_imports(LAYERS, &files.into_iter().map(own).collect::<Vec<_>>())
+    };
+    assert_eq!(offences(mod_file.0, mod_file.1), Vec::<String>::new());
+    for (file, text, wanted) in [
+        ("a/low.rs", "use super::high::X;", "low names high"),
+        ("a/low.rs", "fn f() { crate::a::high::f() }", "low names high"),
+        ("a/low.rs", "use crate::a::sub::part::X;", "low names sub"),
+        ("a/low.rs", "use super::Y;", "low names mod"),
+        ("a/low.rs", "use super::{high, Y};", "low names mod"),
+        ("a/high.rs", "use super::*;", "high names mod"),
+        ("a/high.rs", "use super::sub::Z;", "high names sub"),
+        ("a/sub/part.rs", "use super::super::Y;", "sub names mod"),
+        ("a/sub/deep/part.rs", "use super::super::super::Y;", "sub names mod"),
+        ("a/new.rs", "", "new is in no layer"),
+    ] {
+        let found = offences(file, text);
+        assert!(found.iter().any(|offence| offence.contains(wanted)), "{file}: {found:?}");
+    }
+    let no_files = upward_imports(LAYERS, &[]);
+    assert!(no_files.iter().any(|offence| offence.contains("no file of layer low")));
 }
 
 #[test]

@@ -1,103 +1,98 @@
-//! The evaluator: an expression and its variables in, one number or one message out.
+//! Evaluation of mathematical expressions: text and variables in, one number or one error out.
 //!
 //! It promises:
-//! - whole numbers are exact as long as they fit 128 bits, and `+ - * / % sqrt` are correctly
-//!   rounded beyond; the same text gives the same bytes on every host;
-//! - no infinity, no NaN and no negative zero ever leaves, nor lives in a part of an expression;
-//! - no heap, no panic and no more than some 100 microseconds, whatever the text;
-//! - a message that says what was found, where, and what to write instead.
+//! - integers are exact as long as they fit 128 bits, and `+ - * / % sqrt` and powers of integers
+//!   are rounded once beyond; the same text has the same value on each host;
+//! - no infinity, no NaN and no negative zero is a result, of a part of an expression either;
+//! - no heap, no panic and no more than some 100 microseconds for any text;
+//! - a message says what was found, where, and what to write instead;
+//! - of the rest of this crate, only `crate::limits` is used: the folder could be a crate.
 //!
-//! It leaves out: units, vectors, text, assignments, comparisons; and decimal fractions: `0.1`
-//! is the double nearest to it.
+//! It leaves out: units, vectors, strings, assignments, comparisons; and decimal fractions: `0.1`
+//! is the nearest double.
 //!
-//! A text goes through `scan` (bytes to numbers and names) and `grammar` (evaluates as it reads),
-//! which ask `value`, `exact` and `functions`; what has no value goes through `diagnosis` into a
-//! `fault`. `reference` is what people read.
+//! The layers, from the bottom up; each file uses only those before it (`tests/rooms.rs`):
+//! `error` and `budget` (plain data), `integer` (arithmetic beyond 128 bits), `value` (the
+//! operators), `functions`, `builtins` (their table), `lexer`, `syntax_errors`, `parser` (which
+//! evaluates), `suggestions`, `message` (errors for people), `reference` (the documentation).
 
-mod bodies;
-mod diagnosis;
-mod exact;
-mod fault;
+mod budget;
+mod builtins;
+mod error;
 mod functions;
-mod grammar;
+mod integer;
+mod lexer;
+mod message;
+mod parser;
 mod reference;
-mod scan;
+mod suggestions;
+mod syntax_errors;
 mod value;
 
-pub use fault::BadExpression;
-pub use reference::{Entry, REFERENCE};
+pub use builtins::Entry;
+pub use message::BadExpression;
+pub use reference::REFERENCE;
 pub use value::Value;
 
 use crate::limits::NAME_BYTES_MAX;
 
 /// Evaluates an expression of at most `EXPRESSION_BYTES_MAX` bytes.
 ///
-/// Of `variables`, the first `VARIABLES_MAX` count; a `Real` among them has to be finite. The
-/// names of functions and constants win over them, so check with [`check_variable_name`] before.
+/// Only the first `VARIABLES_MAX` variables are used; a `Real` among them has to be finite. The
+/// names of functions and constants take precedence: check with [`check_variable_name`] before.
 ///
 /// # Errors
 ///
-/// Whatever has no finite value: see the messages of [`BadExpression`].
+/// The expression has no finite value: see the messages of [`BadExpression`].
 pub fn evaluate(expression: &str, variables: &[(&str, Value)]) -> Result<Value, BadExpression> {
-    let mut parser = grammar::Parser::new(expression, variables);
+    let mut parser = parser::Parser::new(expression, variables);
     match parser.run() {
         Ok(value) => Ok(value),
-        Err(fault) => Err(BadExpression::new(fault, expression, variables)),
+        Err(error) => Err(BadExpression::new(error, expression, variables)),
     }
 }
 
-/// Reads a JSON number (RFC 8259, section 6): exact if it is whole and fits 128 bits, otherwise
-/// the nearest double. Gives nothing for any other text, nor where the nearest double is infinite.
+/// Reads a JSON number (RFC 8259, section 6): an integer that fits 128 bits exactly, any other
+/// number as the nearest double. Returns `None` for other text, and where the double is infinite.
 pub fn parse_number(text: &str) -> Option<Value> {
-    let bytes = text.as_bytes();
-    let (whole, rest) = split_digits(bytes.strip_prefix(b"-").unwrap_or(bytes));
-    if whole.is_empty() || (whole.len() > 1 && whole.starts_with(b"0")) {
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let (mantissa, exponent) = split_once(unsigned, &['e', 'E']);
+    let (whole, fraction) = split_once(mantissa, &['.']);
+    let exponent = exponent.map(|digits| digits.strip_prefix(['+', '-']).unwrap_or(digits));
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let has_leading_zero = whole.len() > 1 && whole.starts_with('0');
+    let parts = [Some(whole), fraction, exponent];
+    if has_leading_zero || !parts.into_iter().flatten().all(is_digits) {
         return None;
     }
-    if rest.is_empty()
+    if whole.len() == unsigned.len()
         && let Ok(number) = text.parse()
     {
         return Some(Value::Integer(number));
     }
-    let rest = match rest {
-        [b'.', fraction @ ..] => match split_digits(fraction) {
-            ([], _) => return None,
-            (_, rest) => rest,
-        },
-        rest => rest,
-    };
-    let is_number = match rest {
-        [] => true,
-        [b'e' | b'E', b'+' | b'-', exponent @ ..] | [b'e' | b'E', exponent @ ..] => {
-            matches!(split_digits(exponent), ([_, ..], []))
-        }
-        _ => false,
-    };
-    is_number.then(|| text.parse().ok().and_then(|x| Value::real(x).ok()))?
+    text.parse().ok().and_then(|x| Value::real(x).ok())
 }
 
-/// The digits at the beginning, and what follows.
-fn split_digits(text: &[u8]) -> (&[u8], &[u8]) {
-    let count = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    text.split_at_checked(count).unwrap_or((text, &[]))
+fn split_once<'a>(text: &'a str, at: &[char]) -> (&'a str, Option<&'a str>) {
+    text.split_once(at).map_or((text, None), |(left, right)| (left, Some(right)))
 }
 
-/// May a variable have this name?
+/// Checks the name of a variable.
 ///
 /// # Errors
 ///
-/// The end of a sentence that begins with the name: "is a constant".
+/// The predicate of a sentence whose subject is the name: "is a constant".
 pub fn check_variable_name(name: &str) -> Result<(), &'static str> {
     let bytes = name.as_bytes();
     if bytes.len() > NAME_BYTES_MAX {
         Err("is longer than 64 bytes")
     } else if bytes.first().is_none_or(u8::is_ascii_digit)
-        || !bytes.iter().all(|&byte| scan::is_name_byte(byte))
+        || !bytes.iter().all(|&byte| lexer::is_name_byte(byte))
     {
-        Err("is no name: write letters, digits and _, and no digit first")
-    } else if functions::constant(bytes).is_some() {
+        Err("is not a name: write letters, digits and _, and no digit first")
+    } else if builtins::constant(bytes).is_some() {
         Err("is a constant")
-    } else if functions::find(bytes).is_some() {
+    } else if builtins::find(bytes).is_some() {
         Err("is a function")
     } else {
         Ok(())
@@ -118,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn operators_bind_as_the_design_says() {
+    fn operators_have_their_precedence() {
         for (expression, value) in [
             ("2^3!", "64"),
             ("-3!", "-6"),
@@ -155,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_keep_their_digits_and_leave_128_bits_rounded_once() {
+    fn integers_are_exact_and_rounded_once_beyond_128_bits() {
         for (expression, value) in [
             ("2^100", "1267650600228229401496703205376"),
             ("9007199254740993 + 0", "9007199254740993"),
@@ -219,7 +214,7 @@ mod tests {
         assert!(shown(&("2^".repeat(EXPRESSION_DEPTH_MAX + 1) + "1")).contains("at most 64"));
         assert_eq!(
             shown(&"-".repeat(EXPRESSION_BYTES_MAX)),
-            "a value is missing after \"-\" (column 4096)"
+            "an operand is missing after \"-\" (column 4096)"
         );
         assert!(shown(&"1".repeat(EXPRESSION_BYTES_MAX + 1)).contains("at most 4096 bytes"));
         assert!(shown(&("comb(1000,500)+".repeat(200) + "1")).contains("too much work"));
@@ -231,15 +226,15 @@ mod tests {
 
     #[test]
     fn json_numbers_and_nothing_else_are_read() {
-        let (whole, real) = (|n| Some(Value::Integer(n)), |x| Some(Value::Real(x)));
+        let (integer, real) = (|n| Some(Value::Integer(n)), |x| Some(Value::Real(x)));
         for (text, value) in [
-            ("0", whole(0)),
-            ("-0", whole(0)),
-            ("-12", whole(-12)),
+            ("0", integer(0)),
+            ("-0", integer(0)),
+            ("-12", integer(-12)),
             ("1.5", real(1.5)),
             ("-0.0", real(0.0)),
             ("1E+2", real(100.0)),
-            ("-170141183460469231731687303715884105728", whole(i128::MIN)),
+            ("-170141183460469231731687303715884105728", integer(i128::MIN)),
             ("170141183460469231731687303715884105728", real(1.7014118346046923e38)),
             ("1e400", None),
             ("", None),
@@ -263,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_have_names_of_their_own() {
+    fn names_of_variables_are_checked() {
         for name in ["x", "_", "Rate_2", "sine"] {
             assert_eq!(check_variable_name(name), Ok(()), "{name}");
         }

@@ -1,4 +1,5 @@
-//! The grammar, one function a level, which evaluates as it reads.
+//! The parser: recursive descent with one function for each operator precedence, which evaluates
+//! while it parses.
 //!
 //! ```text
 //! sum     = product { ("+" | "-") product }
@@ -9,32 +10,28 @@
 //! primary = number | constant | variable | "(" sum ")" | function "(" sum { "," sum } ")"
 //! ```
 //!
-//! Promises: no tree, no heap; parentheses, calls and towers of `^` go `EXPRESSION_DEPTH_MAX`
-//! deep together; nothing else recurses.
-//! Leaves out: why a text is no expression, beyond the place (diagnosis.rs).
+//! Promises: no syntax tree and no heap; parentheses, calls and chains of `^` are at most
+//! `EXPRESSION_DEPTH_MAX` levels deep together, and no other recursion exists.
+//! Leaves out: the kind of a syntax error (syntax_errors.rs).
 
-use super::diagnosis;
-use super::exact::{CALL, Work};
-use super::fault::{Failed, Fault, Reason};
-use super::functions::{self, Function};
-use super::scan::Scanner;
-use super::value::{Outcome, Value};
+use super::budget::{Budget, CALL};
+use super::builtins::{self, Function};
+use super::error::{Error, ErrorKind};
+use super::lexer::{Failed, Lexer};
+use super::syntax_errors;
+use super::value::Value;
 use crate::limits::{EXPRESSION_BYTES_MAX, EXPRESSION_DEPTH_MAX, VARIABLES_MAX};
 
-const TOO_LONG: Reason = Reason::Say("an expression has at most 4096 bytes");
-const TOO_DEEP: Reason = Reason::Say("( ) and ^ go at most 64 levels deep");
-const _: () = assert!(EXPRESSION_BYTES_MAX == 4096 && EXPRESSION_DEPTH_MAX == 64);
-
 pub(super) struct Parser<'a> {
-    scanner: Scanner<'a>,
+    lexer: Lexer<'a>,
     variables: &'a [(&'a str, Value)],
     levels_left: usize,
-    work: Work,
+    budget: Budget,
     integer: i128,
     real: f64,
 }
 
-/// Where the parser holds the value of the part that it has read last.
+/// Which field of the parser holds the value of the part that was parsed last.
 #[derive(Clone, Copy)]
 enum Held {
     Integer,
@@ -44,31 +41,35 @@ enum Held {
 impl<'a> Parser<'a> {
     pub(super) fn new(expression: &'a str, variables: &'a [(&'a str, Value)]) -> Parser<'a> {
         Parser {
-            scanner: Scanner::new(expression),
+            lexer: Lexer::new(expression),
             variables: variables.get(..VARIABLES_MAX).unwrap_or(variables),
             levels_left: EXPRESSION_DEPTH_MAX,
-            work: Work::new(),
+            budget: Budget::new(),
             integer: 0,
             real: 0.0,
         }
     }
 
-    /// Evaluates the whole text.
+    /// Evaluates the whole expression.
     #[inline(always)]
-    pub(super) fn run(&mut self) -> Result<Value, Option<Fault>> {
-        match self.whole() {
+    pub(super) fn run(&mut self) -> Result<Value, Error> {
+        match self.expression() {
             Ok(value) => Ok(self.held(value)),
-            Err(Failed) => Err(self.scanner.fault()),
+            Err(Failed) => Err(self.lexer.error),
         }
     }
 
     #[inline(always)]
-    fn whole(&mut self) -> Result<Held, Failed> {
-        if self.scanner.text().len() > EXPRESSION_BYTES_MAX {
-            return self.scanner.fail(TOO_LONG, EXPRESSION_BYTES_MAX, EXPRESSION_BYTES_MAX);
+    fn expression(&mut self) -> Result<Held, Failed> {
+        if self.lexer.text.len() > EXPRESSION_BYTES_MAX {
+            return self.lexer.fail(
+                ErrorKind::LengthLimit,
+                EXPRESSION_BYTES_MAX,
+                EXPRESSION_BYTES_MAX,
+            );
         }
         let value = self.sum()?;
-        if self.scanner.is_at_end() { Ok(value) } else { self.stray(None) }
+        if self.lexer.is_at_end() { Ok(value) } else { self.unexpected(None) }
     }
 
     #[inline(never)]
@@ -84,12 +85,12 @@ impl<'a> Parser<'a> {
                 _ => left.minus(right),
             };
             left = self.place(result, at, at + 1)?;
-            operator = self.scanner.peek();
-            at = self.scanner.at();
+            operator = self.lexer.peek();
+            at = self.lexer.at;
             if !matches!(operator, b'+' | b'-') {
                 return Ok(self.hold(left));
             }
-            self.scanner.advance();
+            self.lexer.advance();
         }
     }
 
@@ -103,16 +104,16 @@ impl<'a> Parser<'a> {
             let result = match operator {
                 0 => Ok(right),
                 b'*' => left.times(right),
-                b'/' => left.over(right, &mut self.work),
-                _ => left.rest(right, &mut self.work),
+                b'/' => left.over(right, &mut self.budget),
+                _ => left.remainder(right, &mut self.budget),
             };
             left = self.place(result, at, at + 1)?;
-            operator = self.scanner.peek();
-            at = self.scanner.at();
+            operator = self.lexer.peek();
+            at = self.lexer.at;
             if !matches!(operator, b'*' | b'/' | b'%') {
                 return Ok(left);
             }
-            self.scanner.advance();
+            self.lexer.advance();
         }
     }
 
@@ -120,12 +121,12 @@ impl<'a> Parser<'a> {
     fn signed(&mut self) -> Result<Value, Failed> {
         let mut negative = false;
         loop {
-            match self.scanner.peek() {
+            match self.lexer.peek() {
                 b'-' => negative = !negative,
                 b'+' => (),
                 _ => break,
             }
-            self.scanner.advance();
+            self.lexer.advance();
         }
         let value = self.power()?;
         Ok(if negative { value.negated() } else { value })
@@ -134,36 +135,36 @@ impl<'a> Parser<'a> {
     #[inline(always)]
     fn power(&mut self) -> Result<Value, Failed> {
         let base = self.postfix()?;
-        let at = self.scanner.at();
-        match self.scanner.peek() {
+        let at = self.lexer.at;
+        match self.lexer.peek() {
             b'^' => (),
-            b'*' if self.scanner.peek_second() == b'*' => self.scanner.advance(),
+            b'*' if self.lexer.peek_second() == b'*' => self.lexer.advance(),
             _ => return Ok(base),
         }
-        let value = self.tower(base, at)?;
+        let value = self.exponentiation(base, at)?;
         Ok(self.held(value))
     }
 
-    /// The rest of a power, from its operator on. The exponent may be a power itself, so this
-    /// recurses, and is not part of the frame of every level.
+    /// Parses the rest of a power, from its operator on. The exponent may be a power itself: this
+    /// function recurses, and a function of its own keeps the frames of the other levels small.
     #[inline(never)]
-    fn tower(&mut self, base: Value, at: usize) -> Result<Held, Failed> {
-        self.scanner.advance();
+    fn exponentiation(&mut self, base: Value, at: usize) -> Result<Held, Failed> {
+        self.lexer.advance();
         let operator_end =
-            at + if self.scanner.text().as_bytes().get(at) == Some(&b'*') { 2 } else { 1 };
+            at + if self.lexer.text.as_bytes().get(at) == Some(&b'*') { 2 } else { 1 };
         self.enter(at)?;
         let exponent = self.signed()?;
-        self.leave();
-        match base.power(exponent, &mut self.work) {
+        self.levels_left += 1;
+        match base.power(exponent, &mut self.budget) {
             Ok(value) => Ok(self.hold(value)),
-            Err(reason) => self.scanner.fail(reason, at, operator_end),
+            Err(kind) => self.lexer.fail(kind, at, operator_end),
         }
     }
 
     #[inline(always)]
     fn postfix(&mut self) -> Result<Value, Failed> {
         let value = self.primary()?;
-        if self.scanner.peek() != b'!' {
+        if self.lexer.peek() != b'!' {
             return Ok(value);
         }
         let value = self.factorials(value)?;
@@ -172,52 +173,55 @@ impl<'a> Parser<'a> {
 
     #[inline(never)]
     fn factorials(&mut self, mut value: Value) -> Result<Held, Failed> {
-        while self.scanner.peek() == b'!' {
-            let at = self.scanner.at();
+        while self.lexer.peek() == b'!' {
+            let at = self.lexer.at;
             value = self.place(value.factorial(), at, at + 1)?;
-            self.scanner.advance();
+            self.lexer.advance();
         }
         Ok(self.hold(value))
     }
 
     #[inline(always)]
     fn primary(&mut self) -> Result<Value, Failed> {
-        match self.scanner.peek() {
-            b'0'..=b'9' | b'.' => self.scanner.number(&mut self.work),
+        match self.lexer.peek() {
+            b'0'..=b'9' | b'.' => self.lexer.number(&mut self.budget),
             b'(' => self.group(),
             b'a'..=b'z' | b'A'..=b'Z' | b'_' => {
                 let value = self.name()?;
                 Ok(self.held(value))
             }
-            _ => self.missing(),
+            _ => {
+                let (bytes, at) = (self.lexer.text.as_bytes(), self.lexer.at);
+                self.lexer.record(syntax_errors::missing_operand(bytes, at))
+            }
         }
     }
 
     #[inline(always)]
     fn group(&mut self) -> Result<Value, Failed> {
-        let open = self.scanner.at();
+        let open = self.lexer.at;
         self.enter(open)?;
-        self.scanner.advance();
+        self.lexer.advance();
         let value = self.sum()?;
-        if self.scanner.peek() != b')' {
-            return self.stray(Some(open));
+        if self.lexer.peek() != b')' {
+            return self.unexpected(Some(open));
         }
-        self.scanner.advance();
-        self.leave();
+        self.lexer.advance();
+        self.levels_left += 1;
         Ok(self.held(value))
     }
 
     #[inline(never)]
     fn name(&mut self) -> Result<Held, Failed> {
-        let start = self.scanner.at();
-        let name = self.scanner.name();
-        let called = self.scanner.peek() == b'(';
-        if called && let Some(function) = functions::find(name) {
+        let start = self.lexer.at;
+        let name = self.lexer.name();
+        let called = self.lexer.peek() == b'(';
+        if called && let Some(function) = builtins::find(name) {
             return self.call(function, start, start + name.len());
         }
-        match functions::constant(name).or_else(|| self.variable(name)) {
+        match builtins::constant(name).or_else(|| self.variable(name)) {
             Some(value) => Ok(self.hold(value)),
-            None => self.scanner.keep(diagnosis::unknown(name, start, called)),
+            None => self.lexer.record(syntax_errors::unknown_name(name, start, called)),
         }
     }
 
@@ -227,44 +231,41 @@ impl<'a> Parser<'a> {
         self.variables.iter().find(|(known, _)| is_it(known.as_bytes())).map(|&(_, value)| value)
     }
 
-    /// A call, from its parenthesis on, of the name at `start..end`.
+    /// Parses a call of the name at `start..end`, from the parenthesis on.
     fn call(
         &mut self,
         function: &'static Function,
         start: usize,
         end: usize,
     ) -> Result<Held, Failed> {
-        let open = self.scanner.at();
+        let open = self.lexer.at;
         self.enter(open)?;
-        if let Err(reason) = self.work.charge(CALL) {
-            return self.scanner.fail(reason, start, end);
-        }
-        self.scanner.advance();
-        let mut arguments = functions::Arguments::new(function);
-        if self.scanner.peek() != b')' {
+        let charged = self.budget.charge(CALL);
+        self.place(charged, start, end)?;
+        self.lexer.advance();
+        let mut arguments = builtins::Arguments::new(function);
+        if self.lexer.peek() != b')' {
             loop {
                 let argument = self.sum()?;
                 let argument = self.held(argument);
-                if let Err(reason) = arguments.take(argument, &mut self.work) {
-                    return self.scanner.fail(arguments.named(reason), start, end);
-                }
-                match self.scanner.peek() {
-                    b',' => self.scanner.advance(),
+                let pushed = arguments.push(argument, &mut self.budget);
+                self.place(pushed, start, end)?;
+                match self.lexer.peek() {
+                    b',' => self.lexer.advance(),
                     b')' => break,
-                    _ => return self.stray(Some(open)),
+                    _ => return self.unexpected(Some(open)),
                 }
             }
         }
-        self.scanner.advance();
-        self.leave();
-        match arguments.apply(&mut self.work) {
-            Ok(value) => Ok(self.hold(value)),
-            Err(reason) => self.scanner.fail(arguments.named(reason), start, end),
-        }
+        self.lexer.advance();
+        self.levels_left += 1;
+        let result = arguments.apply(&mut self.budget);
+        let value = self.place(result, start, end)?;
+        Ok(self.hold(value))
     }
 
-    /// Results go through two places of the parser instead of the return value: a `Value` is
-    /// too large for registers, and copying one costs more than the rest of a level.
+    /// Results are passed through two fields of the parser instead of the return value: a `Value`
+    /// is too large for registers, and a copy costs more than the rest of a level.
     #[inline(always)]
     fn hold(&mut self, value: Value) -> Held {
         match value {
@@ -289,34 +290,29 @@ impl<'a> Parser<'a> {
 
     fn enter(&mut self, at: usize) -> Result<(), Failed> {
         if self.levels_left == 0 {
-            return self.scanner.fail(TOO_DEEP, at, at + 1);
+            return self.lexer.fail(ErrorKind::DepthLimit, at, at + 1);
         }
         self.levels_left -= 1;
         Ok(())
     }
 
-    fn leave(&mut self) {
-        self.levels_left += 1;
-    }
-
     #[cold]
-    fn missing<T>(&mut self) -> Result<T, Failed> {
-        let fault = diagnosis::missing(self.scanner.text(), self.scanner.at());
-        self.scanner.keep(fault)
+    fn unexpected<T>(&mut self, open: Option<usize>) -> Result<T, Failed> {
+        let error = syntax_errors::unexpected(self.lexer.text.as_bytes(), self.lexer.at, open);
+        self.lexer.record(error)
     }
 
-    #[cold]
-    fn stray<T>(&mut self, open: Option<usize>) -> Result<T, Failed> {
-        let fault = diagnosis::stray(self.scanner.text(), self.scanner.at(), open);
-        self.scanner.keep(fault)
-    }
-
-    /// Says where in the text a reason lies.
+    /// Adds the place to the kind of an error.
     #[inline(always)]
-    fn place(&mut self, outcome: Outcome, start: usize, end: usize) -> Result<Value, Failed> {
-        match outcome {
+    fn place<T>(
+        &mut self,
+        result: Result<T, ErrorKind>,
+        start: usize,
+        end: usize,
+    ) -> Result<T, Failed> {
+        match result {
             Ok(value) => Ok(value),
-            Err(reason) => self.scanner.fail(reason, start, end),
+            Err(kind) => self.lexer.fail(kind, start, end),
         }
     }
 }
