@@ -210,6 +210,8 @@ pub const READ_BYTES_MAX: usize = 64 * 1024;
 pub const BATCH_REQUESTS_MAX: usize = PEER_MESSAGES_MAX as usize / 2;
 /// Milliseconds between two looks of the progress line.
 pub const PROGRESS_MILLISECONDS: u64 = 200;
+/// Characters of one line on standard error, some screens full; a longer one is cut.
+pub const SHOWN_CHARACTERS_MAX: usize = 8 * 1024;
 /// Characters of an expression that are shown on each side of a fault.
 pub const CARET_CHARACTERS_MAX: usize = 60;
 /// Requests of one measurement.
