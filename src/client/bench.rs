@@ -66,11 +66,12 @@ impl Bench {
         let ask = Ask::Compute { expression: "2*(3+4)".to_owned(), variables: Vec::new() };
         let id = Some(Id::Number(1));
         let request = Request { id, token: settings.token.clone(), ask }.encode();
-        let daemon = Connection::open(&settings.servers, until, NOTHING)?;
+        let bytes_max = limits::VALUE_REPLY_BYTES_MAX;
+        let daemon = Connection::open(&settings.servers, bytes_max, until, NOTHING)?;
         let reply = first_reply(&daemon, &request, until)?;
         let (_echo, address) = start_echo(daemon.server(), &reply)?;
         let plain = Servers { addresses: vec![address], curve: None };
-        let echo = Connection::open(&plain, until, NOTHING)?;
+        let echo = Connection::open(&plain, bytes_max, until, NOTHING)?;
         first_reply(&echo, &request, until)?;
         let mut measured = [Measured::default(), Measured::default()];
         let share = self.requests.div_ceil(limits::BENCH_ROUNDS);
@@ -204,7 +205,7 @@ fn unexpected(reply: &[u8]) -> Failure {
         Ok(answer @ Answer::Error(_)) => {
             let status = status::of(&answer, false);
             let Answer::Error(error) = answer else { return Failure::quiet(status) };
-            Failure { status, message: format!("{}{}", error.message, status::hint(&error)) }
+            Failure { status, message: status::words(&error) }
         }
         _ => Failure::uncertain("a reply is not the one that was expected"),
     }

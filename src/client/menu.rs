@@ -150,9 +150,7 @@ impl Menu<'_> {
             Answer::Result(json) => Json::parse(json.as_bytes())
                 .and_then(Catalogue::read)
                 .map_err(|fault| Failure::uncertain(format!("the list makes no sense: {fault}"))),
-            Answer::Error(error) => {
-                Err(Failure::refused(format!("{}{}", error.message, status::hint(&error))))
-            }
+            Answer::Error(error) => Err(Failure::refused(status::words(&error))),
             _ => Err(Failure::uncertain("the daemon answered something else")),
         }
     }
