@@ -17,7 +17,7 @@ use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
 use crate::client::{deadline, text, variables};
 use crate::limits;
-use crate::protocol::reply::{Answer, Code};
+use crate::protocol::reply::{Answer, Code, Error};
 use crate::protocol::request::{Ask, Id, Request};
 
 /// What to do with each line.
@@ -227,14 +227,20 @@ impl Run<'_> {
             let first = self.slots.front().map_or(0, |slot| slot.number);
             let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
             let slot = index.and_then(|index| self.slots.get_mut(index));
-            if let Some(Slot { state: state @ State::Sent(_), .. }) = slot
-                && let State::Sent(asked) = std::mem::replace(state, State::Answered(Vec::new()))
-            {
-                self.in_flight -= 1;
-                let state = self.heed(number, asked, &body, reply.answer)?;
-                if let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) {
-                    slot.state = state;
-                }
+            let Some(Slot { state: state @ State::Sent(_), .. }) = slot else { continue };
+            if let Answer::Ran(_) | Answer::Output { .. } = &reply.answer {
+                return Err(self.lost("what came is no reply to what was asked"));
+            }
+            let State::Sent(asked) = std::mem::replace(state, State::Answered(Vec::new())) else {
+                continue;
+            };
+            self.in_flight -= 1;
+            let (state, stop) = self.heed(number, asked, &body, reply.answer);
+            if let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) {
+                slot.state = state;
+            }
+            if let Some(stop) = stop {
+                return Err(stop);
             }
         }
         Ok(())
@@ -247,27 +253,11 @@ impl Run<'_> {
         asked: Vec<u8>,
         body: &[u8],
         answer: Answer,
-    ) -> Result<State, Failure> {
+    ) -> (State, Option<Failure>) {
         if let Answer::Error(error) = &answer
             && let (Code::RateLimited | Code::Busy, Some(wait)) = (error.code, error.retry_after)
         {
-            self.granted = 0;
-            self.retries += 1;
-            let silent = self.answered + self.settings.timeout;
-            let resume = Instant::now().checked_add(wait.max(Duration::from_millis(1)));
-            return match resume {
-                Some(resume) if resume < silent && self.retries <= limits::RETRIES_MAX => {
-                    self.resume = resume;
-                    Ok(State::Waiting(asked))
-                }
-                _ => Err(Failure::refused(format!(
-                    "stopped at line {number}: {}, which --timeout does not allow",
-                    status::words(error)
-                ))),
-            };
-        }
-        if let Answer::Ran(_) | Answer::Output { .. } = &answer {
-            return Err(self.lost("what came is no reply to what was asked"));
+            return (State::Waiting(asked), self.slow_down(number, wait, error));
         }
         (self.answered, self.retries) = (Instant::now(), 0);
         self.open = self.open.saturating_sub(1);
@@ -278,18 +268,37 @@ impl Run<'_> {
             let message = status::words(error);
             if let Code::Unauthorized | Code::Forbidden | Code::ShuttingDown = error.code {
                 let message = format!("stopped at line {number}: {message}");
-                return Err(Failure { status, message });
+                return (State::Answered(Vec::new()), Some(Failure { status, message }));
             }
             self.complain(number, &message);
         }
-        Ok(State::Answered(match answer {
+        let line = match answer {
             // JSON has line feeds between its values alone; here a reply is a line.
             _ if self.settings.json => {
                 body.iter().map(|b| if *b == b'\n' { b' ' } else { *b }).collect()
             }
             Answer::Result(json) => text::one_line(&json).into_bytes(),
             _ => Vec::new(),
-        }))
+        };
+        (State::Answered(line), None)
+    }
+
+    /// Lets the lines wait, unless that is of no use.
+    fn slow_down(&mut self, number: u64, wait: Duration, error: &Error) -> Option<Failure> {
+        self.granted = 0;
+        self.retries += 1;
+        let resume = Instant::now().checked_add(wait.max(Duration::from_millis(1)));
+        let resume = resume.filter(|resume| *resume < self.answered + self.settings.timeout);
+        let why = match resume {
+            _ if self.retries > limits::RETRIES_MAX => "after too many refusals in a row",
+            Some(resume) => {
+                self.resume = resume;
+                return None;
+            }
+            None => "and --timeout is over before",
+        };
+        let words = status::words(error);
+        Some(Failure::refused(format!("stopped at line {number}: {words}, {why}")))
     }
 
     /// Prints the answers whose turn it is.

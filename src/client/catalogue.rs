@@ -54,7 +54,11 @@ pub struct Parameter {
 pub fn show(ask: &Ask, json: &str) -> Result<String, Fault> {
     let json = Json::parse(json.as_bytes())?;
     Ok(match ask {
-        Ask::Compute { .. } | Ask::Os(_) => format!("{}\n", one_line(json.text())),
+        Ask::Compute { .. } => {
+            json.real()?;
+            format!("{}\n", json.text())
+        }
+        Ask::Os(_) => format!("{}\n", one_line(json.text())),
         Ask::List => Catalogue::read(json)?.to_string(),
         Ask::Status => {
             let mut text = String::new();
