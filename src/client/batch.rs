@@ -328,7 +328,8 @@ impl Run<'_> {
         let silent = self.answered + self.settings.timeout;
         if self.open > 0 && now >= silent {
             let seconds = self.settings.timeout.as_secs_f64();
-            return Err(self.lost(&format!("no answer for {seconds} s")));
+            let what = if self.retries > 0 { "nothing but refusals" } else { "no answer" };
+            return Err(self.lost(&format!("{what} for {seconds} s")));
         }
         let mut until = if self.open > 0 { silent } else { now + self.settings.timeout };
         if self.in_flight < self.allowed()

@@ -65,7 +65,7 @@ impl Played {
         let socket = zmq::Context::new().socket(zmq::ROUTER).unwrap();
         // A ROUTER drops what is over its mark.
         socket.set_sndhwm(0).unwrap();
-        socket.set_ipv6(true).unwrap();
+        socket.set_ipv6(address.contains('[')).unwrap();
         socket.bind(address).unwrap();
         socket.set_linger(1000).unwrap();
         socket.set_rcvtimeo(20).unwrap();
