@@ -1,9 +1,9 @@
 //! Many expressions over one connection, a bounded number of them in flight.
 //!
 //! Promises: one line out for each line in, in order, empty for a line that has no value; memory
-//! does not grow with the input. A rate limit slows it down and does not end it, as long as a line is
-//! answered within the timeout and `RETRIES_MAX` refusals. When the daemon is lost, nothing is claimed
-//! of the lines that it did not answer.
+//! does not grow with the input. A rate limit slows it down and does not end it, as long as a line
+//! is answered within the timeout and `RETRIES_MAX` refusals. When the daemon is lost, nothing is
+//! claimed of the lines that it did not answer.
 //! Leaves out: commands. They have an exit status each, and their order matters.
 
 use std::collections::VecDeque;

@@ -3,8 +3,8 @@
 //! Promises: what a command writes goes out byte for byte as it comes. No write blocks past the
 //! deadline or past Ctrl-C. A command whose reader has left, whose caller pressed Ctrl-C or whose
 //! time is over is cancelled at the daemon, never just forgotten. Output that was cut is
-//! announced with its true size. Replies to other requests are passed over, and however many come,
-//! the deadline and Ctrl-C are heeded. A reply that contradicts the request, or what came before, is
+//! announced with its true size. Replies to other requests are passed over; however many come, the
+//! deadline and Ctrl-C are heeded. A reply that contradicts the request, or what came before, is
 //! none.
 //! Leaves out: what is asked, and many requests at a time.
 
