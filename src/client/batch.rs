@@ -216,9 +216,8 @@ impl Run<'_> {
 
     fn receive(&mut self) -> Result<(), Failure> {
         for _ in 0..limits::MESSAGES_PER_TURN {
-            let body = self.connection.receive().map_err(|lost| self.lost(&lost.message))?;
-            let Some(body) = body else { break };
-            let reply = status::read(&body).map_err(|fault| self.lost(&fault.message))?;
+            let received = self.connection.receive().map_err(|lost| self.lost(&lost.message))?;
+            let Some((body, reply)) = received else { break };
             let number = match (&reply.id, &reply.answer) {
                 (Some(Id::Number(number)), _) => u64::try_from(*number).unwrap_or(0),
                 (None, Answer::Error(error)) => return Err(self.lost(&error.message)),

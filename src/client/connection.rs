@@ -3,7 +3,7 @@
 //! Promises: a request goes to one daemon, once, and only over a connection that stands. Nothing
 //! here blocks past its deadline. A connection that breaks is noticed at once, not at the
 //! deadline, and what the daemon had sent by then is still received.
-//! Leaves out: what a message means.
+//! Leaves out: what a reply means.
 
 use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::client::settings::{Curve, Servers};
 use crate::client::status::Failure;
 use crate::limits;
+use crate::protocol::reply::Reply;
 
 /// A connection that stood when it was made.
 pub struct Connection {
@@ -222,11 +223,19 @@ impl Connection {
         }
     }
 
-    /// The next reply, if one has come.
+    /// The next reply and its body, if one has come.
     ///
     /// # Errors
-    /// The connection is broken, and nothing more will come; or what came has too many frames.
-    pub fn receive(&mut self) -> Result<Option<zmq::Message>, Failure> {
+    /// The connection is broken, and nothing more will come; or what came is no reply.
+    pub fn receive(&mut self) -> Result<Option<(zmq::Message, Reply)>, Failure> {
+        let Some(body) = self.body()? else { return Ok(None) };
+        let reply = Reply::decode(&body).map_err(|fault| {
+            Failure::uncertain(format!("what came is no reply of a daemon: {fault}"))
+        })?;
+        Ok(Some((body, reply)))
+    }
+
+    fn body(&mut self) -> Result<Option<zmq::Message>, Failure> {
         let mut frames = 0;
         loop {
             match self.socket.recv_msg(zmq::DONTWAIT) {

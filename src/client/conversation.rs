@@ -92,8 +92,8 @@ impl<'a> Conversation<'a> {
     pub fn last(&mut self) -> Result<(zmq::Message, Answer), Failure> {
         loop {
             for _ in 0..limits::MESSAGES_PER_TURN {
-                let Some(body) = self.connection.receive()? else { break };
-                if let Some(answer) = self.take(&body)? {
+                let Some((body, reply)) = self.connection.receive()? else { break };
+                if let Some(answer) = self.take(reply)? {
                     return Ok((body, answer));
                 }
             }
@@ -102,8 +102,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Takes one reply; gives the last one.
-    fn take(&mut self, body: &[u8]) -> Result<Option<Answer>, Failure> {
-        let Reply { id, answer } = status::read(body)?;
+    fn take(&mut self, Reply { id, answer }: Reply) -> Result<Option<Answer>, Failure> {
         if id.is_some() && id != self.request.id {
             return Ok(None);
         }

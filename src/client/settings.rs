@@ -5,12 +5,12 @@
 //! Leaves out: what the servers and the token are good for.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::client::status::Failure;
 use crate::limits;
 use crate::protocol::curve::CurveKey;
+use crate::protocol::endpoint::leaves_host;
 use crate::protocol::request::Id;
 use crate::system::files;
 
@@ -114,7 +114,7 @@ fn servers(list: &str, env: impl Fn(&str) -> Option<String>) -> Result<Servers, 
                 "{server:?} is no address of a server; write tcp://HOST:PORT or ipc://PATH"
             ));
         }
-        if curve.is_none() && !cleartext && is_far(server) {
+        if curve.is_none() && !cleartext && leaves_host(server) {
             return Err(format!(
                 "{server}: the token would cross the network in the clear; set ZCMD_SERVER_KEY \
                  and ZCMD_KEY_FILE (zcmd keygen FILE), or ZCMD_ALLOW_CLEARTEXT=yes"
@@ -122,15 +122,6 @@ fn servers(list: &str, env: impl Fn(&str) -> Option<String>) -> Result<Servers, 
         }
     }
     Ok(Servers { addresses: servers, curve })
-}
-
-/// Whether the way to a server leaves this host.
-fn is_far(server: &str) -> bool {
-    let host = server.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
-    host.is_some_and(|(host, _)| {
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        host != "localhost" && !address.is_ok_and(|address| address.to_canonical().is_loopback())
-    })
 }
 
 fn curve(env: impl Fn(&str) -> Option<String>) -> Result<Option<Curve>, String> {

@@ -4,7 +4,7 @@
 //! command that ran gives its own status, or 128 and the number of the signal that ended it.
 //! Leaves out: what is printed, but for the words about an error.
 
-use crate::protocol::reply::{Answer, Code, Error, Ran, Reply};
+use crate::protocol::reply::{Answer, Code, Error, Ran};
 
 /// The daemon did what it was asked.
 pub const DONE: u8 = 0;
@@ -49,15 +49,6 @@ impl Failure {
     pub fn quiet(status: u8) -> Self {
         Self { status, message: String::new() }
     }
-}
-
-/// Reads what came.
-///
-/// # Errors
-/// It is no reply: what became of the request is not known.
-pub fn read(body: &[u8]) -> Result<Reply, Failure> {
-    Reply::decode(body)
-        .map_err(|fault| Failure::uncertain(format!("what came is no reply of a daemon: {fault}")))
 }
 
 /// The exit status for an answer; `os` says whether a command was asked for.

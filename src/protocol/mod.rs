@@ -5,6 +5,7 @@
 //! `service::caller`.
 
 pub mod curve;
+pub mod endpoint;
 pub mod json;
 pub mod reply;
 pub mod request;

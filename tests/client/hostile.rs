@@ -6,11 +6,14 @@ use zcmd::limits;
 use zcmd::protocol::reply::{Answer, Code};
 use zcmd::protocol::request::{Ask, Id};
 
-use crate::played::{Client, Played, error, output, run, target, value, zcmd};
+use crate::played::{Caller, Client, Played, error, output, run, target, value, zcmd};
 
 const OS: &[&str] = &["os", "name"];
 const JSON: &[&str] = &["--json", "os", "name"];
 const COMPUTE: &[&str] = &["compute", "1+1"];
+
+/// Arguments, what the daemon sends, the exit status, standard output and what standard error says.
+type Case<'a> = (&'a [&'a str], &'a [&'a str], i32, &'a str, &'a str);
 
 /// A daemon that sends these bodies, in which `$` is the request's id.
 fn says(bodies: &[&str]) -> Played {
@@ -46,7 +49,7 @@ fn old_wound_a_reply_that_contradicts_the_request_or_itself() {
         "[".repeat(40),
         "]".repeat(40)
     );
-    let cases: &[(&[&str], &[&str], i32, &str, &str)] = &[
+    let cases: &[Case<'_>] = &[
         (OS, &[&ran(r#""exit_code":0,"signal":"SIGKILL""#)], 255, "", "both exit_code and signal"),
         (
             JSON,
@@ -87,9 +90,11 @@ fn old_wound_a_reply_that_contradicts_the_request_or_itself() {
     assert_eq!((run.status, run.err.as_str()), (1, "zcmd: m\n1+\n  ^\n"));
 }
 
+type Send = fn(&Caller<'_>);
+
 #[test]
 fn old_wound_messages_that_are_too_much() {
-    let cases: &[(fn(&crate::played::Caller<'_>), &str)] = &[
+    let cases: &[(Send, &str)] = &[
         (|caller| caller.frames(&[b"x".as_slice(); 1000]), "more than 8 frames"),
         (|caller| caller.raw(b"{\"status\":\"ok\",\"result\":\"\xff\"}"), "not valid UTF-8"),
         (|caller| caller.raw(&vec![b'x'; limits::SHORT_REPLY_BYTES_MAX + 1]), "broke before"),
