@@ -45,8 +45,6 @@ pub enum Task {
     Bench(bench::Bench),
     /// Make a pair of CURVE keys in this file.
     Keygen(String),
-    /// Be the echo that a daemon is measured against.
-    Echo,
 }
 
 /// Does it, says on standard error what went wrong, and returns the exit status.
@@ -74,7 +72,6 @@ fn perform(task: Task, settings: impl Fn() -> Result<Settings, Failure>) -> Resu
         Task::Menu => menu::run(&settings()?, &catch()?),
         Task::Bench(bench) => bench.run(&settings()?),
         Task::Keygen(path) => keygen(&path),
-        Task::Echo => bench::echo(),
     }
 }
 
