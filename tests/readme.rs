@@ -40,6 +40,7 @@ fn every_test_of_the_table_of_old_wounds_is_there() {
         "tests/transport.rs",
         "tests/client/connections.rs",
         "tests/client/hostile.rs",
+        "src/client/settings.rs",
         "src/protocol/reply.rs",
         "src/service/parameter.rs",
         "src/service/limiter.rs",

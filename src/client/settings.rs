@@ -109,7 +109,8 @@ fn servers(list: &str, env: impl Fn(&str) -> Option<String>) -> Result<Servers, 
     }
     for server in &servers {
         let rest = ["tcp://", "ipc://"].iter().find_map(|kind| server.strip_prefix(kind));
-        if rest.is_none_or(str::is_empty) {
+        let has_port = server.strip_prefix("tcp://").is_none_or(has_port);
+        if rest.is_none_or(str::is_empty) || !has_port {
             return Err(format!(
                 "{server:?} is no address of a server; write tcp://HOST:PORT or ipc://PATH"
             ));
@@ -122,6 +123,13 @@ fn servers(list: &str, env: impl Fn(&str) -> Option<String>) -> Result<Servers, 
         }
     }
     Ok(Servers { addresses: servers, curve })
+}
+
+/// Whether a place ends with a port. Of what is none, libzmq makes another one: 80 of `80x`.
+fn has_port(place: &str) -> bool {
+    let port = place.rsplit_once(':').map_or("", |(_, port)| port);
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    digits && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn curve(env: impl Fn(&str) -> Option<String>) -> Result<Option<Curve>, String> {
@@ -216,6 +224,21 @@ mod tests {
         assert_eq!(settings.servers.addresses, ["tcp://localhost:1"]);
         assert_eq!(settings.timeout, Duration::from_millis(250));
         assert_eq!(settings.id, Some(Id::Number(7)));
+    }
+
+    #[test]
+    fn old_wound_a_port_that_is_none_was_another_servers() {
+        let server = |port: &str| Given {
+            server: Some(format!("tcp://127.0.0.1{port}")),
+            ..Given::default()
+        };
+        for port in [":1", ":5555", ":65535"] {
+            assert!(complete(server(port), &[("ZCMD_TOKEN", "t")]).is_ok(), "{port}");
+        }
+        for port in ["", ":", ":0", ":*", ":80x", ":65536", ":99999", ":+80", ":-1", ": 80"] {
+            let error = complete(server(port), &[("ZCMD_TOKEN", "t")]).expect_err(port);
+            assert!(error.contains("write tcp://HOST:PORT"), "{port}: {error}");
+        }
     }
 
     #[test]
