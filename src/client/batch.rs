@@ -1,9 +1,9 @@
 //! Many expressions over one connection, a bounded number of them in flight.
 //!
 //! Promises: one line out for each line in, in order, empty for a line that has no value; memory
-//! does not grow with the input. A rate limit slows it down and does not end it, as long as a line
-//! is answered within the timeout and `RETRIES_MAX` refusals. When the daemon is lost, nothing is
-//! claimed of the lines that it did not answer.
+//! does not grow with the input. A rate limit slows it down and does not end it, unless it asks for
+//! a longer wait than the timeout, or refuses every line for so long or `RETRIES_MAX` times. When the
+//! daemon is lost, nothing is claimed of the lines that it did not answer.
 //! Leaves out: commands. They have an exit status each, and their order matters.
 
 use std::collections::VecDeque;
@@ -196,8 +196,13 @@ impl Run<'_> {
         (self.granted / 4).clamp(1, limits::BATCH_REQUESTS_MAX)
     }
 
+    /// When it is too late for an answer.
+    fn silent(&self) -> Instant {
+        self.answered.max(self.resume) + self.settings.timeout
+    }
+
     fn send(&mut self) -> Result<(), Failure> {
-        let allowed = self.allowed();
+        let (allowed, silent) = (self.allowed(), self.silent());
         if self.in_flight >= allowed || Instant::now() < self.resume {
             return Ok(());
         }
@@ -206,7 +211,7 @@ impl Run<'_> {
                 break;
             }
             if let State::Waiting(body) = &mut slot.state {
-                self.connection.send(body, self.answered + self.settings.timeout)?;
+                self.connection.send(body, silent)?;
                 slot.state = State::Sent(std::mem::take(body));
                 self.in_flight += 1;
             }
@@ -286,15 +291,14 @@ impl Run<'_> {
     fn slow_down(&mut self, number: u64, wait: Duration, error: &Error) -> Option<Failure> {
         self.granted = 0;
         self.retries += 1;
-        let resume = Instant::now().checked_add(wait.max(Duration::from_millis(1)));
-        let resume = resume.filter(|resume| *resume < self.answered + self.settings.timeout);
-        let why = match resume {
-            _ if self.retries > limits::RETRIES_MAX => "after too many refusals in a row",
-            Some(resume) => {
-                self.resume = resume;
-                return None;
-            }
-            None => "and --timeout is over before",
+        let now = Instant::now();
+        let why = if self.retries > limits::RETRIES_MAX {
+            "after too many refusals in a row"
+        } else if wait > self.settings.timeout || now >= self.answered + self.settings.timeout {
+            "which is longer than --timeout allows"
+        } else {
+            self.resume = now + wait.max(Duration::from_millis(1));
+            return None;
         };
         let words = status::words(error);
         Some(Failure::refused(format!("stopped at line {number}: {words}, {why}")))
@@ -324,11 +328,10 @@ impl Run<'_> {
         let room = self.slots.len() < limits::BATCH_REQUESTS_MAX && !self.lines.ended();
         let stdin = if room { (io::stdin().as_raw_fd(), zmq::POLLIN) } else { NOTHING };
         let now = Instant::now();
-        let silent = self.answered + self.settings.timeout;
+        let silent = self.silent();
         if self.open > 0 && now >= silent {
             let seconds = self.settings.timeout.as_secs_f64();
-            let what = if self.retries > 0 { "nothing but refusals" } else { "no answer" };
-            return Err(self.lost(&format!("{what} for {seconds} s")));
+            return Err(self.lost(&format!("no answer for {seconds} s")));
         }
         let mut until = if self.open > 0 { silent } else { now + self.settings.timeout };
         if self.in_flight < self.allowed()

@@ -214,10 +214,12 @@ fn old_wound_text_of_the_daemon_on_the_terminal() {
 #[test]
 fn old_wound_a_batch_that_is_told_to_wait_without_end() {
     let cases: &[(&str, &str, i32, &str)] = &[
-        ("1", "700", 125, "--timeout is over before"),
+        ("1", "700", 125, "which is longer than --timeout"),
+        // A wait as long as the timeout is a wait all the same.
+        ("0.5", "500", 125, "which is longer than --timeout"),
         ("60", "0", 125, "too many refusals in a row"),
-        ("60", "61000", 125, "try again in 61.0 s, and --timeout is over before"),
-        ("60", "18446744073709551615", 125, "--timeout is over before"),
+        ("60", "61000", 125, "try again in 61.0 s, which is longer than --timeout"),
+        ("60", "18446744073709551615", 125, "which is longer than --timeout"),
         ("60", "18446744073709551616", 255, "stopped at line 1: what came is no reply"),
         ("60", "-1", 255, "stopped at line 1: what came is no reply"),
     ];
