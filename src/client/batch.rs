@@ -2,8 +2,8 @@
 //!
 //! Promises: one line out for each line in, in order, empty for a line that has no value; memory
 //! does not grow with the input. A rate limit slows it down and does not end it, unless it asks for
-//! a longer wait than the timeout, or refuses every line for so long or `RETRIES_MAX` times. When the
-//! daemon is lost, nothing is claimed of the lines that it did not answer.
+//! a longer wait than the timeout, or refuses every line for so long or `RETRIES_MAX` times. When
+//! the daemon is lost, nothing is claimed of the lines that it did not answer.
 //! Leaves out: commands. They have an exit status each, and their order matters.
 
 use std::collections::VecDeque;
