@@ -206,6 +206,14 @@ pub const LINGER_MILLISECONDS: i32 = 500;
 pub const CANCEL_SECONDS: u64 = 5;
 /// Bytes of one reply: two streams at their cap, each byte spelled with six (`\u0000`).
 pub const REPLY_BYTES_MAX: usize = 12 * OUTPUT_BYTES_MAX + MESSAGE_BYTES_MAX;
+/// Bytes of any other reply: the list of all commands that fit a commands file, whose text is less
+/// than twice as long in it.
+pub const SHORT_REPLY_BYTES_MAX: usize = 4 * COMMANDS_FILE_BYTES_MAX;
+/// Bytes of the reply to an expression: a number, or an error that repeats some of it.
+pub const VALUE_REPLY_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
+/// Bytes of replies that libzmq holds for a client, as long as each has the size that it may have.
+/// One reply is taken whatever its size.
+pub const RECEIVED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of one write to standard output: what a pipe that has room takes without blocking.
 pub const WRITE_BYTES_MAX: usize = 4096;
 /// Bytes of one line of standard input: an expression, or a row of numbers.
@@ -216,8 +224,13 @@ pub const READ_BYTES_MAX: usize = 64 * 1024;
 /// counts what a peer has taken in steps of half of what it holds for it; with no more than the
 /// other half in flight, no reply ever has to wait for room.
 pub const BATCH_REQUESTS_MAX: usize = PEER_MESSAGES_MAX as usize / 2;
+/// Refusals with a time to wait that a batch takes in a row: one for each request in flight, and
+/// then one for each try; an honest daemon says how long to wait, and lets the next one pass.
+pub const RETRIES_MAX: usize = 8 * BATCH_REQUESTS_MAX;
 /// Milliseconds between two looks of the progress line.
 pub const PROGRESS_MILLISECONDS: u64 = 200;
+/// Characters of one line on standard error, some screens full; a longer one is cut.
+pub const SHOWN_CHARACTERS_MAX: usize = 8 * 1024;
 /// Characters of an expression that are shown on each side of a fault.
 pub const CARET_CHARACTERS_MAX: usize = 60;
 /// Requests of one measurement.
@@ -229,6 +242,7 @@ pub const BENCH_ROUNDS: usize = 5;
 
 const _: () = {
     assert!(BATCH_REQUESTS_MAX < BENCH_IN_FLIGHT_MAX);
+    assert!(RECEIVED_BYTES_MAX / VALUE_REPLY_BYTES_MAX >= BENCH_IN_FLIGHT_MAX);
     assert!(LINE_BYTES_MAX <= READ_BYTES_MAX);
     assert!(STDIN_BYTES_MAX + TOKEN_BYTES_MAX + PARAMETER_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(EXPRESSION_BYTES_MAX + TOKEN_BYTES_MAX < MESSAGE_BYTES_MAX);

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 use zcmd::client::batch::Batch;
-use zcmd::client::bench::{self, Bench};
+use zcmd::client::bench::Bench;
 use zcmd::client::settings::{self, Given};
 use zcmd::client::{Task, help, run, status, text, variables};
 use zcmd::limits;
@@ -186,7 +186,6 @@ impl Line {
                 in_flight: self.in_flight.unwrap_or(64),
             }),
             "keygen" => Task::Keygen(operands.next().ok_or("keygen: a file is missing")?),
-            bench::ECHO => Task::Echo,
             other => return Err(format!("unknown subcommand {other:?}")),
         };
         match operands.next() {

@@ -1,8 +1,9 @@
 //! Many expressions over one connection, a bounded number of them in flight.
 //!
 //! Promises: one line out for each line in, in order, empty for a line that has no value; memory
-//! does not grow with the input. A rate limit slows it down and does not end it. When the daemon
-//! is lost, nothing is claimed of the lines that it did not answer.
+//! does not grow with the input. A rate limit slows it down and does not end it, unless it asks for
+//! a longer wait than the timeout, or refuses every line for so long or `RETRIES_MAX` times. When
+//! the daemon is lost, nothing is claimed of the lines that it did not answer.
 //! Leaves out: commands. They have an exit status each, and their order matters.
 
 use std::collections::VecDeque;
@@ -16,7 +17,7 @@ use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
 use crate::client::{deadline, text, variables};
 use crate::limits;
-use crate::protocol::reply::{Answer, Code, Reply};
+use crate::protocol::reply::{Answer, Code, Error};
 use crate::protocol::request::{Ask, Id, Request};
 
 /// What to do with each line.
@@ -59,8 +60,12 @@ struct Run<'a> {
     granted: usize,
     /// When the next may be sent.
     resume: Instant,
-    /// When something was heard last, or was there nothing to be heard.
-    heard: Instant,
+    /// Lines that were read and have no answer yet.
+    open: usize,
+    /// When a line was answered last, or the first one was read that waits for its answer.
+    answered: Instant,
+    /// Refusals with a time to wait since then.
+    retries: usize,
     worst: u8,
     progress: Option<Instant>,
     begun: Instant,
@@ -72,7 +77,9 @@ impl Batch {
     /// # Errors
     /// No daemon, none any more, or one that refuses this caller altogether.
     pub fn run(&self, settings: &Settings) -> Result<u8, Failure> {
-        let connection = Connection::open(&settings.servers, deadline(settings), NOTHING)?;
+        let bytes_max = limits::VALUE_REPLY_BYTES_MAX;
+        let until = deadline(settings);
+        let connection = Connection::open(&settings.servers, bytes_max, until, NOTHING)?;
         let now = Instant::now();
         // On a terminal the answers themselves show how far it is.
         let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
@@ -87,7 +94,9 @@ impl Batch {
             in_flight: 0,
             granted: usize::MAX,
             resume: now,
-            heard: now,
+            open: 0,
+            answered: now,
+            retries: 0,
             worst: status::DONE,
             progress: watched.then_some(now),
             begun: now,
@@ -155,7 +164,13 @@ impl Run<'_> {
             let token = self.settings.token.clone();
             let state = match ask {
                 Ok(None) => State::Answered(Vec::new()),
-                Ok(Some(ask)) => State::Waiting(Request { id, token, ask }.encode()),
+                Ok(Some(ask)) => {
+                    if self.open == 0 {
+                        self.answered = Instant::now();
+                    }
+                    self.open += 1;
+                    State::Waiting(Request { id, token, ask }.encode())
+                }
                 Err(message) => {
                     // Not worth asking.
                     self.complain(self.read, &message);
@@ -181,8 +196,13 @@ impl Run<'_> {
         (self.granted / 4).clamp(1, limits::BATCH_REQUESTS_MAX)
     }
 
+    /// When it is too late for an answer.
+    fn silent(&self) -> Instant {
+        self.answered.max(self.resume) + self.settings.timeout
+    }
+
     fn send(&mut self) -> Result<(), Failure> {
-        let allowed = self.allowed();
+        let (allowed, silent) = (self.allowed(), self.silent());
         if self.in_flight >= allowed || Instant::now() < self.resume {
             return Ok(());
         }
@@ -191,10 +211,7 @@ impl Run<'_> {
                 break;
             }
             if let State::Waiting(body) = &mut slot.state {
-                if self.in_flight == 0 {
-                    self.heard = Instant::now();
-                }
-                self.connection.send(body, self.heard + self.settings.timeout)?;
+                self.connection.send(body, silent)?;
                 slot.state = State::Sent(std::mem::take(body));
                 self.in_flight += 1;
             }
@@ -203,10 +220,9 @@ impl Run<'_> {
     }
 
     fn receive(&mut self) -> Result<(), Failure> {
-        while let Some(body) = self.connection.receive().map_err(|lost| self.lost(&lost.message))? {
-            self.heard = Instant::now();
-            let reply = Reply::decode(&body)
-                .map_err(|fault| self.lost(&format!("what came is no reply: {fault}")))?;
+        for _ in 0..limits::MESSAGES_PER_TURN {
+            let received = self.connection.receive().map_err(|lost| self.lost(&lost.message))?;
+            let Some((body, reply)) = received else { break };
             let number = match (&reply.id, &reply.answer) {
                 (Some(Id::Number(number)), _) => u64::try_from(*number).unwrap_or(0),
                 (None, Answer::Error(error)) => return Err(self.lost(&error.message)),
@@ -215,14 +231,20 @@ impl Run<'_> {
             let first = self.slots.front().map_or(0, |slot| slot.number);
             let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
             let slot = index.and_then(|index| self.slots.get_mut(index));
-            if let Some(Slot { state: state @ State::Sent(_), .. }) = slot
-                && let State::Sent(asked) = std::mem::replace(state, State::Answered(Vec::new()))
-            {
-                self.in_flight -= 1;
-                let state = self.heed(number, asked, body, reply.answer)?;
-                if let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) {
-                    slot.state = state;
-                }
+            let Some(Slot { state: state @ State::Sent(_), .. }) = slot else { continue };
+            if let Answer::Ran(_) | Answer::Output { .. } = &reply.answer {
+                return Err(self.lost("what came is no reply to what was asked"));
+            }
+            let State::Sent(asked) = std::mem::replace(state, State::Answered(Vec::new())) else {
+                continue;
+            };
+            self.in_flight -= 1;
+            let (state, stop) = self.heed(number, asked, &body, reply.answer);
+            if let Some(slot) = index.and_then(|index| self.slots.get_mut(index)) {
+                slot.state = state;
+            }
+            if let Some(stop) = stop {
+                return Err(stop);
             }
         }
         Ok(())
@@ -233,32 +255,53 @@ impl Run<'_> {
         &mut self,
         number: u64,
         asked: Vec<u8>,
-        body: Vec<u8>,
+        body: &[u8],
         answer: Answer,
-    ) -> Result<State, Failure> {
+    ) -> (State, Option<Failure>) {
         if let Answer::Error(error) = &answer
             && let (Code::RateLimited | Code::Busy, Some(wait)) = (error.code, error.retry_after)
         {
-            self.resume = self.heard + wait.max(Duration::from_millis(1));
-            self.granted = 0;
-            return Ok(State::Waiting(asked));
+            return (State::Waiting(asked), self.slow_down(number, wait, error));
         }
+        (self.answered, self.retries) = (Instant::now(), 0);
+        self.open = self.open.saturating_sub(1);
         self.granted = self.granted.saturating_add(1);
         let status = status::of(&answer, false);
         self.worst = self.worst.max(status);
         if let Answer::Error(error) = &answer {
-            let message = format!("{}{}", error.message, status::hint(error));
+            let message = status::words(error);
             if let Code::Unauthorized | Code::Forbidden | Code::ShuttingDown = error.code {
                 let message = format!("stopped at line {number}: {message}");
-                return Err(Failure { status, message });
+                return (State::Answered(Vec::new()), Some(Failure { status, message }));
             }
             self.complain(number, &message);
         }
-        Ok(State::Answered(match answer {
-            _ if self.settings.json => body,
-            Answer::Result(json) => json.into_bytes(),
+        let line = match answer {
+            // JSON has line feeds between its values alone; here a reply is a line.
+            _ if self.settings.json => {
+                body.iter().map(|b| if *b == b'\n' { b' ' } else { *b }).collect()
+            }
+            Answer::Result(json) => text::one_line(&json).into_bytes(),
             _ => Vec::new(),
-        }))
+        };
+        (State::Answered(line), None)
+    }
+
+    /// Lets the lines wait, unless that is of no use.
+    fn slow_down(&mut self, number: u64, wait: Duration, error: &Error) -> Option<Failure> {
+        self.granted = 0;
+        self.retries += 1;
+        let now = Instant::now();
+        let why = if self.retries > limits::RETRIES_MAX {
+            "after too many refusals in a row"
+        } else if wait > self.settings.timeout || now >= self.answered + self.settings.timeout {
+            "which is longer than --timeout allows"
+        } else {
+            self.resume = now + wait.max(Duration::from_millis(1));
+            return None;
+        };
+        let words = status::words(error);
+        Some(Failure::refused(format!("stopped at line {number}: {words}, {why}")))
     }
 
     /// Prints the answers whose turn it is.
@@ -285,12 +328,12 @@ impl Run<'_> {
         let room = self.slots.len() < limits::BATCH_REQUESTS_MAX && !self.lines.ended();
         let stdin = if room { (io::stdin().as_raw_fd(), zmq::POLLIN) } else { NOTHING };
         let now = Instant::now();
-        let silent = self.heard + self.settings.timeout;
-        if self.in_flight > 0 && now >= silent {
+        let silent = self.silent();
+        if self.open > 0 && now >= silent {
             let seconds = self.settings.timeout.as_secs_f64();
             return Err(self.lost(&format!("no answer for {seconds} s")));
         }
-        let mut until = if self.in_flight > 0 { silent } else { now + self.settings.timeout };
+        let mut until = if self.open > 0 { silent } else { now + self.settings.timeout };
         if self.in_flight < self.allowed()
             && self.slots.iter().any(|slot| matches!(slot.state, State::Waiting(_)))
         {

@@ -2,24 +2,19 @@
 //!
 //! Promises: the daemon and a bare ROUTER that echoes are driven by the same lines of this file,
 //! over the same kind of socket, with requests and replies of the same bytes, in turn; the echo
-//! is a process of its own, as the daemon is.
+//! has a loop and an I/O thread of its own, as the daemon has.
 //! Leaves out: commands, whose cost is that of their programs.
 
-use std::io::{self, BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use crate::client::connection::{Connection, NOTHING};
-use crate::client::lines::{Line, Lines};
 use crate::client::settings::{Servers, Settings};
 use crate::client::status::{self, Failure};
 use crate::client::text;
 use crate::limits;
 use crate::protocol::reply::{Answer, Code, Reply};
 use crate::protocol::request::{Ask, Id, Request};
-
-/// The argument that makes the client an echo.
-pub const ECHO: &str = "bench-echo";
 
 /// How much to measure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,21 +36,6 @@ struct Measured {
     requests: usize,
 }
 
-/// The echo, ended when this is dropped.
-struct Echo {
-    child: Child,
-    path: Option<String>,
-}
-
-impl Drop for Echo {
-    fn drop(&mut self) {
-        // It may have ended already; then there is nothing to do.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = self.path.as_ref().map(std::fs::remove_file);
-    }
-}
-
 impl Bench {
     /// Measures, and prints the result.
     ///
@@ -66,11 +46,12 @@ impl Bench {
         let ask = Ask::Compute { expression: "2*(3+4)".to_owned(), variables: Vec::new() };
         let id = Some(Id::Number(1));
         let request = Request { id, token: settings.token.clone(), ask }.encode();
-        let daemon = Connection::open(&settings.servers, until, NOTHING)?;
+        let bytes_max = limits::VALUE_REPLY_BYTES_MAX;
+        let daemon = Connection::open(&settings.servers, bytes_max, until, NOTHING)?;
         let reply = first_reply(&daemon, &request, until)?;
-        let (_echo, address) = start_echo(daemon.server(), &reply)?;
+        let address = start_echo(daemon.server(), reply.clone())?;
         let plain = Servers { addresses: vec![address], curve: None };
-        let echo = Connection::open(&plain, until, NOTHING)?;
+        let echo = Connection::open(&plain, bytes_max, until, NOTHING)?;
         first_reply(&echo, &request, until)?;
         let mut measured = [Measured::default(), Measured::default()];
         let share = self.requests.div_ceil(limits::BENCH_ROUNDS);
@@ -204,86 +185,37 @@ fn unexpected(reply: &[u8]) -> Failure {
         Ok(answer @ Answer::Error(_)) => {
             let status = status::of(&answer, false);
             let Answer::Error(error) = answer else { return Failure::quiet(status) };
-            Failure { status, message: format!("{}{}", error.message, status::hint(&error)) }
+            Failure { status, message: status::words(&error) }
         }
         _ => Failure::uncertain("a reply is not the one that was expected"),
     }
 }
 
-/// Starts this program again as an echo on the same kind of transport; returns its address.
-fn start_echo(server: &str, reply: &[u8]) -> Result<(Echo, String), Failure> {
-    let path = server.starts_with("ipc://").then(|| {
-        let name = format!("zcmd-bench-{}.sock", std::process::id());
-        std::env::temp_dir().join(name).display().to_string()
-    });
-    let address = match &path {
-        Some(path) => format!("ipc://{path}"),
-        None => "tcp://127.0.0.1:*".to_owned(),
+/// Starts an echo on the same kind of transport, which ends with this process; returns its address.
+fn start_echo(server: &str, reply: Vec<u8>) -> Result<String, Failure> {
+    let address = match server.starts_with("ipc://") {
+        // An abstract socket leaves no file behind.
+        true => format!("ipc://@zcmd-bench-{}", std::process::id()),
+        false => "tcp://127.0.0.1:*".to_owned(),
     };
-    let failed = |error: io::Error| Failure::refused(format!("cannot start the echo: {error}"));
-    let mut child = Command::new(std::env::current_exe().map_err(failed)?)
-        .arg(ECHO)
-        .env_remove("ZCMD_TOKEN")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .map_err(failed)?;
-    let pipes = (child.stdin.take(), child.stdout.take());
-    let mut echo = Echo { child, path };
-    let (Some(mut stdin), Some(stdout)) = pipes else {
-        return Err(Failure::refused("cannot start the echo: it has no pipes"));
-    };
-    stdin.write_all(&[address.as_bytes(), b"\n", reply, b"\n"].concat()).map_err(failed)?;
-    // The echo ends when this pipe is closed, even if this process is killed.
-    echo.child.stdin = Some(stdin);
-    let mut bound = String::new();
-    let within = limits::LINE_BYTES_MAX as u64;
-    BufReader::new(stdout.take(within)).read_line(&mut bound).map_err(failed)?;
-    match bound.trim_end() {
-        "" => Err(Failure::refused("cannot start the echo: it ended")),
-        bound => Ok((echo, bound.to_owned())),
-    }
-}
-
-/// Is the echo: reads an address and a reply from standard input, says where it listens, and
-/// answers everything with that reply until standard input is closed.
-///
-/// # Errors
-/// Standard input is not that, or the address cannot be used.
-pub fn echo() -> Result<u8, Failure> {
-    let mut lines = Lines::new(crate::client::lines::Stdin);
-    let mut line = || loop {
-        match lines.take() {
-            Some(Line::Text(line)) => return Ok(line),
-            None if !lines.ended() => {
-                lines.fill().map_err(|error| Failure::refused(format!("cannot read: {error}")))?
-            }
-            _ => return Err(Failure::refused("the echo is started by zcmd bench only")),
-        }
-    };
-    let (address, reply) = (line()?, line()?);
     let listen = || {
+        // The context has an I/O thread of its own, as the daemon has.
         let router = zmq::Context::new().socket(zmq::ROUTER)?;
-        router.set_linger(0)?;
         router.bind(&address)?;
         let bound = router.get_last_endpoint()?.unwrap_or_default();
         Ok((router, bound))
     };
-    let (router, bound) = listen().map_err(|error| stopped(&error))?;
-    writeln!(io::stdout(), "{bound}").map_err(|error| text::unwritten(&error))?;
-    std::thread::spawn(move || {
-        while !lines.ended() && lines.fill().is_ok() {}
-        std::process::exit(i32::from(status::DONE));
-    });
-    let answer = || {
-        let peer = router.recv_msg(0)?;
-        while router.get_rcvmore()? {
-            router.recv_msg(0)?;
-        }
-        router.send(peer, zmq::SNDMORE)?;
-        router.send(reply.as_bytes(), 0)
-    };
-    loop {
-        answer().map_err(|error| stopped(&error))?;
+    let (router, bound) = listen()
+        .map_err(|error: zmq::Error| Failure::refused(format!("cannot start the echo: {error}")))?;
+    std::thread::spawn(move || while echo(&router, &reply).is_ok() {});
+    Ok(bound)
+}
+
+fn echo(router: &zmq::Socket, reply: &[u8]) -> zmq::Result<()> {
+    let peer = router.recv_msg(0)?;
+    while router.get_rcvmore()? {
+        router.recv_msg(0)?;
     }
+    router.send(peer, zmq::SNDMORE)?;
+    router.send(reply, 0)
 }

@@ -1,12 +1,15 @@
 //! Answers for people: what may be run, counters, and the plain ones.
 //!
 //! Promises: everything that a daemon tells about its commands is shown, in the terms of the
-//! commands file. Members that are not known here are passed over, or shown as they stand.
+//! commands file. Members that are not known here are passed over, or shown as they stand. What is
+//! kept is as the daemon wrote it; what is shown went through `text::one_line`.
 //! Leaves out: JSON for programs, which is printed as it came.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::client::text::one_line;
 use crate::limits;
 use crate::protocol::json::{Fault, Json, Kind, Object};
 use crate::protocol::request::Ask;
@@ -51,7 +54,11 @@ pub struct Parameter {
 pub fn show(ask: &Ask, json: &str) -> Result<String, Fault> {
     let json = Json::parse(json.as_bytes())?;
     Ok(match ask {
-        Ask::Compute { .. } | Ask::Os(_) => format!("{}\n", json.text()),
+        Ask::Compute { .. } => {
+            json.real()?;
+            format!("{}\n", json.text())
+        }
+        Ask::Os(_) => format!("{}\n", one_line(json.text())),
         Ask::List => Catalogue::read(json)?.to_string(),
         Ask::Status => {
             let mut text = String::new();
@@ -60,7 +67,7 @@ pub fn show(ask: &Ask, json: &str) -> Result<String, Fault> {
         }
         Ask::Ping => {
             let object = json.object()?;
-            let version = string(&object, "version")?.unwrap_or_default();
+            let version = one_line(&string(&object, "version")?.unwrap_or_default());
             let uptime = object.get("uptime_ms").map_or(Ok(0), Json::integer)?;
             format!("zcmdd {version}, up {}\n", duration(Duration::from_millis(uptime)))
         }
@@ -157,23 +164,25 @@ impl std::fmt::Display for Catalogue {
 
 impl std::fmt::Display for Command {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}", self.name)?;
+        write!(out, "{}", one_line(&self.name))?;
         for parameter in &self.parameters {
             let dots = if parameter.repeat > 1 { "..." } else { "" };
+            let name = one_line(&parameter.name.to_uppercase());
             match &parameter.default {
-                Some(_) => write!(out, " [{}{dots}]", parameter.name.to_uppercase())?,
-                None => write!(out, " {}{dots}", parameter.name.to_uppercase())?,
+                Some(_) => write!(out, " [{name}{dots}]")?,
+                None => write!(out, " {name}{dots}")?,
             }
         }
         writeln!(out)?;
         if !self.about.is_empty() {
-            writeln!(out, "    {}", self.about)?;
+            writeln!(out, "    {}", one_line(&self.about))?;
         }
-        let width = self.parameters.iter().map(|p| p.name.chars().count()).max().unwrap_or(0);
-        for parameter in &self.parameters {
-            write!(out, "    {:width$}  {}", parameter.name, parameter.rule)?;
+        let names: Vec<_> = self.parameters.iter().map(|p| one_line(&p.name)).collect();
+        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        for (name, parameter) in names.iter().zip(&self.parameters) {
+            write!(out, "    {name:width$}  {}", one_line(&parameter.rule))?;
             match &parameter.default {
-                Some(default) => writeln!(out, "; {default} unless given")?,
+                Some(default) => writeln!(out, "; {} unless given", one_line(default))?,
                 None => writeln!(out)?,
             }
         }
@@ -182,16 +191,15 @@ impl std::fmt::Display for Command {
 }
 
 fn string(object: &Object<'_>, name: &str) -> Result<Option<String>, Fault> {
-    let string = object.get(name).map(Json::string).transpose()?;
-    // What an owner wrote about a command must not move the cursor.
-    Ok(string.map(|string| crate::client::text::one_line(&string)))
+    Ok(object.get(name).map(Json::string).transpose()?.map(Cow::into_owned))
 }
 
 /// Names and values, aligned; an object inside is indented under its name.
 fn counters(text: &mut String, object: &Object<'_>, depth: usize) -> Result<(), Fault> {
-    let width = object.members().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+    let members: Vec<_> = object.members().map(|(name, json)| (one_line(name), json)).collect();
+    let width = members.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
     let indent = 2 * depth;
-    for (name, value) in object.members() {
+    for (name, value) in members {
         let _ = match value.kind() {
             Kind::Object => {
                 let _ = writeln!(text, "{:indent$}{name}", "");
@@ -199,10 +207,10 @@ fn counters(text: &mut String, object: &Object<'_>, depth: usize) -> Result<(), 
                 Ok(())
             }
             Kind::String => {
-                let shown = crate::client::text::one_line(&value.string()?);
+                let shown = one_line(&value.string()?);
                 writeln!(text, "{:indent$}{name:width$}  {shown}", "")
             }
-            _ => writeln!(text, "{:indent$}{name:width$}  {}", "", value.text()),
+            _ => writeln!(text, "{:indent$}{name:width$}  {}", "", one_line(value.text())),
         };
     }
     Ok(())

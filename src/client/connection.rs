@@ -3,14 +3,16 @@
 //! Promises: a request goes to one daemon, once, and only over a connection that stands. Nothing
 //! here blocks past its deadline. A connection that breaks is noticed at once, not at the
 //! deadline, and what the daemon had sent by then is still received.
-//! Leaves out: what a message means.
+//! Leaves out: what a reply means.
 
+use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use crate::client::settings::{Curve, Servers};
 use crate::client::status::Failure;
 use crate::limits;
+use crate::protocol::reply::Reply;
 
 /// A connection that stood when it was made.
 pub struct Connection {
@@ -18,6 +20,7 @@ pub struct Connection {
     monitor: zmq::Socket,
     server: String,
     later: Servers,
+    reply_bytes_max: usize,
     /// Whether somebody was there.
     reached: bool,
     lost: bool,
@@ -41,21 +44,29 @@ enum News {
 
 impl Connection {
     /// Connects to the first of `servers` that answers; gives up at the deadline, or when
-    /// `interrupt` becomes readable.
+    /// `interrupt` becomes readable. It breaks when a reply has more than `reply_bytes_max` bytes.
     ///
     /// # Errors
     /// Nobody answers, or an address is none.
-    pub fn open(servers: &Servers, deadline: Instant, interrupt: Watched) -> Result<Self, Failure> {
+    pub fn open(
+        servers: &Servers,
+        reply_bytes_max: usize,
+        deadline: Instant,
+        interrupt: Watched,
+    ) -> Result<Self, Failure> {
         let context = zmq::Context::new();
         let (mut later, mut reached) = (servers.addresses.iter(), false);
         while let Some(server) = later.next() {
             let rest = Servers { addresses: later.as_slice().to_vec(), ..servers.clone() };
-            let mut connection = Self::begin(&context, server, rest)?;
             let patience = Instant::now() + Duration::from_secs(limits::CONNECT_SECONDS);
-            if connection.stands(deadline.min(patience), interrupt)? {
-                return Ok(connection);
+            for ipv6 in families(server) {
+                let rest = rest.clone();
+                let mut connection = Self::begin(&context, server, *ipv6, rest, reply_bytes_max)?;
+                if connection.stands(deadline.min(patience), interrupt)? {
+                    return Ok(connection);
+                }
+                reached |= connection.reached;
             }
-            reached |= connection.reached;
         }
         if reached {
             let why = match servers.curve {
@@ -79,10 +90,17 @@ impl Connection {
     /// # Errors
     /// As `open`.
     pub fn next(&self, deadline: Instant, interrupt: Watched) -> Option<Result<Self, Failure>> {
-        (!self.later.addresses.is_empty()).then(|| Self::open(&self.later, deadline, interrupt))
+        let open = || Self::open(&self.later, self.reply_bytes_max, deadline, interrupt);
+        (!self.later.addresses.is_empty()).then(open)
     }
 
-    fn begin(context: &zmq::Context, server: &str, later: Servers) -> Result<Self, Failure> {
+    fn begin(
+        context: &zmq::Context,
+        server: &str,
+        ipv6: bool,
+        later: Servers,
+        reply_bytes_max: usize,
+    ) -> Result<Self, Failure> {
         let prepare = || {
             let socket = context.socket(zmq::DEALER)?;
             // Never again: a request must not wait in silence for a daemon that may come back.
@@ -98,17 +116,17 @@ impl Connection {
             socket.set_tcp_keepalive_intvl(limits::KEEPALIVE_SECONDS)?;
             socket.set_tcp_keepalive_cnt(limits::KEEPALIVES_MAX)?;
             socket.set_sndhwm(limits::PEER_MESSAGES_MAX)?;
-            socket.set_rcvhwm(limits::PEER_MESSAGES_MAX)?;
-            socket.set_maxmsgsize(i64::try_from(limits::REPLY_BYTES_MAX).unwrap_or(i64::MAX))?;
-            // With IPv6 on, libzmq no longer finds names that have an IPv4 address only.
-            socket.set_ipv6(server.contains('['))?;
+            let messages = i32::try_from(limits::RECEIVED_BYTES_MAX / reply_bytes_max.max(1));
+            socket.set_rcvhwm(messages.unwrap_or(i32::MAX).clamp(1, limits::PEER_MESSAGES_MAX))?;
+            socket.set_maxmsgsize(i64::try_from(reply_bytes_max).unwrap_or(i64::MAX))?;
+            socket.set_ipv6(ipv6)?;
             if let Some(Curve { server, own: [secret, public] }) = &later.curve {
                 socket.set_curve_serverkey(&server.0)?;
                 socket.set_curve_secretkey(&secret.0)?;
                 socket.set_curve_publickey(&public.0)?;
             }
             let monitor = context.socket(zmq::PAIR)?;
-            let news = format!("inproc://news-{}", later.addresses.len());
+            let news = format!("inproc://news-{}-{ipv6}", later.addresses.len());
             socket.monitor(&news, zmq::SocketEvent::ALL.to_raw().into())?;
             monitor.connect(&news)?;
             Ok((socket, monitor))
@@ -119,7 +137,8 @@ impl Connection {
         socket.connect(server).map_err(|error| {
             Failure::refused(format!("cannot connect to {server}: {error}; check the address"))
         })?;
-        Ok(Self { socket, monitor, server: server.to_owned(), later, reached: false, lost: false })
+        let (server, reached, lost) = (server.to_owned(), false, false);
+        Ok(Self { socket, monitor, server, later, reply_bytes_max, reached, lost })
     }
 
     /// Waits until the connection stands; false when it does not come to stand.
@@ -204,18 +223,34 @@ impl Connection {
         }
     }
 
-    /// The next reply, if one has come.
+    /// The next reply and its body, if one has come.
     ///
     /// # Errors
-    /// The connection is broken, and nothing more will come.
-    pub fn receive(&mut self) -> Result<Option<Vec<u8>>, Failure> {
+    /// The connection is broken, and nothing more will come; or what came is no reply.
+    pub fn receive(&mut self) -> Result<Option<(zmq::Message, Reply)>, Failure> {
+        let Some(body) = self.body()? else { return Ok(None) };
+        let reply = Reply::decode(&body).map_err(|fault| {
+            Failure::uncertain(format!("what came is no reply of a daemon: {fault}"))
+        })?;
+        Ok(Some((body, reply)))
+    }
+
+    fn body(&mut self) -> Result<Option<zmq::Message>, Failure> {
+        let mut frames = 0;
         loop {
-            match self.socket.recv_bytes(zmq::DONTWAIT) {
+            match self.socket.recv_msg(zmq::DONTWAIT) {
                 // The body is the last frame; before it, others may add an envelope.
-                Ok(body) => match self.socket.get_rcvmore() {
-                    Ok(true) => {}
-                    _ => return Ok(Some(body)),
-                },
+                Ok(body) => {
+                    frames += 1;
+                    if !body.get_more() {
+                        return Ok(Some(body));
+                    }
+                    if frames >= limits::MESSAGE_FRAMES_MAX {
+                        return Err(Failure::uncertain(format!(
+                            "what came is no reply of a daemon: more than {frames} frames"
+                        )));
+                    }
+                }
                 Err(zmq::Error::EINTR) => {}
                 Err(zmq::Error::EAGAIN) if self.lost => {
                     return Err(Failure::uncertain(format!(
@@ -265,6 +300,17 @@ impl Connection {
     /// The socket itself, for measurements that must not measure this file.
     pub(super) fn socket(&self) -> &zmq::Socket {
         &self.socket
+    }
+}
+
+/// How to look for a server: with IPv6 or without. For a name, without it first: with it, libzmq
+/// takes an IPv6 address where there is one, and a daemon may listen at the other one only.
+fn families(server: &str) -> &'static [bool] {
+    let host = server.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
+    match host {
+        Some((host, _)) if host.starts_with('[') => &[true],
+        Some((host, _)) if host.parse::<Ipv4Addr>().is_err() => &[false, true],
+        _ => &[false],
     }
 }
 

@@ -3,7 +3,9 @@
 //! Promises: what a command writes goes out byte for byte as it comes. No write blocks past the
 //! deadline or past Ctrl-C. A command whose reader has left, whose caller pressed Ctrl-C or whose
 //! time is over is cancelled at the daemon, never just forgotten. Output that was cut is
-//! announced with its true size. Replies to other requests are passed over.
+//! announced with its true size. Replies to other requests are passed over; however many come, the
+//! deadline and Ctrl-C are heeded. A reply that contradicts the request, or what came before, is
+//! none.
 //! Leaves out: what is asked, and many requests at a time.
 
 use std::io::{self, IsTerminal};
@@ -34,6 +36,8 @@ pub struct Conversation<'a> {
     written: (u64, u64),
     /// Whether nobody reads standard output any more.
     unread: bool,
+    /// Whether the command wrote something.
+    streamed: bool,
 }
 
 impl<'a> Conversation<'a> {
@@ -47,10 +51,23 @@ impl<'a> Conversation<'a> {
         signals: Option<&'a Signals>,
     ) -> Result<Self, Failure> {
         let until = deadline(settings);
-        let mut connection = Connection::open(&settings.servers, until, watch(signals))?;
+        let bytes_max = match &request.ask {
+            Ask::Os(os) if !os.stream => limits::REPLY_BYTES_MAX,
+            _ => limits::SHORT_REPLY_BYTES_MAX,
+        };
+        let mut connection = Connection::open(&settings.servers, bytes_max, until, watch(signals))?;
         connection.send(&request.encode(), until)?;
-        let (ending, written, unread) = (None, (0, 0), false);
-        Ok(Self { connection, settings, signals, request, until, ending, written, unread })
+        Ok(Self {
+            connection,
+            settings,
+            signals,
+            request,
+            until,
+            ending: None,
+            written: (0, 0),
+            unread: false,
+            streamed: false,
+        })
     }
 
     /// Takes replies to the last one, prints them, and returns the exit status.
@@ -60,7 +77,8 @@ impl<'a> Conversation<'a> {
     pub fn run(mut self) -> Result<u8, Failure> {
         let (body, answer) = self.last()?;
         if self.settings.json {
-            self.write(Stream::Stdout, &[&body, b"\n".as_slice()].concat())?;
+            self.write(Stream::Stdout, &body)?;
+            self.write(Stream::Stdout, b"\n")?;
         } else {
             self.present(&answer)?;
         }
@@ -71,26 +89,44 @@ impl<'a> Conversation<'a> {
     ///
     /// # Errors
     /// No last reply came, or output could not be written.
-    pub fn last(&mut self) -> Result<(Vec<u8>, Answer), Failure> {
+    pub fn last(&mut self) -> Result<(zmq::Message, Answer), Failure> {
         loop {
-            while let Some(body) = self.connection.receive()? {
-                let reply = Reply::decode(&body).map_err(|fault| {
-                    Failure::uncertain(format!("what came is no reply of a daemon: {fault}"))
-                })?;
-                // A daemon that could not read the request could not read its id either.
-                if reply.id != self.request.id && reply.id.is_some() {
-                    continue;
-                }
-                match reply.answer {
-                    Answer::Output { stream, bytes } => {
-                        self.write(stream, &bytes)?;
-                        self.check_deadline()?;
-                    }
-                    Answer::Error(error) if self.elsewhere(&error)? => {}
-                    answer => return Ok((body, answer)),
+            for _ in 0..limits::MESSAGES_PER_TURN {
+                let Some((body, reply)) = self.connection.receive()? else { break };
+                if let Some(answer) = self.take(reply)? {
+                    return Ok((body, answer));
                 }
             }
             self.wait()?;
+        }
+    }
+
+    /// Takes one reply; gives the last one.
+    fn take(&mut self, Reply { id, answer }: Reply) -> Result<Option<Answer>, Failure> {
+        if id.is_some() && id != self.request.id {
+            return Ok(None);
+        }
+        // A daemon that could not read the request could not read its id either.
+        if !answer.answers(&self.request.ask) || id.is_none() && !matches!(answer, Answer::Error(_))
+        {
+            return Err(Failure::uncertain("what came is no reply to what was asked"));
+        }
+        match answer {
+            Answer::Output { stream, bytes } => {
+                self.streamed = true;
+                self.write(stream, &bytes)?;
+                self.check_deadline()?;
+                Ok(None)
+            }
+            Answer::Error(error)
+                if self.streamed && error.ran.is_none() && error.executed != Some(true) =>
+            {
+                let what =
+                    format!("output came, and then an error that denies it: {}", error.message);
+                Err(Failure::uncertain(what))
+            }
+            Answer::Error(error) if self.elsewhere(&error)? => Ok(None),
+            answer => Ok(Some(answer)),
         }
     }
 
@@ -110,6 +146,7 @@ impl<'a> Conversation<'a> {
                 self.connection.send(&self.request.encode(), self.until)?;
                 Ok(true)
             }
+            Some(Err(failure)) if failure.status == status::INTERRUPTED => Err(failure),
             Some(Err(_)) | None => Ok(false),
         }
     }
@@ -215,7 +252,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn complain(&self, error: &Error) {
-        text::diagnose(&format!("{}{}", error.message, status::hint(error)));
+        text::diagnose(&status::words(error));
         if let (Ask::Compute { expression, .. }, Some(position)) =
             (&self.request.ask, error.position)
             && (self.settings.explain || io::stderr().is_terminal())
@@ -228,6 +265,10 @@ impl<'a> Conversation<'a> {
         self.write(Stream::Stdout, &ran.stdout)?;
         self.write(Stream::Stderr, &ran.stderr)?;
         if let Some((stdout, stderr)) = ran.truncated {
+            if stdout < self.written.0 || stderr < self.written.1 {
+                let message = "the daemon counts less output than it sent";
+                return Err(Failure::uncertain(message));
+            }
             text::diagnose(&format!(
                 "output was cut: {} of {stdout} bytes of standard output, {} of {stderr} bytes \
                  of standard error came",

@@ -135,7 +135,8 @@ zcmd batch [OPTION]... [EXPRESSION]
 
 A line without a value gives an empty line, and its message and number on standard error; a blank
 line gives a blank line. The exit status is that of the worst line. A rate limit slows it down.
---timeout is how long to wait without any answer.
+--timeout is how long to wait without an answer to any line, and the longest wait that a rate
+limit may ask for.
 ";
 
 const KEYGEN: &str = "\

@@ -15,6 +15,7 @@ use crate::client::conversation::Conversation;
 use crate::client::lines::{Line, Lines, Stdin};
 use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
+use crate::client::text::one_line;
 use crate::client::{ask_once, fresh_id, text};
 use crate::protocol::json::Json;
 use crate::protocol::reply::Answer;
@@ -91,7 +92,8 @@ impl Menu<'_> {
             return say("There is no command that this token may run.\n");
         }
         for (index, command) in commands.iter().enumerate() {
-            let line = format!("{:3}) {:16} {}", index + 1, command.name, command.about);
+            let name = one_line(&command.name);
+            let line = format!("{:3}) {name:16} {}", index + 1, one_line(&command.about));
             say(&format!("{}\n", line.trim_end()))?;
         }
         let command = loop {
@@ -134,7 +136,9 @@ impl Menu<'_> {
             match (value.is_empty(), default) {
                 (false, _) => return Ok(value),
                 (true, Some(default)) => return Ok(default.clone()),
-                (true, None) => say(&format!("{name} has no default; type a value.\n"))?,
+                (true, None) => {
+                    say(&format!("{} has no default; type a value.\n", one_line(name)))?;
+                }
             }
         }
     }
@@ -146,9 +150,7 @@ impl Menu<'_> {
             Answer::Result(json) => Json::parse(json.as_bytes())
                 .and_then(Catalogue::read)
                 .map_err(|fault| Failure::uncertain(format!("the list makes no sense: {fault}"))),
-            Answer::Error(error) => {
-                Err(Failure::refused(format!("{}{}", error.message, status::hint(&error))))
-            }
+            Answer::Error(error) => Err(Failure::refused(status::words(&error))),
             _ => Err(Failure::uncertain("the daemon answered something else")),
         }
     }
@@ -179,6 +181,8 @@ impl Menu<'_> {
 
     /// Asks the person, and returns the answer without blanks around it.
     fn question(&mut self, prompt: &str) -> Result<String, Leave> {
+        // It may name what the daemon named.
+        let prompt = &one_line(prompt);
         say(prompt)?;
         loop {
             match self.lines.take() {

@@ -45,18 +45,11 @@ pub enum Task {
     Bench(bench::Bench),
     /// Make a pair of CURVE keys in this file.
     Keygen(String),
-    /// Be the echo that a daemon is measured against.
-    Echo,
 }
 
 /// Does it, says on standard error what went wrong, and returns the exit status.
 pub fn run(task: Task, settings: &settings::Given) -> u8 {
-    let done = match task {
-        Task::Echo => bench::echo(),
-        Task::Keygen(path) => keygen(&path),
-        task => Settings::gather(settings).and_then(|settings| perform(task, &settings)),
-    };
-    done.unwrap_or_else(|failure| {
+    perform(task, || Settings::gather(settings)).unwrap_or_else(|failure| {
         if !failure.message.is_empty() {
             text::diagnose(&failure.message);
         }
@@ -64,21 +57,21 @@ pub fn run(task: Task, settings: &settings::Given) -> u8 {
     })
 }
 
-fn perform(task: Task, settings: &Settings) -> Result<u8, Failure> {
+fn perform(task: Task, settings: impl Fn() -> Result<Settings, Failure>) -> Result<u8, Failure> {
     match task {
-        Task::Ask(ask @ Ask::Os(_)) => ask_once(settings, ask, Some(&catch()?)),
-        Task::Ask(ask) => ask_once(settings, ask, None),
+        Task::Ask(ask @ Ask::Os(_)) => ask_once(&settings()?, ask, Some(&catch()?)),
+        Task::Ask(ask) => ask_once(&settings()?, ask, None),
         Task::AskWithInput(os) => {
+            let settings = settings()?;
             let bytes_max = limits::STDIN_BYTES_MAX;
             let stdin = files::read_within(std::io::stdin(), "standard input", bytes_max);
             let stdin = stdin.map_err(Failure::refused)?;
-            ask_once(settings, Ask::Os(Os { stdin, ..os }), Some(&catch()?))
+            ask_once(&settings, Ask::Os(Os { stdin, ..os }), Some(&catch()?))
         }
-        Task::Batch(batch) => batch.run(settings),
-        Task::Menu => menu::run(settings, &catch()?),
-        Task::Bench(bench) => bench.run(settings),
+        Task::Batch(batch) => batch.run(&settings()?),
+        Task::Menu => menu::run(&settings()?, &catch()?),
+        Task::Bench(bench) => bench.run(&settings()?),
         Task::Keygen(path) => keygen(&path),
-        Task::Echo => bench::echo(),
     }
 }
 

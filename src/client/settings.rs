@@ -5,12 +5,12 @@
 //! Leaves out: what the servers and the token are good for.
 
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::client::status::Failure;
 use crate::limits;
 use crate::protocol::curve::CurveKey;
+use crate::protocol::endpoint::leaves_host;
 use crate::protocol::request::Id;
 use crate::system::files;
 
@@ -109,12 +109,13 @@ fn servers(list: &str, env: impl Fn(&str) -> Option<String>) -> Result<Servers, 
     }
     for server in &servers {
         let rest = ["tcp://", "ipc://"].iter().find_map(|kind| server.strip_prefix(kind));
-        if rest.is_none_or(str::is_empty) {
+        let has_port = server.strip_prefix("tcp://").is_none_or(has_port);
+        if rest.is_none_or(str::is_empty) || !has_port {
             return Err(format!(
                 "{server:?} is no address of a server; write tcp://HOST:PORT or ipc://PATH"
             ));
         }
-        if curve.is_none() && !cleartext && is_far(server) {
+        if curve.is_none() && !cleartext && leaves_host(server) {
             return Err(format!(
                 "{server}: the token would cross the network in the clear; set ZCMD_SERVER_KEY \
                  and ZCMD_KEY_FILE (zcmd keygen FILE), or ZCMD_ALLOW_CLEARTEXT=yes"
@@ -124,13 +125,11 @@ fn servers(list: &str, env: impl Fn(&str) -> Option<String>) -> Result<Servers, 
     Ok(Servers { addresses: servers, curve })
 }
 
-/// Whether the way to a server leaves this host.
-fn is_far(server: &str) -> bool {
-    let host = server.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
-    host.is_some_and(|(host, _)| {
-        let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
-        host != "localhost" && !address.is_ok_and(|address| address.to_canonical().is_loopback())
-    })
+/// Whether a place ends with a port. Of what is none, libzmq makes another one: 80 of `80x`.
+fn has_port(place: &str) -> bool {
+    let port = place.rsplit_once(':').map_or("", |(_, port)| port);
+    let digits = port.bytes().all(|byte| byte.is_ascii_digit());
+    digits && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 fn curve(env: impl Fn(&str) -> Option<String>) -> Result<Option<Curve>, String> {
@@ -225,6 +224,21 @@ mod tests {
         assert_eq!(settings.servers.addresses, ["tcp://localhost:1"]);
         assert_eq!(settings.timeout, Duration::from_millis(250));
         assert_eq!(settings.id, Some(Id::Number(7)));
+    }
+
+    #[test]
+    fn old_wound_a_port_that_is_none_was_another_servers() {
+        let server = |port: &str| Given {
+            server: Some(format!("tcp://127.0.0.1{port}")),
+            ..Given::default()
+        };
+        for port in [":1", ":5555", ":65535"] {
+            assert!(complete(server(port), &[("ZCMD_TOKEN", "t")]).is_ok(), "{port}");
+        }
+        for port in ["", ":", ":0", ":*", ":80x", ":65536", ":99999", ":+80", ":-1", ": 80"] {
+            let error = complete(server(port), &[("ZCMD_TOKEN", "t")]).expect_err(port);
+            assert!(error.contains("write tcp://HOST:PORT"), "{port}: {error}");
+        }
     }
 
     #[test]

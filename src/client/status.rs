@@ -2,7 +2,7 @@
 //!
 //! Promises: 125, 126 and 127 are given only when nothing ran, 255 when that is not known; a
 //! command that ran gives its own status, or 128 and the number of the signal that ended it.
-//! Leaves out: what is printed.
+//! Leaves out: what is printed, but for the words about an error.
 
 use crate::protocol::reply::{Answer, Code, Error, Ran};
 
@@ -111,8 +111,8 @@ fn signaled(name: &str) -> u8 {
     number.and_then(|number| 128u8.checked_add(number)).unwrap_or(UNCERTAIN)
 }
 
-/// What a person can do about an error, beyond what its message says.
-pub fn hint(error: &Error) -> String {
+/// What an error says, and what a person can do about it.
+pub fn words(error: &Error) -> String {
     let wait = match error.retry_after {
         Some(wait) => format!("; try again in {:.1} s", wait.as_secs_f64()),
         None => String::new(),
@@ -124,7 +124,7 @@ pub fn hint(error: &Error) -> String {
         Code::Cancelled if error.executed == Some(false) => "; nothing ran",
         _ => "",
     };
-    format!("{wait}{hint}")
+    format!("{}{wait}{hint}", error.message)
 }
 
 #[cfg(test)]

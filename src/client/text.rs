@@ -1,8 +1,9 @@
 //! Text for people: one line of complaint, and a mark under the place where an expression fails.
 //!
-//! Promises: what a daemon says cannot forge a second line or move the cursor. Nothing is
-//! coloured. A terminal that went away is no error.
-//! Leaves out: answers.
+//! Promises: what a daemon says cannot forge a second line, move the cursor or change the order of
+//! what is read, and one line of it is no longer than `SHOWN_CHARACTERS_MAX`. Nothing is coloured.
+//! A terminal that went away is no error.
+//! Leaves out: answers, but for `one_line`, through which all text of theirs for people goes.
 
 use std::io::{self, Write};
 
@@ -11,7 +12,11 @@ use crate::limits;
 
 /// Writes one line to standard error.
 pub fn diagnose(message: &str) {
-    show(&format!("zcmd: {}", one_line(message)));
+    let line = one_line(message);
+    match line.char_indices().nth(limits::SHOWN_CHARACTERS_MAX) {
+        Some((end, _)) => show(&format!("zcmd: {}…", line.get(..end).unwrap_or_default())),
+        None => show(&format!("zcmd: {line}")),
+    }
 }
 
 /// Writes a text to standard error, and a line feed.
@@ -34,10 +39,19 @@ pub fn unwritten(error: &io::Error) -> Failure {
     }
 }
 
-/// The text with its control characters escaped.
+/// The text as a terminal may show it: control characters, format characters such as those that
+/// change the direction or have no width, line and paragraph separators, and what is no character
+/// of Unicode are escaped.
 pub fn one_line(text: &str) -> String {
-    let escape = |c: char| c.is_control().then(|| c.escape_default().collect::<String>());
-    text.chars().map(|c| escape(c).unwrap_or_else(|| c.to_string())).collect()
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            ' '..='~' => line.push(character),
+            // Behind another character, `escape_debug` leaves an accent as it is.
+            _ => line.extend(format!("x{character}").escape_debug().skip(1)),
+        }
+    }
+    line
 }
 
 /// The expression, and under it a caret at the character that begins at byte `position`. Of a
@@ -98,6 +112,20 @@ mod tests {
 
     #[test]
     fn a_message_is_one_line() {
-        assert_eq!(one_line("a\nb\u{1b}[2J é"), "a\\nb\\u{1b}[2J é");
+        let plain = "a \\ \"b\" 'c' é e\u{301} 漢 हिन्दी ✓";
+        assert_eq!(one_line(plain), plain);
+        let escaped = [
+            ("a\nb\u{1b}[2J é", "a\\nb\\u{1b}[2J é"),
+            ("\u{7f}\u{80}\u{9b}2J", "\\u{7f}\\u{80}\\u{9b}2J"),
+            ("\u{61c}\u{200e}\u{202e}\u{2066}", "\\u{61c}\\u{200e}\\u{202e}\\u{2066}"),
+            (
+                "\u{ad}\u{200b}\u{200d}\u{2060}\u{feff}",
+                "\\u{ad}\\u{200b}\\u{200d}\\u{2060}\\u{feff}",
+            ),
+            ("\u{2028}\u{2029}\u{e0041}\u{fffff}", "\\u{2028}\\u{2029}\\u{e0041}\\u{fffff}"),
+        ];
+        for (text, shown) in escaped {
+            assert_eq!(one_line(text), shown);
+        }
     }
 }

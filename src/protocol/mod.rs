@@ -5,6 +5,7 @@
 //! `service::caller`.
 
 pub mod curve;
+pub mod endpoint;
 pub mod envelope;
 pub mod json;
 pub mod reply;

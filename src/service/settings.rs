@@ -7,12 +7,12 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::limits;
 use crate::port::Level;
+use crate::protocol::endpoint::leaves_host;
 use crate::service::caller::TokenRules;
 use crate::service::limiter::Rate;
 
@@ -276,7 +276,7 @@ impl Reader<'_> {
     /// Whether tokens may be read on their way, which the owner has to want.
     fn cleartext(&mut self, endpoints: &[String], curve: bool) -> bool {
         let wanted = self.choice("ALLOW_CLEARTEXT", &["no", "yes"]) == "yes";
-        let open: Vec<_> = endpoints.iter().filter(|place| !curve && is_open(place)).collect();
+        let open: Vec<_> = endpoints.iter().filter(|place| !curve && leaves_host(place)).collect();
         if !wanted {
             self.faults.extend(open.iter().map(|endpoint| {
                 format!(
@@ -327,15 +327,6 @@ impl Reader<'_> {
 /// Whether a text is a port, or `*`, which is any that is free.
 fn is_port(text: &str) -> bool {
     text == "*" || (text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok())
-}
-
-/// Whether an endpoint may be reached, and so read, from other hosts.
-fn is_open(endpoint: &str) -> bool {
-    let host = endpoint.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
-    let Some((host, _)) = host else { return false };
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    // A name may be anybody's; `localhost` is not looked up by libzmq's bind either.
-    !address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 fn narrow(number: u64) -> u32 {

@@ -2,12 +2,13 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use zcmd::limits;
 use zcmd::protocol::reply::{Answer, Code};
 
-use crate::played::{Played, TOKEN, error, exited, run, value, zcmd};
+use crate::played::{Client, Played, TOKEN, error, exited, run, value, zcmd};
 
 /// An address where nobody listens.
 fn nobody() -> String {
@@ -33,7 +34,8 @@ fn a_port_that_is_no_daemon_is_found_out() {
     let waited = run(zcmd(&server, &["ping"]), "");
     waited.is(125, "", "zcmd: somebody is there at ");
     assert!(waited.took < Duration::from_secs(limits::CONNECT_SECONDS), "{waited:?}");
-    run(zcmd("tcp://no port", &["ping"]), "").is(125, "", "check the address");
+    let path = format!("ipc:///{}", "x".repeat(200));
+    run(zcmd(&path, &["ping"]), "").is(125, "", "check the address");
 }
 
 #[test]
@@ -60,6 +62,58 @@ fn a_server_that_drains_sends_us_to_the_next() {
     let servers = format!("{},{}", first.address, second.address);
     run(zcmd(&servers, &["os", "name"]), "").is(255, "", "draining");
     assert_eq!(second.seen().len(), 0);
+}
+
+#[test]
+fn old_wound_ctrl_c_on_the_way_to_the_next_server() {
+    let draining = Answer::Error(error(Code::ShuttingDown, "draining", Some(false)));
+    let first = Played::always(draining);
+    // It takes connections and says nothing.
+    let second = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let servers = format!("{},tcp://{}", first.address, second.local_addr().unwrap());
+    let client = Client::start(zcmd(&servers, &["os", "name"]));
+    let _connection = second.accept().unwrap();
+    client.interrupt();
+    client.end().is(130, "", "");
+}
+
+#[test]
+fn old_wound_a_host_with_an_ipv6_address_only() {
+    let Ok(listener) = std::net::TcpListener::bind("[::1]:0") else {
+        assert!(std::env::var_os("CI").is_none(), "CI has IPv6");
+        return println!("skipped: this machine has no IPv6");
+    };
+    let port = listener.local_addr().unwrap().port();
+    drop(listener);
+    let played = Played::at(&format!("tcp://[::1]:{port}"), |request, caller| {
+        caller.reply(request, value("1"));
+        true
+    });
+    // A file of hosts that this client alone sees: a mount in a namespace of its own.
+    let hosts = TokenFile::new("hosts", "127.0.0.1 four\n::1 six\n", 0o644);
+    let unshare = |arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--mount", "/bin/sh", "-c"]);
+        command.arg("mount --bind \"$0\" /etc/hosts && exec \"$@\"").arg(&hosts.0);
+        command.args(arguments).env("ZCMD_ALLOW_CLEARTEXT", "yes").env("ZCMD_TOKEN", TOKEN);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    };
+    if unshare(&["true"]).status().map_or(true, |status| !status.success()) {
+        assert!(std::env::var_os("CI").is_none(), "CI may mount");
+        return println!("skipped: no namespace for a file of hosts");
+    }
+    let ask = |server: &str| {
+        let program = env!("CARGO_BIN_EXE_zcmd");
+        run(unshare(&[program, "--server", server, "compute", "1"]), "")
+    };
+    ask(&format!("tcp://six:{port}")).is(0, "1\n", "");
+    let played4 = Played::always(value("4"));
+    let port4 = played4.address.rsplit(':').next().unwrap();
+    ask(&format!("tcp://four:{port4}")).is(0, "4\n", "");
+    let away = ask(&format!("tcp://none:{port}"));
+    away.is(125, "", "no daemon answers at tcp://none:");
+    assert_eq!(played.seen().len(), 1);
 }
 
 #[test]

@@ -43,7 +43,12 @@ impl Caller<'_> {
     }
 
     pub(crate) fn raw(&self, body: &[u8]) {
-        let frames = self.envelope.iter().map(Vec::as_slice).chain([body]);
+        self.frames(&[body]);
+    }
+
+    pub(crate) fn frames(&self, frames: &[&[u8]]) {
+        let envelope = self.envelope.iter().map(Vec::as_slice);
+        let frames = envelope.chain(frames.iter().copied());
         let _ = self.socket.send_multipart(frames, 0);
     }
 }
@@ -51,10 +56,19 @@ impl Caller<'_> {
 impl Played {
     /// Plays a daemon that hands each request to `script`, until that returns false.
     pub(crate) fn new(script: impl FnMut(&Request, &Caller<'_>) -> bool + Send + 'static) -> Self {
+        Self::at("tcp://127.0.0.1:*", script)
+    }
+
+    /// The same at this address.
+    pub(crate) fn at(
+        address: &str,
+        script: impl FnMut(&Request, &Caller<'_>) -> bool + Send + 'static,
+    ) -> Self {
         let socket = zmq::Context::new().socket(zmq::ROUTER).unwrap();
         // A ROUTER drops what is over its mark.
         socket.set_sndhwm(0).unwrap();
-        socket.bind("tcp://127.0.0.1:*").unwrap();
+        socket.set_ipv6(address.contains('[')).unwrap();
+        socket.bind(address).unwrap();
         socket.set_linger(1000).unwrap();
         socket.set_rcvtimeo(20).unwrap();
         let address = socket.get_last_endpoint().unwrap().unwrap();
@@ -295,7 +309,7 @@ pub(crate) fn cancelled(signal: &str) -> Answer {
 }
 
 /// Reads a request of the client, as a daemon would.
-fn decode(body: &[u8]) -> Request {
+pub(crate) fn decode(body: &[u8]) -> Request {
     let Envelope { id, kind, token, fields } = Envelope::read(body).expect("a good request");
     let text = |name: &str| fields.get(name).map(|json| json.string().unwrap().into_owned());
     let flag = |name: &str| fields.get(name).is_some_and(|json| json.boolean().unwrap());
