@@ -144,7 +144,7 @@ impl Running {
         let outcome = match (ran, self.stop) {
             (Ok(ran), Some(Stop::TimedOut)) => Err(Refusal::TimedOut(Some(ran))),
             (Ok(ran), Some(Stop::Cancelled)) => Err(Refusal::Cancelled(Some(ran))),
-            (Ok(ran), Some(Stop::Expelled(why))) => Err(Refusal::Expelled(why, ran)),
+            (Ok(ran), Some(Stop::Expelled(why))) => Err(Refusal::Expelled(why, Box::new(ran))),
             (Err(Refusal::NotStarted(..)), Some(Stop::Expelled(why))) => {
                 Err(Refusal::Unauthorized(why))
             }

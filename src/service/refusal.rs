@@ -25,7 +25,7 @@ pub enum Refusal {
     /// The token does not hold.
     Unauthorized(Unopened),
     /// The token does not hold any more, and the command that it had started was ended.
-    Expelled(Unopened, Ran),
+    Expelled(Unopened, Box<Ran>),
     /// The caller's bucket is empty for so long.
     RateLimited(Duration),
     /// The token does not reach this scope.
@@ -154,7 +154,7 @@ impl Refusal {
             }
             Self::Expelled(_, ran) => {
                 error.executed = Some(true);
-                error.ran = Some(ran);
+                error.ran = Some(*ran);
             }
             // How far it had come is not known.
             Self::Internal(_) => error.executed = None,

@@ -47,11 +47,11 @@ impl Rules {
     /// How many of each there are, for the log.
     pub fn counts(&self) -> Vec<(&'static str, Field)> {
         let count = |n: usize| Field::Number(n as i128);
-        let clients = self.clients.as_ref().map(|clients| ("clients", count(clients.len())));
+        let clients = self.clients.as_ref().map(|clients| ("clients", count(clients.count())));
         let mut counts = vec![
-            ("keys", count(self.keys.len())),
-            ("revoked", count(self.revoked.len())),
-            ("commands", count(self.commands.len())),
+            ("keys", count(self.keys.count())),
+            ("revoked", count(self.revoked.count())),
+            ("commands", count(self.commands.count())),
         ];
         counts.extend(clients);
         counts
