@@ -249,8 +249,8 @@ impl Reader<'_> {
             let is_absolute = file.is_none_or(|file| file.starts_with('/'));
             if place.is_none_or(str::is_empty) || !is_absolute || !has_port {
                 self.faults.push(format!(
-                    "{name}={endpoint}: must be tcp://ADDRESS:PORT or ipc:///PATH, PORT being 1 to 65535 \
-                     or *; several are separated by commas"
+                    "{name}={endpoint}: must be tcp://ADDRESS:PORT or ipc:///PATH, PORT being 1 to \
+                     65535 or *; several are separated by commas"
                 ));
             }
         }

@@ -59,10 +59,10 @@ fn open(path: &str) -> Result<(File, u32), String> {
     Ok((file, mode))
 }
 
-/// Checks that root and this user alone can change the file at `path`, each directory that leads to
-/// it and each symbolic link on the way. Where others may write in a directory, it has to be sticky,
-/// as /tmp is: what is in it is its owner's alone. A path that ends before a file is none of the
-/// faults that are looked for here.
+/// Checks that root and this user alone can change the file at `path`, each directory that leads
+/// to it and each symbolic link on the way. Where others may write in a directory, it has to be
+/// sticky, as /tmp is: what is in it is its owner's alone. A path that ends before a file is none
+/// of the faults that are looked for here.
 ///
 /// # Errors
 /// What others can change, and what to do about it.
