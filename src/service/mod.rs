@@ -257,7 +257,7 @@ impl Service {
                 Ok(ran) | Err(Refusal::TimedOut(Some(ran)) | Refusal::Cancelled(Some(ran))) => {
                     Some(ran)
                 }
-                Err(Refusal::Expelled(_, ran)) => Some(&**ran),
+                Err(Refusal::Expelled(_, ran)) => Some(ran.as_ref()),
                 Err(_) => None,
             };
             let name = outcome.as_ref().map_or_else(|refusal| refusal.code().name(), |_| "ok");

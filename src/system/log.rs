@@ -190,6 +190,7 @@ fn standard_error() -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::MetadataExt;
 
     fn record(fields: Vec<(&'static str, Field)>) -> Record {
         Record { level: Level::Info, event: "tested", fields }
@@ -304,6 +305,8 @@ mod tests {
                 assert_eq!(text.matches("log_not_rotated").count(), 1, "{obstacle} {text}");
                 assert!(log.lost > 0 && log.waiting.len() <= limits::LOG_WAITING_BYTES_MAX);
                 if obstacle != "gone" {
+                    let inode = |file: io::Result<std::fs::Metadata>| file.unwrap().ino();
+                    assert_eq!(inode(std::fs::metadata(&path)), inode(kept.metadata()));
                     std::fs::remove_dir_all(&folder).unwrap();
                 }
             }
