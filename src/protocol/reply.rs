@@ -1,7 +1,8 @@
 //! A reply, encoded into its body and decoded from one.
 //!
 //! Promises: every reply has a `status`; an error has a code of the table below, each of which is
-//! a promise to callers. Output that is not UTF-8 comes as base64, and comes back byte for byte.
+//! a promise to callers. Output that is not UTF-8, or that JSON would make longer than base64 does,
+//! comes as base64. Output comes back byte for byte.
 //! Leaves out: which reply a request gets.
 
 use std::time::Duration;
@@ -10,6 +11,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::limits;
 use crate::port::Stream;
 use crate::protocol::json::{Fault, Json, Object};
 use crate::protocol::request::Id;
@@ -301,9 +303,20 @@ fn write_bytes<M: SerializeMap>(
     bytes: &[u8],
 ) -> Result<(), M::Error> {
     match std::str::from_utf8(bytes) {
-        Ok(utf8) => out.serialize_entry(text, utf8),
-        Err(_) => out.serialize_entry(base64, &STANDARD.encode(bytes)),
+        Ok(utf8) if is_short_in_json(utf8) => out.serialize_entry(text, utf8),
+        _ => out.serialize_entry(base64, &STANDARD.encode(bytes)),
     }
+}
+
+/// Whether a text in JSON (RFC 8259, 7) is not longer than it is in base64, or short.
+fn is_short_in_json(text: &str) -> bool {
+    let length = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..=31 => 6,
+        _ => 1,
+    };
+    let length: usize = text.bytes().map(length).sum();
+    length <= limits::ESCAPED_BYTES_MAX.max(text.len().div_ceil(3) * 4)
 }
 
 #[cfg(test)]

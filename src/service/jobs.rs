@@ -9,6 +9,7 @@
 //! Leaves out: how processes are started and ended, and what the replies look like.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::port::{Action, Ending, Field, Invocation, JobId, Peer, Stream};
@@ -29,6 +30,8 @@ pub struct Origin {
     pub id: Option<Id>,
     /// Its `command_type`, or `unread`.
     pub kind: &'static str,
+    /// The account of its subject; none without a token that holds.
+    pub account: Option<Arc<str>>,
 }
 
 /// What a job is opened with.

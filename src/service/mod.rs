@@ -22,15 +22,15 @@ pub mod outbox;
 pub mod output;
 pub mod parameter;
 pub mod refusal;
+mod replies;
 pub mod rules;
 pub mod settings;
 
 use std::time::Duration;
 
 use crate::limits;
-use crate::port::{Action, Event, Field, JobId, Level, Misframing, Moment, Peer};
-use crate::port::{Stream, Unsent};
-use crate::protocol::reply::{Answer, Reply};
+use crate::port::{Action, Event, Field, Level, Misframing, Moment, Peer};
+use crate::protocol::reply::Answer;
 use crate::protocol::request::{Ask, Os, Request, Undecoded};
 use crate::protocol::{Members, encode};
 use caller::{Caller, Scope};
@@ -40,7 +40,7 @@ use failures::{Failures, Network};
 use jobs::{Closed, Jobs, Order, Origin};
 use limiter::Buckets;
 use maths::Value;
-use outbox::{Lost, Outbox};
+use outbox::Outbox;
 use refusal::Refusal;
 use rules::Rules;
 use settings::Settings;
@@ -86,7 +86,7 @@ impl Service {
             door: Door::new(),
             failures: Failures::new(limits::FAILURE_LINES_PER_MINUTE),
             jobs: Jobs::new(settings.commands),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(replies::room_for(&rules, &settings)),
             counters: Counters::default(),
             draining: None,
             settings,
@@ -97,7 +97,13 @@ impl Service {
     /// Puts new rules in the place of the old ones. What was permitted before goes on.
     pub fn replace(&mut self, rules: Rules) {
         self.rules = rules;
+        self.outbox.resize(self.reply_room());
         self.counters.reloads += 1;
+    }
+
+    /// Bytes of replies that may wait, in the outbox and in the socket each.
+    pub fn reply_room(&self) -> usize {
+        replies::room_for(&self.rules, &self.settings)
     }
 
     /// Keeps the old rules, since the new ones are not in order.
@@ -132,7 +138,7 @@ impl Service {
                 self.close_all(closed.into_iter().collect(), out);
             }
             Event::Gone(job) => self.jobs.gone(now.uptime, job, out),
-            Event::Unsent { peer, body, reason } => self.unsent(now, peer, body, reason, out),
+            Event::Unsent(reply, reason) => self.unsent(now, reply, reason, out),
             Event::Shutdown => self.shut_down(now, out),
         }
     }
@@ -191,7 +197,8 @@ impl Service {
         let request = match Request::decode(body) {
             Ok(request) => request,
             Err(Undecoded { id, os, fault, too_large }) => {
-                let origin = Origin { peer, id, kind: if os { "os" } else { "unread" } };
+                let kind = if os { "os" } else { "unread" };
+                let origin = Origin { peer, id, kind, account: None };
                 let refusal = match too_large {
                     true => Refusal::TooLarge(fault),
                     false => Refusal::Malformed(fault),
@@ -199,7 +206,8 @@ impl Service {
                 return self.refuse(now, origin, None, refusal, out);
             }
         };
-        let origin = Origin { peer, id: request.id, kind: request.ask.kind() };
+        let kind = request.ask.kind();
+        let mut origin = Origin { peer, id: request.id, kind, account: None };
         let rules = &self.settings.tokens;
         let key = origin.peer.key.as_deref();
         let caller = match caller::identify(&self.rules, rules, key, &request.token, now) {
@@ -209,6 +217,7 @@ impl Service {
                 return self.refuse(now, origin, None, Refusal::Unauthorized(why), out);
             }
         };
+        origin.account = Some(caller.subject().account());
         match self.decide(now, &caller, &origin, request.ask, out) {
             Ok(Some(answer)) => self.reply(origin, answer, out),
             Ok(None) => {} // A job has been opened, and will answer.
@@ -297,21 +306,8 @@ impl Service {
     }
 
     fn misframed(&mut self, now: &Moment, peer: Peer, fault: Misframing, out: &mut Vec<Action>) {
-        let origin = Origin { peer, id: None, kind: "unread" };
+        let origin = Origin { peer, id: None, kind: "unread", account: None };
         self.refuse(now, origin, None, Refusal::Misframed(fault), out);
-    }
-
-    fn output(&mut self, job: JobId, stream: Stream, bytes: &[u8], out: &mut Vec<Action>) {
-        self.counters.bytes_written += bytes.len() as u64;
-        let Some((origin, bytes)) = self.jobs.write(job, stream, bytes) else { return };
-        let peer = origin.peer.clone();
-        if self.outbox.waits_for(&peer) {
-            out.push(Action::Pause(job));
-        }
-        let reply = Reply { id: origin.id.clone(), answer: Answer::Output { stream, bytes } };
-        if self.send(peer, &reply, out).is_err() {
-            self.jobs.lose_output(job);
-        }
     }
 
     /// Tells the callers, and the log, how their commands ended.
@@ -346,29 +342,6 @@ impl Service {
             };
             self.reply(order.origin, answer, out);
         }
-    }
-
-    fn unsent(
-        &mut self,
-        now: &Moment,
-        peer: Peer,
-        body: Vec<u8>,
-        reason: Unsent,
-        out: &mut Vec<Action>,
-    ) {
-        let lost = match reason {
-            Unsent::Gone => {
-                self.outbox.forget(&peer);
-                let closed = self.jobs.abandon(now.uptime, peer.envelope.first(), out);
-                self.close_all(closed, out);
-                true
-            }
-            Unsent::WouldBlock => {
-                out.extend(self.jobs.streams_to(peer.envelope.first()).map(Action::Pause));
-                self.outbox.put_back(now.uptime, peer, body).is_err()
-            }
-        };
-        self.counters.replies_lost += u64::from(lost);
     }
 
     fn shut_down(&mut self, now: &Moment, out: &mut Vec<Action>) {
@@ -406,26 +379,6 @@ impl Service {
         }
         let answer = Answer::Error(refusal.into_error(origin.kind == "os"));
         self.reply(origin, answer, out);
-    }
-
-    /// The one way out for the last reply to a request.
-    fn reply(&mut self, origin: Origin, answer: Answer, out: &mut Vec<Action>) {
-        let outcome = match &answer {
-            Answer::Error(error) => error.code.name(),
-            _ => "ok",
-        };
-        self.counters.request(origin.kind, outcome);
-        // One that does not fit is counted; its peer has not read for long.
-        let _ = self.send(origin.peer, &Reply { id: origin.id, answer }, out);
-    }
-
-    fn send(&mut self, peer: Peer, reply: &Reply, out: &mut Vec<Action>) -> Result<(), Lost> {
-        let body = reply.encode();
-        self.counters.bytes_sent += body.len() as u64;
-        let last = !matches!(reply.answer, Answer::Output { .. });
-        let sent = self.outbox.send(peer, body, last, out);
-        self.counters.replies_lost += u64::from(sent.is_err());
-        sent
     }
 }
 
