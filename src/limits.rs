@@ -22,7 +22,7 @@ pub const MESSAGE_FRAMES_MAX: usize = 8;
 pub const ENVELOPE_FRAME_BYTES_MAX: usize = 255;
 /// KiB that all peers together may have sent and the daemon not read yet, beside one message and
 /// 8 KiB for each of them; in libzmq. A peer may hold half of what is left.
-pub const INCOMING_KIB_MAX: i32 = 8 * 1024;
+pub const INCOMING_KIB_MAX: i32 = 6 * 1024;
 /// Connections at the same time, unless the owner says otherwise: with 25 KiB for each one, and
 /// what may wait for and from all of them, less than 64 MiB.
 pub const CONNECTIONS_DEFAULT: u64 = 1024;
@@ -141,9 +141,9 @@ pub const OUTBOX_BYTES_PER_PEER_MAX: usize = 2 * 1024 * 1024;
 pub const OUTBOX_BYTES_PER_STRANGER_MAX: usize = 4096;
 /// Bytes of replies that wait for all such peers together.
 pub const OUTBOX_BYTES_OF_STRANGERS_MAX: usize = 256 * 1024;
-/// Bytes of replies that wait for all peers together, beside four of the largest; and as much in
+/// Bytes of replies that wait for all peers together, beside three of the largest; and as much in
 /// libzmq.
-pub const OUTBOX_BYTES_MIN: usize = 4 * 1024 * 1024;
+pub const OUTBOX_BYTES_MIN: usize = 2 * 1024 * 1024;
 /// What a waiting reply costs beside its bytes: its place here, and the blocks of its parts.
 pub const OUTBOX_REPLY_COST: usize = 512;
 /// What a frame costs in libzmq beside its bytes, as its `budget.hpp` has it.

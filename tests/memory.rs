@@ -83,13 +83,11 @@ fn worst_memory_of_strangers_in_the_clear() {
         pour(&mut stranger.0, &request);
     }
     good.is_answered();
-    // One of them asks as long as it is taken.
-    let mut full = false;
+    // One of them goes on: what it is told finds no room, and is lost.
     for _ in 0..200 {
-        full |= !pour(&mut strangers[0].0, &request);
+        pour(&mut strangers[0].0, &request);
         good.is_answered();
     }
-    assert!(full, "what is not read is taken without end");
     // And all begin the largest message.
     let mut begun = vec![2];
     begun.extend((250_u64 * 1024).to_be_bytes());
@@ -142,9 +140,15 @@ fn worst_memory_of_a_listed_key_without_a_token() {
     let long = vec![b'x'; 255];
     for number in 0..200 {
         for socket in &holders {
-            let body = if number % 10 == 0 { &body[..] } else { b"{}" };
-            let frames = [&long, &long, &long, &long, &long, &b""[..], body];
-            let _ = socket.send_multipart(frames, zmq::DONTWAIT);
+            let _ = match number % 10 {
+                0 => socket.send_multipart([&body], zmq::DONTWAIT),
+                // Once, this came back with each reply.
+                1 => socket.send_multipart([&body[..], b"", b"{}"], zmq::DONTWAIT),
+                _ => {
+                    let frames = [&long[..], &long, &long, &long, &long, b"", b"{}"];
+                    socket.send_multipart(frames, zmq::DONTWAIT)
+                }
+            };
         }
         good.is_answered();
     }

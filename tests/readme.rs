@@ -40,6 +40,7 @@ fn every_test_of_the_table_of_old_wounds_is_there() {
         "tests/transport.rs",
         "tests/memory.rs",
         "src/service/outbox.rs",
+        "src/protocol/reply.rs",
         "src/system/gate.rs",
         "src/system/router.rs",
         "src/service/parameter.rs",

@@ -373,4 +373,26 @@ mod tests {
             assert_eq!(Reply::decode(&body), Ok(Reply { id: id.clone(), answer: back }));
         }
     }
+
+    #[test]
+    fn old_wound_json_makes_six_bytes_of_one() {
+        let cases = [
+            ("a\"\n".repeat(1000), false),
+            ("\0".repeat(limits::ESCAPED_BYTES_MAX / 6), true),
+            ("\0".repeat(limits::ESCAPED_BYTES_MAX / 6 + 1), false),
+            ("a".repeat(100_000), true),
+            ("eight bytes, and an end of the line\n".repeat(1000), true),
+            ("\u{7f}é".repeat(10_000), true),
+        ];
+        for (text, readable) in cases {
+            let answer = Answer::Ran(ran(Ok(0), text.as_bytes()));
+            let reply = Reply { id: None, answer };
+            let body = reply.encode();
+            let found = std::str::from_utf8(&body).unwrap();
+            assert_eq!(found.contains("\"stdout\":"), readable, "{found:.80}");
+            let most = (text.len().div_ceil(3) * 4).max(limits::ESCAPED_BYTES_MAX) + 100;
+            assert!(body.len() <= most, "{} of {}", body.len(), text.len());
+            assert_eq!(Reply::decode(&body), Ok(reply));
+        }
+    }
 }

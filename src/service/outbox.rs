@@ -58,7 +58,7 @@ struct Line {
 pub fn room_for(output_bytes_max: usize) -> usize {
     // Two streams, in base64.
     let largest = output_bytes_max.saturating_mul(8) / 3;
-    largest.saturating_mul(4).saturating_add(limits::OUTBOX_BYTES_MIN)
+    largest.saturating_mul(3).saturating_add(limits::OUTBOX_BYTES_MIN)
 }
 
 fn routing_id(peer: &Peer) -> Vec<u8> {
