@@ -124,10 +124,9 @@ fn worst_memory_of_strangers_before_the_handshake() {
 #[test]
 fn worst_memory_of_a_listed_key_without_a_token() {
     let house = House::with_curve(json!({}), &[]);
-    let good = Good::new(&house);
     let growth = Growth::begin(&house);
-    let body = vec![b'{'; 100_000];
-    let holders: Vec<_> = (0..100)
+    let (long, longest) = (vec![b'x'; 255], vec![b'{'; 60_000]);
+    let holders: Vec<_> = (0..50)
         .map(|_| {
             let socket = house.context.socket(zmq::DEALER).unwrap();
             house.show_key(&socket, "client");
@@ -137,22 +136,43 @@ fn worst_memory_of_a_listed_key_without_a_token() {
             socket
         })
         .collect();
-    let long = vec![b'x'; 255];
-    for number in 0..200 {
+    let mut sent = 0;
+    for number in 0..100 {
         for socket in &holders {
-            let _ = match number % 10 {
-                0 => socket.send_multipart([&body], zmq::DONTWAIT),
-                // Once, this came back with each reply.
-                1 => socket.send_multipart([&body[..], b"", b"{}"], zmq::DONTWAIT),
-                _ => {
-                    let frames = [&long[..], &long, &long, &long, &long, b"", b"{}"];
-                    socket.send_multipart(frames, zmq::DONTWAIT)
-                }
+            let frames: &[&[u8]] = match number % 5 {
+                0 => &[&longest],
+                1 | 2 => &[&longest, b"", b"{}"],
+                _ => &[&long, &long, &long, &long, &long, b"", b"{}"],
             };
+            sent += u64::from(socket.send_multipart(frames, zmq::DONTWAIT).is_ok());
         }
+    }
+    assert!(sent > 1000, "{sent}");
+    until("all to be read", || {
+        let totals = house.ask(json!({"command_type": "status"}))["result"]["totals"].clone();
+        (totals["requests"]["unread"]["malformed"] == sent).then_some(())
+    });
+    growth.is_below(STRANGERS_MAX / 2, "fifty connections with a listed key");
+}
+
+#[test]
+fn old_wound_an_envelope_of_any_size_comes_back_with_each_reply() {
+    let house = House::new(json!({}));
+    let good = Good::new(&house);
+    let growth = Growth::begin(&house);
+    let mut stranger = Raw::ready(&house, b"");
+    let envelope = vec![b'x'; 200_000];
+    for _ in 0..400 {
+        stranger.send(true, &envelope).unwrap();
+        stranger.send(true, b"").unwrap();
+        stranger.send(false, b"{}").unwrap();
         good.is_answered();
     }
-    growth.is_below(STRANGERS_MAX, "a hundred connections with a listed key");
+    until("all to be read", || {
+        let totals = house.ask(json!({"command_type": "status"}))["result"]["totals"].clone();
+        (totals["requests"]["unread"]["malformed"] == 400).then_some(())
+    });
+    growth.is_below(STRANGERS_MAX / 4, "one connection with large envelopes");
 }
 
 #[test]

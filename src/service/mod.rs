@@ -86,7 +86,7 @@ impl Service {
             door: Door::new(),
             failures: Failures::new(limits::FAILURE_LINES_PER_MINUTE),
             jobs: Jobs::new(settings.commands),
-            outbox: Outbox::new(replies::room_for(&rules, &settings)),
+            outbox: Outbox::new(replies::outbox_room_for(&rules, &settings)),
             counters: Counters::default(),
             draining: None,
             settings,
@@ -97,11 +97,11 @@ impl Service {
     /// Puts new rules in the place of the old ones. What was permitted before goes on.
     pub fn replace(&mut self, rules: Rules) {
         self.rules = rules;
-        self.outbox.resize(self.reply_room());
+        self.outbox.resize(replies::outbox_room_for(&self.rules, &self.settings));
         self.counters.reloads += 1;
     }
 
-    /// Bytes of replies that may wait, in the outbox and in the socket each.
+    /// Bytes of replies that may wait in the socket.
     pub fn reply_room(&self) -> usize {
         replies::room_for(&self.rules, &self.settings)
     }

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use crate::limits;
 use crate::port::{Action, JobId, Moment, Outgoing, Peer, Stream, Unsent};
 use crate::protocol::reply::{Answer, Reply};
 use crate::service::Service;
@@ -14,9 +15,16 @@ use crate::service::outbox::{self, Lost};
 use crate::service::rules::Rules;
 use crate::service::settings::Settings;
 
-/// Bytes of replies that may wait, with these rules.
+/// Bytes of replies that may wait in the socket, with these rules.
 pub(super) fn room_for(rules: &Rules, settings: &Settings) -> usize {
     outbox::room_for(rules.commands.output_bytes_max(&settings.commands))
+}
+
+/// Bytes of replies that may wait in the outbox: in one turn, all commands may pass on what two
+/// pipes hold, which has to find room there before it is sent.
+pub(super) fn outbox_room_for(rules: &Rules, settings: &Settings) -> usize {
+    let pieces = settings.commands.concurrent_max * 2 * limits::PIPE_BYTES_PER_TURN;
+    room_for(rules, settings).saturating_add(pieces)
 }
 
 impl Service {

@@ -1,7 +1,7 @@
 //! The corrections: what is changed in the released sources of libzmq, and why.
 //!
 //! Promises: each edit finds its place exactly once, or the build ends. Each correction names the
-//! test that fails without it; the tests are in `tests/transport.rs` unless it says otherwise.
+//! test that fails without it; they are in `tests/transport.rs` and `tests/memory.rs`.
 //! Leaves out: what can be done from outside of libzmq; that is in `src/system/router.rs`.
 
 mod connections;
