@@ -21,7 +21,7 @@ use crate::service::settings::Settings;
 use crate::system::child::{Children, Part, Slot};
 use crate::system::clock::Clock;
 use crate::system::gate::Gate;
-use crate::system::listener::{Access, inheritable};
+use crate::system::listener::{Access, descriptors_max, inheritable};
 use crate::system::log::Log;
 use crate::system::router::Router;
 use crate::system::signals::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, Signals};
@@ -78,6 +78,7 @@ impl Daemon {
             orphans,
             log,
         };
+        daemon.router.set_reply_room(daemon.service.reply_room());
         daemon.announce(&rules);
         Ok(daemon)
     }
@@ -87,7 +88,10 @@ impl Daemon {
         tell_panics_by_place();
         let (mut events, mut slots) = (Vec::new(), Vec::new());
         while !self.service.is_drained() || !events.is_empty() {
-            let ready = self.wait(&events, &mut slots);
+            let Some(ready) = self.wait(&events, &mut slots) else {
+                self.children.kill_all();
+                break;
+            };
             if self.gather(&ready, &slots, &mut events).is_break() {
                 self.children.kill_all();
                 break;
@@ -133,8 +137,9 @@ impl Daemon {
         }
     }
 
-    /// Waits until something is ready or due; tells what is ready, the fixed slots first.
-    fn wait(&mut self, events: &[Event], slots: &mut Vec<Slot>) -> Vec<bool> {
+    /// Waits until something is ready or due; tells what is ready, the fixed slots first. None when
+    /// there is no more waiting, which the log says: without it the loop would spin.
+    fn wait(&mut self, events: &[Event], slots: &mut Vec<Slot>) -> Option<Vec<bool>> {
         slots.clear();
         self.children.slots(slots);
         let readable = |descriptor| PollItem::from_fd(descriptor, PollEvents::POLLIN);
@@ -156,10 +161,19 @@ impl Daemon {
             None => -1,
             Some(at) => milliseconds(at.saturating_sub(self.clock.now().uptime)),
         };
-        // An error is a signal that came; it is ready in the next turn.
-        let _ = zmq::poll(&mut items, timeout);
+        let polled = zmq::poll(&mut items, timeout);
         // A pipe whose other end is gone is an error to libzmq, and something to read to us.
-        items.iter().map(|item| !item.get_revents().is_empty()).collect()
+        let ready = items.iter().map(|item| !item.get_revents().is_empty()).collect();
+        match polled {
+            // After a signal, what is ready is so in the next turn.
+            Ok(_) | Err(zmq::Error::EINTR) => Some(ready),
+            Err(error) => {
+                drop(items);
+                let reason = vec![("reason", error.to_string().into())];
+                self.note(Level::Error, "cannot_wait", reason);
+                None
+            }
+        }
     }
 
     /// Collects what happened. Breaks when everything is to end at once.
@@ -202,7 +216,7 @@ impl Daemon {
     fn perform(&mut self, now: &Moment, action: Action) -> Option<Event> {
         match action {
             Action::Judge(handshake, verdict) => self.gate.answer(handshake, verdict),
-            Action::Send { peer, body } => return self.router.send(peer, body).err(),
+            Action::Send(reply) => return self.router.send(reply).err(),
             Action::Start { job, invocation } => return self.children.start(job, &invocation),
             Action::Terminate(job) => self.children.terminate(job),
             Action::Kill(job) => self.children.kill(job),
@@ -226,6 +240,7 @@ impl Daemon {
                 self.note(Level::Info, "reloaded", rules.counts());
                 let (now, mut actions) = (self.clock.now(), Vec::new());
                 self.service.replace(&now, rules, &mut actions);
+                self.router.set_reply_room(self.service.reply_room());
                 self.act(&now, actions, events);
             }
             Err(faults) => {
@@ -270,11 +285,20 @@ fn listen(settings: &Settings) -> Result<(Gate, Router), Vec<String>> {
                 .to_owned(),
         ]);
     }
+    if zmq::has("corrections-of-zcmd") != Some(true) && !settings.system_libzmq {
+        return Err(vec![
+            "this libzmq is not the one that zcmd builds: any peer could end this daemon, fill its \
+             memory and get the replies of others; build zcmd as its README says, or say \
+             ALLOW_SYSTEM_LIBZMQ=yes"
+                .to_owned(),
+        ]);
+    }
     let one = |fault: String| vec![fault];
     let context = zmq::Context::new();
     let gate = Gate::open(&context).map_err(|error| one(format!("cannot open a gate: {error}")))?;
     let access = Access { mode: settings.ipc_mode, group: settings.ipc_group.clone() };
-    let router = Router::bind(&context, &gate, &settings.endpoints, secret, &access);
+    let connections = i32::try_from(connections_max(settings)).unwrap_or(i32::MAX);
+    let router = Router::bind(&context, &gate, &settings.endpoints, connections, secret, &access);
     let router = router.map_err(one)?;
     match inheritable().as_slice() {
         [] => Ok((gate, router)),
@@ -310,6 +334,14 @@ fn attempt(work: impl FnOnce()) -> Result<(), String> {
         .map_err(|_| PANICKED_AT.take().unwrap_or_else(|| "an unknown place".to_owned()))
 }
 
+/// Connections at the same time: as many as the owner says, unless the descriptors are fewer. Those
+/// that commands need are kept back.
+fn connections_max(settings: &Settings) -> usize {
+    let commands = settings.commands.concurrent_max * limits::COMMAND_DESCRIPTORS;
+    let free = descriptors_max().saturating_sub(commands + limits::OWN_DESCRIPTORS);
+    settings.connections_max.min(free).max(1)
+}
+
 /// What is lawful, and perhaps not meant, at this time since 1970.
 pub fn warnings(settings: &Settings, rules: &Rules, unix: Duration) -> Vec<String> {
     let mut warnings = Vec::new();
@@ -325,10 +357,17 @@ pub fn warnings(settings: &Settings, rules: &Rules, unix: Duration) -> Vec<Strin
     }
     if zmq::has("corrections-of-zcmd") != Some(true) {
         warnings.push(
-            "this libzmq is not the one that zcmd builds: a client past the handshake can end \
-             this daemon, or fill its memory"
+            "ALLOW_SYSTEM_LIBZMQ=yes, and this libzmq is not the one that zcmd builds: any peer \
+             can end this daemon, fill its memory and get the replies of others"
                 .to_owned(),
         );
+    }
+    let connections = connections_max(settings);
+    if connections < settings.connections_max {
+        warnings.push(format!(
+            "CONNECTIONS_MAX={}: the limit on open files (ulimit -n) leaves room for {connections}",
+            settings.connections_max
+        ));
     }
     if settings.rate.per_minute == 0 {
         warnings.push("MAX_REQUESTS_PER_MINUTE=0: callers are not limited".to_owned());

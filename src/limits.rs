@@ -10,12 +10,28 @@
 /// Bytes of one message, all frames together. The largest honest request is 128 KiB of `stdin`,
 /// which JSON may spell with two bytes for one.
 pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
-/// Bytes over which libzmq drops the connection, of all frames of a message together where it is
-/// our own, of one frame elsewhere: so much that a message a little too large still gets an answer
-/// that says so, and no more.
-pub const FRAME_BYTES_MAX: i64 = 1024 * 1024;
+/// Bytes over which libzmq drops the connection, of all frames of a message together, each with 64
+/// more for its descriptor: a message that is a little too large still gets an answer that says so.
+pub const FRAME_BYTES_MAX: i64 = 272 * 1024;
+/// Milliseconds from the first byte of a message that has not come whole to its last one: 256 KiB
+/// over the slowest line that is of use, 32 KiB/s.
+pub const MESSAGE_MS_MAX: i32 = 8000;
 /// Frames of one message: the peer's own routing id, six hops of proxies at the most, the body.
 pub const MESSAGE_FRAMES_MAX: usize = 8;
+/// Bytes of one frame before the body: the longest routing id (RFC 23/ZMTP).
+pub const ENVELOPE_FRAME_BYTES_MAX: usize = 255;
+/// KiB that all peers together may have sent and the daemon not read yet, beside one message and
+/// 8 KiB for each of them; in libzmq. A peer may hold half of what is left.
+pub const INCOMING_KIB_MAX: i32 = 6 * 1024;
+/// Connections at the same time, unless the owner says otherwise: with 25 KiB for each one, and
+/// what may wait for and from all of them, less than 64 MiB.
+pub const CONNECTIONS_DEFAULT: u64 = 1024;
+/// Connections that an owner may allow: as many descriptors as Linux lets a process have at most.
+pub const CONNECTIONS_MAX: u64 = 1024 * 1024;
+/// Descriptors of the daemon itself: log, signals, sockets of libzmq, endpoints, and files read.
+pub const OWN_DESCRIPTORS: usize = 48;
+/// Descriptors of one running command.
+pub const COMMAND_DESCRIPTORS: usize = 5;
 /// Frames of one message that are read and dropped before the rest is left to later turns: an
 /// endless message must not hold the loop.
 pub const DROPPED_FRAMES_PER_TURN_MAX: usize = 1024;
@@ -84,6 +100,11 @@ pub const HANDSHAKE_LINES_PER_MINUTE: u32 = 1;
 pub const HANDSHAKES_PER_MINUTE: u32 = 6000;
 /// Handshakes that it may complete at once.
 pub const HANDSHAKE_BURST: u32 = 1000;
+/// Handshakes a minute of this host, over loopback and `ipc`: as many as it can make, so that a
+/// script in a loop is not stopped, and one that runs wild leaves time for others.
+pub const LOCAL_HANDSHAKES_PER_MINUTE: u32 = 60_000;
+/// Handshakes of this host at once.
+pub const LOCAL_HANDSHAKE_BURST: u32 = 10_000;
 
 // ---- maths ----------------------------------------------------------------------------------
 
@@ -117,11 +138,22 @@ pub const STREAM_BYTES_PER_TURN: usize = 8 * 1024;
 /// Bytes drained from one pipe after its command has ended: the largest that Linux lets an
 /// ordinary process make a pipe, so all that the command left there.
 pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes of a stream's pieces that wait for one peer that does not read, behind the
-/// `PEER_MESSAGES_MAX` messages that libzmq holds for it. One reply waits whatever its size.
+/// Bytes of what waits for one peer that does not read, beyond which no piece of a stream joins it.
 pub const OUTBOX_BYTES_PER_PEER_MAX: usize = 2 * 1024 * 1024;
+/// Bytes of replies that wait for a peer whose last request had no token that holds: some errors.
+pub const OUTBOX_BYTES_PER_STRANGER_MAX: usize = 4096;
 /// Bytes of replies that wait for all such peers together.
-pub const OUTBOX_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub const OUTBOX_BYTES_OF_STRANGERS_MAX: usize = 256 * 1024;
+/// Bytes of replies that wait for all peers together, beside three of the largest; and as much in
+/// libzmq.
+pub const OUTBOX_BYTES_MIN: usize = 2 * 1024 * 1024;
+/// What a waiting reply costs beside its bytes: its place here, and the blocks of its parts.
+pub const OUTBOX_REPLY_COST: usize = 512;
+/// What a frame costs in libzmq beside its bytes, as its `budget.hpp` has it.
+pub const FRAME_COST: usize = 128;
+/// Bytes to which JSON may make a text grow that would be shorter in base64: a reader of JSON
+/// alone is spared base64 where it saves nothing.
+pub const ESCAPED_BYTES_MAX: usize = 4096;
 /// Processes that one command may have started and that are signalled in one go.
 pub const TREE_PROCESSES_MAX: usize = 4096;
 /// Looks at an environment that is empty, 50 µs apart: it may be in the middle of `exec`.
@@ -144,8 +176,6 @@ pub const GRACE_SECONDS_MAX: u64 = 300;
 pub const STARTS_PER_TURN: usize = 4;
 /// Messages taken from the socket in one turn, so that children and deadlines get theirs.
 pub const MESSAGES_PER_TURN: usize = 64;
-/// Connections that may wait to be accepted.
-pub const BACKLOG: i32 = 1024;
 /// Milliseconds that a handshake may take.
 pub const HANDSHAKE_MS_MAX: i32 = 3000;
 /// Seconds without a word after which a peer's host is asked for a sign of life, seconds between
@@ -204,8 +234,6 @@ pub const KEEPALIVES_MAX: i32 = 3;
 pub const LINGER_MILLISECONDS: i32 = 500;
 /// Seconds from a `cancel` to the last reply: the grace of 2 seconds, and some for the way.
 pub const CANCEL_SECONDS: u64 = 5;
-/// Bytes of one reply: two streams at their cap, each byte spelled with six (`\u0000`).
-pub const REPLY_BYTES_MAX: usize = 12 * OUTPUT_BYTES_MAX + MESSAGE_BYTES_MAX;
 /// Bytes of any other reply: the list of all commands that fit a commands file, whose text is less
 /// than twice as long in it.
 pub const SHORT_REPLY_BYTES_MAX: usize = 4 * COMMANDS_FILE_BYTES_MAX;
@@ -214,6 +242,8 @@ pub const VALUE_REPLY_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 /// Bytes of replies that libzmq holds for a client, as long as each has the size that it may have.
 /// One reply is taken whatever its size.
 pub const RECEIVED_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of one reply: two streams at their cap, in base64, and the rest.
+pub const REPLY_BYTES_MAX: usize = 8 * OUTPUT_BYTES_MAX / 3 + MESSAGE_BYTES_MAX;
 /// Bytes of one write to standard output: what a pipe that has room takes without blocking.
 pub const WRITE_BYTES_MAX: usize = 4096;
 /// Bytes of one line of standard input: an expression, or a row of numbers.
@@ -241,6 +271,7 @@ pub const BENCH_IN_FLIGHT_MAX: usize = PEER_MESSAGES_MAX as usize;
 pub const BENCH_ROUNDS: usize = 5;
 
 const _: () = {
+    assert!((MESSAGE_BYTES_MAX + 64 * MESSAGE_FRAMES_MAX) < FRAME_BYTES_MAX as usize);
     assert!(BATCH_REQUESTS_MAX < BENCH_IN_FLIGHT_MAX);
     assert!(RECEIVED_BYTES_MAX / VALUE_REPLY_BYTES_MAX >= BENCH_IN_FLIGHT_MAX);
     assert!(LINE_BYTES_MAX <= READ_BYTES_MAX);

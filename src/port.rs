@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits;
@@ -110,15 +111,8 @@ pub enum Event {
     },
     /// Nothing is left of what a command had started.
     Gone(JobId),
-    /// A reply could not be sent, and comes back.
-    Unsent {
-        /// Whom it was for.
-        peer: Peer,
-        /// The reply.
-        body: Vec<u8>,
-        /// Whether it may be sent later.
-        reason: Unsent,
-    },
+    /// A reply could not be sent, and comes back with the reason.
+    Unsent(Outgoing, Unsent),
     /// The daemon was asked to stop: drain, then end.
     Shutdown,
 }
@@ -132,14 +126,30 @@ pub enum Misframing {
     EmptyBody,
     /// More than `MESSAGE_FRAMES_MAX` frames.
     TooManyFrames,
+    /// A frame before the last one has more than `ENVELOPE_FRAME_BYTES_MAX` bytes.
+    LongEnvelope,
     /// More than `MESSAGE_BYTES_MAX` bytes.
     TooManyBytes,
+}
+
+/// A reply on its way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outgoing {
+    /// To whom.
+    pub peer: Peer,
+    /// What.
+    pub body: Vec<u8>,
+    /// Whose bounds it counts against when it waits: one text for each subject; none without a
+    /// token that holds.
+    pub account: Option<Arc<str>>,
+    /// Whether it is a piece of a stream, behind which more follows.
+    pub piece: bool,
 }
 
 /// Why a reply was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsent {
-    /// The peer does not read, and its queue is full.
+    /// The peer does not read, and its queue is full; or all queues are.
     WouldBlock,
     /// The peer has left.
     Gone,
@@ -174,12 +184,7 @@ pub enum Action {
     /// Let a peer in, or not.
     Judge(Handshake, Verdict),
     /// Send a reply. Failing, it comes back as `Event::Unsent`.
-    Send {
-        /// To whom.
-        peer: Peer,
-        /// What.
-        body: Vec<u8>,
-    },
+    Send(Outgoing),
     /// Start a command. Its job ends with exactly one `Event::Ended`, whatever happens.
     Start {
         /// Its name from now on.

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use zcmd::limits;
-use zcmd::port::{Action, Ending, Event, Field, JobId, Misframing, Moment, Peer, Stream, Unsent};
+use zcmd::port::Unsent;
+use zcmd::port::{Action, Ending, Event, Field, JobId, Misframing, Moment, Outgoing, Peer, Stream};
 use zcmd::protocol::token::{Claims, Keys};
 use zcmd::service::Service;
 use zcmd::service::caller::Revoked;
@@ -106,7 +107,7 @@ impl Story {
         for action in self.actions.drain(..) {
             let at = self.now.as_millis();
             let line = match action {
-                Action::Send { peer, body } => {
+                Action::Send(Outgoing { peer, body, .. }) => {
                     let to = String::from_utf8(peer.envelope[0].clone()).unwrap();
                     format!("{to} <- {}", String::from_utf8(body).unwrap())
                 }
@@ -150,6 +151,12 @@ impl Story {
             .map(|(_, l)| l.to_owned())
             .collect()
     }
+}
+
+/// A piece of a stream of this subject.
+fn piece(who: &str, body: &str) -> Outgoing {
+    let account = Some(format!("None/{who}").into());
+    Outgoing { peer: peer(who), body: body.as_bytes().to_vec(), account, piece: true }
 }
 
 fn peer(who: &str) -> Peer {
@@ -408,8 +415,7 @@ fn a_stream_waits_for_its_reader_and_for_nobody_else() {
     write(&mut story, "é1".as_bytes());
     write(&mut story, b"\xc3");
     write(&mut story, b"\xa9");
-    let body = "é1".as_bytes().to_vec();
-    story.event(Event::Unsent { peer: peer("a"), body, reason: Unsent::WouldBlock });
+    story.event(Event::Unsent(piece("a", "é1"), Unsent::WouldBlock));
     story.ask("b", "", r#"{"command_type":"ping","id":2}"#);
     write(&mut story, b"2");
     story.wait(10);
@@ -435,7 +441,7 @@ fn a_stream_waits_for_its_reader_and_for_nobody_else() {
 fn a_client_that_vanished_from_a_stream_ends_its_command() {
     let mut story = Story::new(&[]);
     story.ask("a", "os:*", r#"{"command_type":"os","command_name":"run","stream":true}"#);
-    story.event(Event::Unsent { peer: peer("a"), body: vec![], reason: Unsent::Gone });
+    story.event(Event::Unsent(piece("a", ""), Unsent::Gone));
     assert_eq!(story.trace(), "0 start 0 /bin/run [\"x\"]\n0 terminate 0\n");
 }
 
@@ -508,7 +514,7 @@ fn a_second_stream_on_a_connection_that_is_stalled_is_held_up_and_loses_nothing_
         let event = |bytes| Event::Output { job: JobId(job), stream: Stream::Stdout, bytes };
         (0..count).for_each(|_| story.event(event(vec![b'x'; 8192])));
     };
-    story.event(Event::Unsent { peer: peer("a"), body: vec![], reason: Unsent::WouldBlock });
+    story.event(Event::Unsent(piece("a", ""), Unsent::WouldBlock));
     story.trace();
     write(&mut story, 1, 1);
     assert_eq!(story.trace(), "0 pause 1\n");
@@ -639,8 +645,8 @@ fn old_wound_a_command_waited_for_a_peer_that_had_gone() {
     let mut story = Story::new(&[("MAX_CONCURRENT_COMMANDS", "1")]);
     story.ask("a", "os:*", &os("run", 1));
     story.ask("b", "os:*", &os("run", 2));
-    story.event(Event::Unsent { peer: peer("b"), body: vec![], reason: Unsent::Gone });
-    story.event(Event::Unsent { peer: peer("a"), body: vec![], reason: Unsent::Gone });
+    story.event(Event::Unsent(piece("b", ""), Unsent::Gone));
+    story.event(Event::Unsent(piece("a", ""), Unsent::Gone));
     story.trace();
     story.ended(0, Ending::Exited(0));
     assert!(!story.trace().contains("start"), "what waited is gone");

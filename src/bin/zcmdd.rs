@@ -52,6 +52,8 @@ Environment (zcmdd --check shows what is in effect):
   CURVE_SECRET_KEY_FILE     -                      for any network but this host: the daemon's key
   CURVE_CLIENTS_FILE        -                      who is let in: KEY NAME [SUBJECT...] a line
   ALLOW_CLEARTEXT           no                     yes: any network, without CURVE
+  CONNECTIONS_MAX           1024                   at the same time; fewer if ulimit -n is
+  ALLOW_SYSTEM_LIBZMQ       no                     yes: another libzmq than the one that zcmd builds
   IPC_MODE, IPC_GROUP       0660, -                of the socket's file
   JWT_SECRET_KEY_FILE       required               1 to 4 keys, a line each: SECRET or KID:SECRET
   JWT_SECRET_KEY            -                      one key, in place of the file

@@ -1,9 +1,9 @@
 //! A reply, encoded into its body and decoded from one.
 //!
 //! Promises: every reply has a `status`; an error has a code of the table below, each of which is
-//! a promise to callers. Output that is not UTF-8 comes as base64, and comes back byte for byte.
-//! What decodes does not contradict itself: a command has one end, and each of its streams one
-//! spelling and no more bytes than in all.
+//! a promise to callers. Output that is not UTF-8, or that JSON would make longer than base64 does,
+//! comes as base64; output comes back byte for byte. What decodes does not contradict itself: a
+//! command has one end, and each of its streams one spelling and no more bytes than in all.
 //! Leaves out: which reply a request gets.
 
 use std::borrow::Cow;
@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::limits;
 use crate::port::Stream;
 use crate::protocol::json::{Fault, Json, Kind, Object, echo};
 use crate::protocol::request::{Ask, Id};
@@ -371,9 +372,20 @@ impl Serialize for Error {
 /// How bytes are spelled: as text or as base64, each with its name.
 fn spelled<'a>([text, base64]: [&'static str; 2], bytes: &'a [u8]) -> (&'static str, Cow<'a, str>) {
     match std::str::from_utf8(bytes) {
-        Ok(utf8) => (text, Cow::Borrowed(utf8)),
-        Err(_) => (base64, Cow::Owned(STANDARD.encode(bytes))),
+        Ok(utf8) if is_short_in_json(utf8) => (text, Cow::Borrowed(utf8)),
+        _ => (base64, Cow::Owned(STANDARD.encode(bytes))),
     }
+}
+
+/// Whether a text in JSON (RFC 8259, 7) is not longer than it is in base64, or short.
+fn is_short_in_json(text: &str) -> bool {
+    let length = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..=31 => 6,
+        _ => 1,
+    };
+    let length: usize = text.bytes().map(length).sum();
+    length <= limits::ESCAPED_BYTES_MAX.max(text.len().div_ceil(3) * 4)
 }
 
 #[cfg(test)]
@@ -468,6 +480,28 @@ mod tests {
             let body = Reply { id: id.clone(), answer }.encode();
             assert_eq!(std::str::from_utf8(&body), Ok(text));
             assert_eq!(Reply::decode(&body), Ok(Reply { id: id.clone(), answer: back }));
+        }
+    }
+
+    #[test]
+    fn old_wound_json_makes_six_bytes_of_one() {
+        let cases = [
+            ("a\"\n".repeat(1000), false),
+            ("\0".repeat(limits::ESCAPED_BYTES_MAX / 6), true),
+            ("\0".repeat(limits::ESCAPED_BYTES_MAX / 6 + 1), false),
+            ("a".repeat(100_000), true),
+            ("eight bytes, and an end of the line\n".repeat(1000), true),
+            ("\u{7f}é".repeat(10_000), true),
+        ];
+        for (text, readable) in cases {
+            let answer = Answer::Ran(ran(Ok(0), text.as_bytes()));
+            let reply = Reply { id: None, answer };
+            let body = reply.encode();
+            let found = std::str::from_utf8(&body).unwrap();
+            assert_eq!(found.contains("\"stdout\":"), readable, "{found:.80}");
+            let most = (text.len().div_ceil(3) * 4).max(limits::ESCAPED_BYTES_MAX) + 100;
+            assert!(body.len() <= most, "{} of {}", body.len(), text.len());
+            assert_eq!(Reply::decode(&body), Ok(reply));
         }
     }
 }

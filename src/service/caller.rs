@@ -6,6 +6,7 @@
 //! Leaves out: how a token is read, which is `protocol::token`.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits;
@@ -78,6 +79,11 @@ impl Subject {
     /// Whom it is about (`sub`).
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// One text for each subject, and no two with the same.
+    pub fn account(&self) -> Arc<str> {
+        format!("{:?}/{}", self.issuer, self.name).into()
     }
 }
 

@@ -120,6 +120,12 @@ impl Commands {
         self.0.len()
     }
 
+    /// Bytes that are kept of one stream of any command, at most.
+    pub fn output_bytes_max(&self, limits: &CommandLimits) -> usize {
+        let own = self.0.values().filter_map(|command| command.execution.output_bytes_max);
+        own.max().unwrap_or_default().max(limits.output_bytes_max)
+    }
+
     /// The programs, each with the name of its command.
     pub fn programs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, command)| (name.as_str(), command.program.as_str()))

@@ -1,7 +1,8 @@
 //! Who is let in, at the handshake of a connection.
 //!
 //! Promises: with CURVE, a listed key and nobody else; without it, everybody whom the endpoint
-//! reaches. An address of the network that has had its share of handshakes is asked to come again.
+//! reaches. An address that has had its share of handshakes is asked to come again; loopback and
+//! `ipc` share a wide one.
 //! Leaves out: what a peer may do once it is in; that is for its token to say.
 
 use std::net::IpAddr;
@@ -19,6 +20,8 @@ use crate::service::limiter::{Buckets, Rate};
 #[derive(Debug)]
 pub struct Door {
     budget: Buckets<Network>,
+    /// Of this host: loopback and `ipc`.
+    local_budget: Buckets<()>,
     /// Whose being turned away gets a line in the log.
     pub strangers: Failures,
 }
@@ -26,10 +29,12 @@ pub struct Door {
 impl Door {
     /// A door that nobody has come to.
     pub fn new() -> Self {
-        let rate =
-            Rate { per_minute: limits::HANDSHAKES_PER_MINUTE, burst: limits::HANDSHAKE_BURST };
+        let rate = |per_minute, burst| Rate { per_minute, burst };
+        let far = rate(limits::HANDSHAKES_PER_MINUTE, limits::HANDSHAKE_BURST);
+        let local = rate(limits::LOCAL_HANDSHAKES_PER_MINUTE, limits::LOCAL_HANDSHAKE_BURST);
         Self {
-            budget: Buckets::new(rate, limits::ADDRESSES_MAX),
+            budget: Buckets::new(far, limits::ADDRESSES_MAX),
+            local_budget: Buckets::new(local, 1),
             strangers: Failures::new(limits::HANDSHAKE_LINES_PER_MINUTE),
         }
     }
@@ -47,9 +52,12 @@ impl Door {
         if !clients.is_none_or(listed) {
             return (Verdict::Denied, "the key is not in CURVE_CLIENTS_FILE");
         }
-        // Whoever is on this host has other ways to keep it busy.
         let far = handshake.address.filter(|address| !address.is_loopback());
-        if far.is_some_and(|_| self.budget.take(&Network::of(far), now).is_err()) {
+        let taken = match far {
+            Some(_) => self.budget.take(&Network::of(far), now),
+            None => self.local_budget.take(&(), now),
+        };
+        if taken.is_err() {
             return (Verdict::Later, "too many handshakes from this address");
         }
         (Verdict::Admitted, "")
@@ -121,5 +129,12 @@ mod tests {
             assert_eq!(verdict(None, &at(other, None), now), Verdict::Admitted);
         }
         assert_eq!(verdict(None, &none, Duration::from_secs(1)), Verdict::Admitted);
+        let local = ["127.0.0.1", "::1", "local"].map(|address| at(address, None));
+        let admitted = (0..2 * limits::LOCAL_HANDSHAKE_BURST as usize).filter(|number| {
+            let local = &local[number % local.len()];
+            verdict(None, local, now) == Verdict::Admitted
+        });
+        assert_eq!(admitted.count(), limits::LOCAL_HANDSHAKE_BURST as usize - 2);
+        assert_eq!(verdict(None, &at("10.0.0.3", None), now), Verdict::Admitted);
     }
 }

@@ -4,6 +4,7 @@
 //! last one. Whatever ended it, `Closed` says so once.
 //! Leaves out: which command has its turn, and when, which `jobs` decides.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::port::{Action, Ending, Field, Invocation, JobId, Moment, Peer};
@@ -24,6 +25,8 @@ pub struct Origin {
     pub id: Option<Id>,
     /// Its `command_type`, or `unread`.
     pub kind: &'static str,
+    /// The account of its subject; none without a token that holds.
+    pub account: Option<Arc<str>>,
 }
 
 /// What a job is opened with.

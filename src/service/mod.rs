@@ -27,6 +27,7 @@ pub mod output;
 pub mod parameter;
 mod parameters_file;
 pub mod refusal;
+mod replies;
 pub mod rules;
 pub mod settings;
 
@@ -34,9 +35,8 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::port::{Action, Event, Field, JobId, Level, Misframing, Moment, Peer};
-use crate::port::{Stream, Unsent};
 use crate::protocol::envelope::Envelope;
-use crate::protocol::reply::{Answer, Reply};
+use crate::protocol::reply::Answer;
 use caller::Caller;
 use counters::Counters;
 use door::Door;
@@ -45,7 +45,7 @@ use failures::{Failures, Network};
 use jobs::{Closed, Jobs, Order, Origin};
 use limiter::Buckets;
 use operations::Call;
-use outbox::{Lost, Outbox};
+use outbox::Outbox;
 use refusal::Refusal;
 use rules::Rules;
 use settings::Settings;
@@ -80,7 +80,7 @@ impl Service {
             door: Door::new(),
             failures: Failures::new(limits::FAILURE_LINES_PER_MINUTE),
             jobs: Jobs::new(settings.commands),
-            outbox: Outbox::default(),
+            outbox: Outbox::new(replies::outbox_room_for(&rules, &settings)),
             counters: Counters::default(),
             serving: None,
             first_job: JobId(0),
@@ -95,6 +95,7 @@ impl Service {
     /// which it was accepted, since a command may outlast its token.
     pub fn replace(&mut self, now: &Moment, rules: Rules, out: &mut Vec<Action>) {
         self.rules = rules;
+        self.outbox.resize(replies::outbox_room_for(&self.rules, &self.settings));
         self.counters.reloads += 1;
         let (rules, tokens) = (&self.rules, &self.settings.tokens);
         let why = |order: &Order| {
@@ -103,6 +104,11 @@ impl Service {
         };
         let closed = self.jobs.expel(now.uptime, why, out);
         self.close_all(closed, out);
+    }
+
+    /// Bytes of replies that may wait in the socket.
+    pub fn reply_room(&self) -> usize {
+        replies::room_for(&self.rules, &self.settings)
     }
 
     /// Keeps the old rules, since the new ones are not in order.
@@ -126,7 +132,7 @@ impl Service {
                 self.close_all(closed.into_iter().collect(), out);
             }
             Event::Gone(job) => self.jobs.gone(job),
-            Event::Unsent { peer, body, reason } => self.unsent(now, peer, body, reason, out),
+            Event::Unsent(reply, reason) => self.unsent(now, reply, reason, out),
             Event::Shutdown => self.shut_down(now, out),
         }
     }
@@ -180,7 +186,7 @@ impl Service {
 
     fn message(&mut self, now: &Moment, peer: Peer, body: &[u8], out: &mut Vec<Action>) {
         self.counters.bytes_received += body.len() as u64;
-        let unread = Origin { peer, id: None, kind: UNREAD };
+        let unread = Origin { peer, id: None, kind: UNREAD, account: None };
         self.serving = Some(unread.clone());
         let envelope = match Envelope::read(body) {
             Ok(envelope) => envelope,
@@ -190,7 +196,7 @@ impl Service {
             }
         };
         let kind = operations::named(&envelope.kind).map_or(UNREAD, |operation| operation.name);
-        let origin = Origin { id: envelope.id.clone(), kind, ..unread };
+        let mut origin = Origin { id: envelope.id.clone(), kind, ..unread };
         self.serving = Some(origin.clone());
         let operation = match operations::find(&envelope) {
             Ok(operation) => operation,
@@ -205,6 +211,7 @@ impl Service {
                 return self.refuse(now, origin, None, Refusal::Unauthorized(why), out);
             }
         };
+        origin.account = Some(caller.subject().account());
         let mut call = Call {
             now,
             caller: &caller,
@@ -230,21 +237,8 @@ impl Service {
     }
 
     fn misframed(&mut self, now: &Moment, peer: Peer, fault: Misframing, out: &mut Vec<Action>) {
-        let origin = Origin { peer, id: None, kind: UNREAD };
+        let origin = Origin { peer, id: None, kind: UNREAD, account: None };
         self.refuse(now, origin, None, Refusal::Misframed(fault), out);
-    }
-
-    fn output(&mut self, job: JobId, stream: Stream, bytes: &[u8], out: &mut Vec<Action>) {
-        self.counters.bytes_written += bytes.len() as u64;
-        let Some((origin, bytes)) = self.jobs.write(job, stream, bytes) else { return };
-        let peer = origin.peer.clone();
-        if self.outbox.waits_for(&peer) {
-            out.push(Action::Pause(job));
-        }
-        let reply = Reply { id: origin.id.clone(), answer: Answer::Output { stream, bytes } };
-        if self.send(peer, &reply, out).is_err() {
-            self.jobs.lose_output(job);
-        }
     }
 
     /// Tells the callers, and the log, how their commands ended.
@@ -283,29 +277,6 @@ impl Service {
         }
     }
 
-    fn unsent(
-        &mut self,
-        now: &Moment,
-        peer: Peer,
-        body: Vec<u8>,
-        reason: Unsent,
-        out: &mut Vec<Action>,
-    ) {
-        let lost = match reason {
-            Unsent::Gone => {
-                self.outbox.forget(&peer);
-                let closed = self.jobs.abandon(now.uptime, peer.envelope.first(), out);
-                self.close_all(closed, out);
-                true
-            }
-            Unsent::WouldBlock => {
-                out.extend(self.jobs.streams_to(peer.envelope.first()).map(Action::Pause));
-                self.outbox.put_back(now.uptime, peer, body).is_err()
-            }
-        };
-        self.counters.replies_lost += u64::from(lost);
-    }
-
     /// The one way out for everything that is not done.
     fn refuse(
         &mut self,
@@ -330,37 +301,5 @@ impl Service {
         }
         let answer = Answer::Error(refusal.into_error(origin.kind == "os"));
         self.reply(origin, caller, answer, out);
-    }
-
-    /// The one way out for the last reply to a request.
-    fn reply(
-        &mut self,
-        origin: Origin,
-        caller: Option<&Caller>,
-        answer: Answer,
-        out: &mut Vec<Action>,
-    ) {
-        let outcome = match &answer {
-            Answer::Error(error) => error.code.name(),
-            _ => "ok",
-        };
-        self.counters.request(origin.kind, outcome);
-        if self.settings.log.level == Level::Debug {
-            let mut fields = audit::who(&origin, caller, &self.rules);
-            fields.push(("request", origin.kind.into()));
-            fields.push(("outcome", outcome.into()));
-            out.push(audit::line(Level::Debug, "request", fields));
-        }
-        // One that does not fit is counted; its peer has not read for long.
-        let _ = self.send(origin.peer, &Reply { id: origin.id, answer }, out);
-    }
-
-    fn send(&mut self, peer: Peer, reply: &Reply, out: &mut Vec<Action>) -> Result<(), Lost> {
-        let body = reply.encode();
-        self.counters.bytes_sent += body.len() as u64;
-        let last = !matches!(reply.answer, Answer::Output { .. });
-        let sent = self.outbox.send(peer, body, last, out);
-        self.counters.replies_lost += u64::from(sent.is_err());
-        sent
     }
 }

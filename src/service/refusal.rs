@@ -178,6 +178,10 @@ fn framing(fault: Misframing) -> String {
         Misframing::TooManyFrames => {
             format!("a message has at most {} frames", limits::MESSAGE_FRAMES_MAX)
         }
+        Misframing::LongEnvelope => format!(
+            "a frame before the body has more than {} bytes",
+            limits::ENVELOPE_FRAME_BYTES_MAX
+        ),
         Misframing::TooManyBytes => {
             format!("a message has at most {} bytes", limits::MESSAGE_BYTES_MAX)
         }

@@ -28,6 +28,10 @@ pub struct Settings {
     pub curve_clients_file: Option<String>,
     /// Whether tokens cross a network that others may read, because the owner said so.
     pub cleartext: bool,
+    /// Connections at the same time.
+    pub connections_max: usize,
+    /// Whether a libzmq without zcmd's corrections will do, because the owner said so.
+    pub system_libzmq: bool,
     /// The mode of an `ipc` socket's file.
     pub ipc_mode: u32,
     /// The group of an `ipc` socket's file; the daemon's own when absent.
@@ -121,6 +125,12 @@ impl Settings {
             curve_secret_file,
             curve_clients_file,
             endpoints,
+            connections_max: size(read.number(
+                "CONNECTIONS_MAX",
+                limits::CONNECTIONS_DEFAULT,
+                1..=limits::CONNECTIONS_MAX,
+            )),
+            system_libzmq: read.choice("ALLOW_SYSTEM_LIBZMQ", &["no", "yes"]) == "yes",
             ipc_mode: read.mode("IPC_MODE", 0o660),
             ipc_group: read.text("IPC_GROUP"),
             keys: read.keys(),

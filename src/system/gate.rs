@@ -83,8 +83,8 @@ impl Gate {
         while events.len() < enough {
             let Some(frames) = receive(&self.failures) else { break };
             let from = frames.last().map(|text| String::from_utf8_lossy(text));
-            let from = from.as_ref().and_then(|text| text.strip_prefix("tcp://")?.parse().ok());
-            let address = from.map(|from: std::net::SocketAddr| from.ip().to_canonical());
+            let host = from.as_ref().and_then(|text| text.strip_prefix("tcp://")?.rsplit_once(':'));
+            let address = host.and_then(|(host, _)| address_of(host));
             events.push(Event::TurnedAway { address });
             self.unsure |= events.len() >= enough;
         }
@@ -125,6 +125,14 @@ fn receive(socket: &Socket) -> Option<Vec<Vec<u8>>> {
     }
 }
 
+/// An address as libzmq writes it: in brackets or not, and, where it is of one link only, with the
+/// name of that (`fe80::1%eth0`), which says nothing of the peer.
+pub(super) fn address_of(text: &str) -> Option<IpAddr> {
+    let text = text.trim_start_matches('[').trim_end_matches(']');
+    let address = text.split('%').next()?.parse::<IpAddr>().ok()?;
+    Some(address.to_canonical())
+}
+
 /// The question that libzmq asks. Only CURVE shows a key; the credentials of any other mechanism
 /// are somebody's claim.
 fn handshake(frames: Vec<Vec<u8>>) -> Option<Handshake> {
@@ -132,11 +140,31 @@ fn handshake(frames: Vec<Vec<u8>>) -> Option<Handshake> {
     else {
         return None;
     };
-    let address = str::from_utf8(address).ok().and_then(|text| text.parse::<IpAddr>().ok());
+    let address = str::from_utf8(address).ok().and_then(address_of);
     let key = match (mechanism.as_slice(), credentials) {
         (b"CURVE", [key]) => zmq::z85_encode(key).ok(),
         _ => None,
     };
-    let address = address.map(|address| address.to_canonical());
     Some(Handshake { ticket: [peer.clone(), request.clone()], address, key })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_wound_a_link_local_peer_has_no_address() {
+        let cases = [
+            ("fe80::1%eth0", Some("fe80::1")),
+            ("[fe80::1%2]", Some("fe80::1")),
+            ("[::1]", Some("::1")),
+            ("::ffff:10.0.0.1", Some("10.0.0.1")),
+            ("10.0.0.1", Some("10.0.0.1")),
+            (":0:0:1234", None),
+            ("", None),
+        ];
+        for (text, address) in cases {
+            assert_eq!(address_of(text), address.map(|text| text.parse().unwrap()), "{text}");
+        }
+    }
 }

@@ -65,6 +65,12 @@ pub fn inheritable() -> Vec<String> {
     inherited.map(named).collect()
 }
 
+/// How many descriptors this process may have open.
+pub fn descriptors_max() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

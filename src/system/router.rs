@@ -6,13 +6,14 @@
 //! one peer leave in order or not at all.
 //! Leaves out: what is in a body.
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 
 use zmq::{Context, DONTWAIT, Error, Message, PollEvents, PollItem, SNDMORE, Socket, SocketType};
 
 use crate::limits;
-use crate::port::{Event, Misframing, Peer, Unsent};
-use crate::system::gate::Gate;
+use crate::port::{Event, Misframing, Outgoing, Peer, Unsent};
+use crate::system::gate::{Gate, address_of};
 use crate::system::listener::{Access, with_access};
 use crate::system::signals::uninterrupted;
 
@@ -25,7 +26,7 @@ pub struct Router {
     /// The message that is being read.
     partial: Partial,
     /// Peers that would have blocked in this turn: what follows would overtake what came back.
-    blocked: Vec<Vec<u8>>,
+    blocked: HashSet<Vec<u8>>,
 }
 
 /// What has been read of a message.
@@ -45,7 +46,8 @@ impl std::fmt::Debug for Router {
 }
 
 impl Router {
-    /// Listens on all these endpoints; with CURVE, if there is a secret key.
+    /// Listens on all these endpoints, for so many connections at a time; with CURVE, if there is a
+    /// secret key.
     ///
     /// # Errors
     /// The first endpoint that cannot be listened on, and why.
@@ -53,11 +55,14 @@ impl Router {
         context: &Context,
         gate: &Gate,
         endpoints: &[String],
+        connections_max: i32,
         curve_secret: Option<[u8; 32]>,
         access: &Access,
     ) -> Result<Self, String> {
         let prepare = || {
             let socket = harden(context.socket(SocketType::ROUTER))?;
+            // Of all endpoints together, in the libzmq that zcmd builds.
+            socket.set_backlog(connections_max)?;
             if let Some(secret) = curve_secret {
                 socket.set_curve_server(true)?;
                 socket.set_curve_secretkey(&secret)?;
@@ -77,13 +82,21 @@ impl Router {
             let last = socket.get_last_endpoint().ok().and_then(Result::ok);
             bound.push(last.unwrap_or_else(|| endpoint.clone()));
         }
-        let (partial, blocked) = (Partial::default(), Vec::new());
+        let (partial, blocked) = (Partial::default(), HashSet::new());
         Ok(Self { socket, endpoints: bound, curve: curve_secret.is_some(), partial, blocked })
     }
 
     /// Where it listens: the endpoints as bound, with the port in the place of a `*`.
     pub fn endpoints(&self) -> &[String] {
         &self.endpoints
+    }
+
+    /// Sets the bytes of replies that may wait in libzmq for all peers together.
+    pub fn set_reply_room(&self, bytes: usize) {
+        // An option that only multicast uses: see libzmq/src/corrections/memory.rs.
+        let kib = i32::try_from(bytes / 1024).unwrap_or(i32::MAX).max(1);
+        // It takes any number above 0.
+        let _ = self.socket.set_rate(kib);
     }
 
     /// What the loop waits for, in a new turn.
@@ -119,29 +132,40 @@ impl Router {
     ///
     /// # Errors
     /// The reply comes back, as an event.
-    pub fn send(&mut self, peer: Peer, body: Vec<u8>) -> Result<(), Event> {
-        let id = peer.envelope.first();
+    pub fn send(&mut self, reply: Outgoing) -> Result<(), Event> {
+        let id = reply.peer.envelope.first();
         if id.is_some_and(|id| self.blocked.contains(id)) {
-            return Err(Event::Unsent { peer, body, reason: Unsent::WouldBlock });
+            return Err(Event::Unsent(reply, Unsent::WouldBlock));
         }
-        match self.try_send(&peer, &body) {
+        match self.try_send(&reply.peer, &reply.body) {
             Ok(()) => Ok(()),
             Err(Error::EAGAIN) => {
-                self.blocked.extend(peer.envelope.first().cloned());
-                Err(Event::Unsent { peer, body, reason: Unsent::WouldBlock })
+                self.blocked.extend(id.cloned());
+                Err(Event::Unsent(reply, Unsent::WouldBlock))
             }
             // EHOSTUNREACH: with ROUTER_MANDATORY, the peer has left.
-            Err(_) => Err(Event::Unsent { peer, body, reason: Unsent::Gone }),
+            Err(_) => Err(Event::Unsent(reply, Unsent::Gone)),
         }
     }
 
     fn try_send(&self, peer: &Peer, body: &[u8]) -> Result<(), Error> {
-        // Whether the message is taken is decided with its first frame.
+        // Whether the message is taken is decided with its first frame, which is not sent itself.
+        let mut announced = announce(peer, body);
         for frame in &peer.envelope {
-            uninterrupted(|| self.socket.send(frame.as_slice(), DONTWAIT | SNDMORE))?;
+            let flags = DONTWAIT | SNDMORE | std::mem::take(&mut announced);
+            uninterrupted(|| self.socket.send(frame.as_slice(), flags))?;
         }
         uninterrupted(|| self.socket.send(body, DONTWAIT))
     }
+}
+
+/// What a reply will hold in libzmq, in KiB, in the flags that have no meaning: its corrections
+/// read it (libzmq/src/corrections/memory.rs), and any other libzmq passes it over.
+fn announce(peer: &Peer, body: &[u8]) -> i32 {
+    let cost = |bytes: usize| bytes + limits::FRAME_COST;
+    let frames = peer.envelope.iter().skip(1).map(|frame| cost(frame.len()));
+    let kib = (frames.sum::<usize>() + cost(body.len())).div_ceil(1024);
+    i32::try_from(kib).unwrap_or(i32::MAX).min(i32::MAX >> 8) << 8
 }
 
 /// The options that keep strangers from filling or stalling the socket; all before it is bound.
@@ -151,7 +175,10 @@ fn harden(socket: Result<Socket, Error>) -> Result<Socket, Error> {
     socket.set_handshake_ivl(limits::HANDSHAKE_MS_MAX)?;
     socket.set_rcvhwm(limits::PEER_MESSAGES_MAX)?;
     socket.set_sndhwm(limits::PEER_MESSAGES_MAX)?;
-    socket.set_backlog(limits::BACKLOG)?;
+    // Options that only multicast and heartbeats use, neither of which is here: what all peers may
+    // have waiting, and the time for finishing a message (libzmq/src/corrections/memory.rs).
+    socket.set_recovery_ivl(limits::INCOMING_KIB_MAX)?;
+    socket.set_heartbeat_timeout(limits::MESSAGE_MS_MAX)?;
     socket.set_linger(limits::LINGER_MS)?;
     // TCP finds hosts that are gone. ZMTP heartbeats would take a peer that does not read for one:
     // libzmq stops reading, answers to heartbeats included, while a queue is full.
@@ -171,7 +198,9 @@ fn harden(socket: Result<Socket, Error>) -> Result<Socket, Error> {
 impl Partial {
     fn push(&mut self, frame: &mut Message, more: bool, curve: bool) {
         self.bytes = self.bytes.saturating_add(frame.len());
-        if self.frames.len() >= limits::MESSAGE_FRAMES_MAX {
+        if more && frame.len() > limits::ENVELOPE_FRAME_BYTES_MAX {
+            self.fault.get_or_insert(Misframing::LongEnvelope);
+        } else if self.frames.len() >= limits::MESSAGE_FRAMES_MAX {
             self.fault.get_or_insert(Misframing::TooManyFrames);
         } else if self.bytes > limits::MESSAGE_BYTES_MAX {
             self.fault.get_or_insert(Misframing::TooManyBytes);
@@ -181,21 +210,23 @@ impl Partial {
         }
         if !more {
             // ZeroMQ knows the address of a message, not of a peer.
-            let address = frame.gets("Peer-Address").and_then(|text| text.parse::<IpAddr>().ok());
-            self.address = address.map(|address| address.to_canonical());
+            self.address = frame.gets("Peer-Address").and_then(address_of);
             let key = if curve { frame.gets("User-Id") } else { None };
             self.key = key.filter(|key| !key.is_empty()).map(str::to_owned);
         }
     }
 
     /// Splits a whole message: the envelope ends with the last empty frame before the body; one
-    /// without an empty frame is the routing id alone.
+    /// without an empty frame, and one that is too large, is the routing id alone.
     fn finish(self) -> Option<Event> {
         let Self { mut frames, address, key, mut fault, .. } = self;
         let last = frames.len().saturating_sub(1);
         let before = if fault.is_some() { &frames[..] } else { frames.get(..last)? };
         let delimiter = before.iter().rposition(|frame| frame.is_empty());
-        let envelope_length = delimiter.map_or(1, |position| position + 1);
+        let envelope_length = match fault {
+            Some(Misframing::LongEnvelope | Misframing::TooManyFrames) => 1,
+            _ => delimiter.map_or(1, |position| position + 1),
+        };
         let mut rest = frames.split_off(envelope_length.min(frames.len()));
         let peer = Peer { envelope: frames, address, key };
         let body = rest.pop().unwrap_or_default();
@@ -242,6 +273,24 @@ mod tests {
     }
 
     #[test]
+    fn old_wound_an_envelope_of_any_size_is_sent_back() {
+        let (id, full, long): (&[u8], &[u8], &[u8]) = (b"\0abcd", &[b'x'; 255], &[b'x'; 256]);
+        let largest = [id, full, full, full, full, full, b"", b"{}"];
+        let Event::Message { peer, .. } = read(&largest) else { panic!("lawful") };
+        assert_eq!(peer.envelope, largest[..7]);
+        let cases: [&[&[u8]]; 4] = [
+            &[id, long, b"", b"{}"],
+            &[id, b"", long, b"{}"],
+            &[id, full, full, full, full, full, full, b"", b"{}"],
+            &[id, b"", b"", b"", b"", b"", b"", b"", b""],
+        ];
+        for frames in cases {
+            let Event::Misframed { peer, .. } = read(frames) else { panic!("{frames:?}") };
+            assert_eq!(peer.envelope, [id]);
+        }
+    }
+
+    #[test]
     fn any_other_layout_is_reported_once_and_nothing_of_it_is_used() {
         let id: &[u8] = b"\0abcd";
         let large = vec![b'x'; limits::MESSAGE_BYTES_MAX];
@@ -253,7 +302,8 @@ mod tests {
             (&[id, b"", b""], Misframing::EmptyBody, 2),
             (&[id], Misframing::EmptyBody, 1),
             (&[id, &large], Misframing::TooManyBytes, 1),
-            (&[id, b"", &large, b"{}"], Misframing::TooManyBytes, 2),
+            (&[id, b"", &large], Misframing::TooManyBytes, 2),
+            (&[id, b"", &large, b"{}"], Misframing::LongEnvelope, 1),
             (&many, Misframing::TooManyFrames, 1),
         ];
         for (frames, wanted, envelope_length) in cases {

@@ -4,6 +4,8 @@
 // Each test program uses a part of it.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
+pub mod raw;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;

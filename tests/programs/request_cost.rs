@@ -49,7 +49,7 @@ fn main() {
         service.handle(&now, event, &mut out);
         service.tick(&now, &mut out);
         let answered = out.drain(..).any(|action| match action {
-            Action::Send { body, .. } => body == br#"{"id":7,"status":"ok","result":14}"#,
+            Action::Send(reply) => reply.body == br#"{"id":7,"status":"ok","result":14}"#,
             _ => false,
         });
         assert!(answered, "a request without its answer");

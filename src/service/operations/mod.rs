@@ -167,7 +167,7 @@ mod tests {
         let settings = Settings::read(&read).unwrap();
         let now = Moment { uptime: Duration::from_secs(1), unix: Duration::ZERO };
         let peer = Peer { envelope: vec![], address: None, key: None };
-        let origin = Origin { peer, id: None, kind: "tested" };
+        let origin = Origin { peer, id: None, kind: "tested", account: None };
         let (caller, mut out) = (Caller::imagined(scope), Vec::new());
         let mut call = Call {
             now: &now,

@@ -1,0 +1,79 @@
+//! Peers for tests of the transport: one that speaks ZMTP by hand, and one that must not suffer.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{House, receive};
+
+/// A peer that speaks ZMTP 3 by hand (RFC 37).
+pub struct Raw(pub TcpStream);
+
+impl Raw {
+    pub fn open(house: &House) -> TcpStream {
+        let stream = TcpStream::connect(house.tcp.trim_start_matches("tcp://")).unwrap();
+        stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(super::PATIENCE)).unwrap();
+        stream
+    }
+
+    pub fn greeting(mechanism: &str) -> [u8; 64] {
+        let mut greeting = [0; 64];
+        (greeting[0], greeting[9], greeting[10]) = (0xff, 0x7f, 3);
+        greeting[12..12 + mechanism.len()].copy_from_slice(mechanism.as_bytes());
+        greeting
+    }
+
+    /// A connection whose handshake with NULL is done, under this routing id.
+    pub fn ready(house: &House, id: &[u8]) -> Self {
+        let mut stream = Self::open(house);
+        let mut ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0".to_vec();
+        ready.push(u8::try_from(id.len()).unwrap());
+        ready.extend(id);
+        let mut frame = vec![4, u8::try_from(ready.len()).unwrap()];
+        frame.extend(ready);
+        stream.write_all(&Self::greeting("NULL")).unwrap();
+        stream.write_all(&frame).unwrap();
+        // Its greeting, and the two bytes that begin its own READY.
+        stream.read_exact(&mut [0; 66]).unwrap();
+        Self(stream)
+    }
+
+    pub fn send(&mut self, more: bool, body: &[u8]) -> std::io::Result<()> {
+        self.0.write_all(&[u8::from(more) | 2])?;
+        self.0.write_all(&(body.len() as u64).to_be_bytes())?;
+        self.0.write_all(body)
+    }
+}
+
+/// A client that was there before, and is answered within a second whatever the others do.
+pub struct Good<'a>(pub &'a House, pub zmq::Socket);
+
+impl<'a> Good<'a> {
+    pub fn new(house: &'a House) -> Self {
+        let good = Self(house, house.dealer());
+        good.is_answered();
+        good
+    }
+
+    pub fn is_answered(&self) {
+        let begin = Instant::now();
+        self.0.send(&self.1, json!({"command_type": "ping"}));
+        assert_eq!(receive(&self.1)["status"], "ok");
+        assert!(begin.elapsed() < Duration::from_secs(1), "after {:?}", begin.elapsed());
+    }
+}
+
+/// Lets this process have as many descriptors as it may.
+pub fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).unwrap();
+}
+
+pub fn descriptors(house: &House) -> usize {
+    fs::read_dir(format!("/proc/{}/fd", house.pid())).unwrap().count()
+}
