@@ -360,14 +360,44 @@ fn old_wound_processes_that_are_not_a_commands_are_left_alone() {
 }
 
 #[test]
-fn a_mark_that_is_forged_spares_nobody() {
-    let script = "ZCMD_JOB=${ZCMD_JOB%%.*}.left \"$0\" session & echo $!; sleep 0.1";
+fn old_wound_orphans_of_helpers_that_were_there_before_are_left_alone() {
+    let house = House::begun_by(
+        r#"sh -c 'while [ ! -e "$FOLDER/go" ]; do sleep 0.05; done
+            env -i setsid sleep 300 & echo $! > "$FOLDER/orphan"' & exec "$@""#,
+        json!({"quiet": sh(":")}),
+    );
+    fs::write(house.path("go"), "").unwrap();
+    let orphan = until("an orphan that is the daemon's child", || {
+        let pid = fs::read_to_string(house.path("orphan")).ok()?.trim().to_owned();
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let is_orphan = status.contains(&format!("PPid:\t{}\n", house.pid()));
+        (is_orphan && status.contains("Name:\tsleep")).then_some(pid)
+    });
+    (0..20).for_each(|_| drop(house.os("quiet", &[])));
+    assert!(is_alive(&orphan));
+    house::kill(orphan.parse().unwrap(), 9);
+}
+
+#[test]
+fn old_wound_leave_children_of_one_command_spares_nothing_of_another() {
+    let forged = "ZCMD_JOB=$(echo $ZCMD_JOB | sed s/own/left/) \"$0\" session & echo $!; sleep 0.1";
     let house = House::new(json!({
-        "forge": {"run": ["/bin/sh", "-c", script, child()], "grace_seconds": 1},
+        "leave": {"run": [child(), "tree"], "leave_children": true},
+        "escape": {"run": [child(), "escape"], "grace_seconds": 1},
+        "forge": {"run": ["/bin/sh", "-c", forged, child()], "grace_seconds": 1},
+        "quiet": sh(":"),
     }));
+    let left = pids(&house.os("leave", &[]));
+    let escaped = pids(&house.os("escape", &[]));
+    house.os("quiet", &[]);
+    all_end(&escaped);
     let forged = pids(&house.os("forge", &[]));
     assert_eq!(forged.len(), 1);
     all_end(&forged);
+    for pid in &left {
+        assert!(is_alive(pid));
+        house::kill(pid.parse().unwrap(), 9);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Promises: nothing blocks but the one wait of the loop, and no failure of one peer or one child
 //! is a failure of the daemon. Leaves out: decisions, and the meaning of a message.
 
+pub mod cgroup;
 pub mod chance;
 pub mod child;
 pub mod clock;
@@ -12,6 +13,9 @@ pub mod keypair;
 pub mod launch;
 pub mod listener;
 pub mod log;
+pub mod mark;
+pub mod orphans;
 pub mod router;
+mod running;
 pub mod signals;
 pub mod tree;

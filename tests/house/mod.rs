@@ -23,6 +23,8 @@ pub struct House {
     pub folder: PathBuf,
     pub tcp: String,
     pub ipc: String,
+    /// How the daemon is started.
+    command: Command,
     pub daemon: Child,
     /// Whether its clients show the key in the file `client`.
     pub curve: bool,
@@ -124,12 +126,21 @@ impl House {
             ("SECRET_OF_THE_DAEMON", "Xyzzy".to_owned()),
             ("FOLDER", folder.display().to_string()),
         ]);
-        let daemon = daemon.envs(variables.iter().copied()).stdin(Stdio::null()).spawn().unwrap();
+        let mut command = daemon;
+        let daemon = command.envs(variables.iter().copied()).stdin(Stdio::null()).spawn().unwrap();
         let tcp = bound(&folder.join("log"));
-        let house = Self { folder, tcp, ipc, daemon, curve, context: zmq::Context::new() };
+        let context = zmq::Context::new();
+        let house = Self { folder, tcp, ipc, command, daemon, curve, context };
         write_secret(&house.folder.join("token"), &house.token("compute os:* status"));
         assert_eq!(house.ask(json!({"command_type": "ping"}))["status"], "ok");
         house
+    }
+
+    /// Starts the daemon again, after its end.
+    pub fn start_again(&mut self) {
+        fs::rename(self.folder.join("log"), self.folder.join("log.before")).unwrap();
+        self.daemon = self.command.spawn().unwrap();
+        self.tcp = bound(&self.folder.join("log"));
     }
 
     pub fn path(&self, name: &str) -> String {
