@@ -78,7 +78,7 @@ impl Children {
             open_files: current.unwrap_or(1024),
             marks: Marks::new(keys),
             cgroups: Cgroups::find(),
-            orphans: Orphans::new(),
+            orphans: Orphans::begin(),
             looked: false,
             look_at: None,
             buffer: vec![0; limits::PIPE_BYTES_PER_TURN].into_boxed_slice(),

@@ -55,7 +55,7 @@ pub struct Signs<'a> {
 
 impl Orphans {
     /// Remembers the children that this process has already.
-    pub fn new() -> Self {
+    pub fn begin() -> Self {
         let own = rustix::process::getpid();
         let children = tree::children(own);
         let spares = own.is_init() || !children.is_empty();
