@@ -11,13 +11,14 @@ use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use rustix::process::DumpableBehavior;
 use zmq::{PollEvents, PollItem};
 
 use crate::limits;
 use crate::port::{Action, Event, Field, Level, Moment, Record};
 use crate::service::Service;
 use crate::service::rules::{Files, Rules, load_curve_key};
-use crate::service::settings::Settings;
+use crate::service::settings::{KeySource, Settings};
 use crate::system::child::{Children, Part, Slot};
 use crate::system::clock::Clock;
 use crate::system::gate::Gate;
@@ -54,6 +55,9 @@ impl Daemon {
     pub fn start(settings: Settings) -> Result<Self, Vec<String>> {
         // What this process was left with is nobody's business but its own.
         close_fds::set_fds_cloexec(3, &[]);
+        // A command of the same user must not read the keys out of this process.
+        let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+        hidden.map_err(|error| vec![format!("cannot close this process to others: {error}")])?;
         let rules = Rules::load(&settings, FILES)?;
         let to = &settings.log;
         let log = Log::open(to.file.as_deref(), to.text, to.bytes_max, to.keep)
@@ -64,7 +68,8 @@ impl Daemon {
         };
         let (stop, reload) = (catch(&[SIGTERM, SIGINT])?, catch(&[SIGHUP])?);
         let orphans = catch(&[SIGCHLD])?;
-        let children = Children::new();
+        let purpose = format!("marks of the commands of {}", settings.endpoints.join(","));
+        let children = Children::new(rules.keys.derive(&purpose));
         let (gate, router) = listen(&settings)?;
         let mut daemon = Self {
             service: Service::new(settings.clone(), rules.clone()),
@@ -120,6 +125,7 @@ impl Daemon {
     /// Has the service decide, and does what it decided; what cannot be done comes back.
     fn turn(&mut self, events: &mut Vec<Event>) {
         let (now, mut actions) = (self.clock.now(), Vec::new());
+        self.children.begin_turn();
         for event in events.drain(..) {
             let handled = attempt(|| self.service.handle(&now, event, &mut actions));
             if let Err(at) = handled {
@@ -156,10 +162,12 @@ impl Daemon {
             Part::Stdin => PollItem::from_fd(slot.descriptor, PollEvents::POLLOUT),
             Part::End | Part::Output(_) => readable(slot.descriptor),
         }));
-        let timeout = match self.service.next_deadline() {
+        let now = self.clock.now().uptime;
+        let deadline = self.service.next_deadline().map(|at| at.saturating_sub(now));
+        let timeout = match deadline.into_iter().chain(self.children.next_look()).min() {
             _ if !events.is_empty() || self.gate.is_unsure() => 0,
             None => -1,
-            Some(at) => milliseconds(at.saturating_sub(self.clock.now().uptime)),
+            Some(left) => milliseconds(left),
         };
         let polled = zmq::poll(&mut items, timeout);
         // A pipe whose other end is gone is an error to libzmq, and something to read to us.
@@ -200,9 +208,8 @@ impl Daemon {
         for (slot, _) in slots.iter().zip(children).filter(|(_, ready)| **ready) {
             self.children.gather(*slot, events);
         }
-        if *orphans && self.orphans.gather() > 0 {
-            self.children.look_after(events);
-        }
+        let signalled = *orphans && self.orphans.gather() > 0;
+        self.children.look_after(signalled, events);
         if *question || *failure || self.gate.is_unsure() {
             self.gate.gather(events);
         }
@@ -256,9 +263,13 @@ impl Daemon {
         let mut fields = vec![
             ("version", env!("CARGO_PKG_VERSION").into()),
             ("endpoints", Field::List(self.router.endpoints().to_vec())),
+            ("containment", self.children.containment().into()),
         ];
         fields.extend(rules.counts());
         self.note(Level::Info, "started", fields);
+        if self.children.sweep() {
+            self.note(Level::Warn, "ended_leftovers", vec![]);
+        }
         for warning in warnings(&self.settings, rules, clock::unix_time()) {
             self.note(Level::Warn, "warning", vec![("about", warning.into())]);
         }
@@ -374,6 +385,12 @@ pub fn warnings(settings: &Settings, rules: &Rules, unix: Duration) -> Vec<Strin
     }
     if settings.commands_file.is_none() {
         warnings.push("COMMANDS_FILE is not set: no command may run".to_owned());
+    }
+    if let (KeySource::Secret(_), Some(name)) = (&settings.keys, rules.commands.without_user()) {
+        warnings.push(format!(
+            "JWT_SECRET_KEY is in the environment, and command {name} runs as the daemon's own \
+             user; use JWT_SECRET_KEY_FILE, or give it a user"
+        ));
     }
     for (name, program) in rules.commands.programs() {
         if !std::path::Path::new(program).exists() {

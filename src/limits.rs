@@ -156,9 +156,14 @@ pub const FRAME_COST: usize = 128;
 pub const ESCAPED_BYTES_MAX: usize = 4096;
 /// Processes that one command may have started and that are signalled in one go.
 pub const TREE_PROCESSES_MAX: usize = 4096;
-/// Looks at an environment that is empty, 50 µs apart: it may be in the middle of `exec`.
-pub const EXEC_LOOKS_MAX: usize = 20;
-/// Bytes of a process's environment in which its mark is looked for; the mark is among the first.
+/// Time after which an environment that could not be read is read again: `exec` takes less, also
+/// of a large program from a slow disk.
+pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
+/// Looks at all processes for those that an earlier run of the daemon has left: what they start
+/// while they are being killed is found by the next look.
+pub const SWEEPS_MAX: usize = 8;
+/// Bytes of a process's environment in which its mark is looked for. One whose mark is behind more
+/// than that is taken for one without.
 pub const ENVIRONMENT_BYTES_MAX: u64 = 128 * 1024;
 /// Bytes of the launcher's report of a failure.
 pub const LAUNCH_REPORT_BYTES_MAX: usize = 1024;
@@ -191,6 +196,9 @@ pub const TURNS_WITHOUT_WAIT: usize = 8;
 pub const FAREWELL_TURNS: usize = 64;
 /// Time that is spent on peers who have not taken their replies when the daemon ends.
 pub const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
+/// Time after SIGKILL in which everything has ended that can end, when the daemon ends: what is
+/// left waits for a device.
+pub const AFTER_KILL: std::time::Duration = std::time::Duration::from_secs(5);
 /// Bytes of address space that a command may be held to, at least: less than that, and no program
 /// starts.
 pub const MEMORY_BYTES_MIN: u64 = 1024 * 1024;

@@ -37,6 +37,7 @@ fn every_test_of_the_table_of_old_wounds_is_there() {
         "tests/story.rs",
         "tests/end_to_end.rs",
         "tests/commands.rs",
+        "tests/containment.rs",
         "tests/transport.rs",
         "tests/paths.rs",
         "src/service/arguments.rs",

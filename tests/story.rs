@@ -303,6 +303,20 @@ fn a_command_is_cancelled_by_its_own_subject_alone() {
 }
 
 #[test]
+fn old_wound_a_process_that_cannot_be_killed_does_not_hold_up_the_end() {
+    let mut story = Story::new(&[("SHUTDOWN_GRACE_SECONDS", "1")]);
+    story.ask("a", "os:*", r#"{"command_type":"os","command_name":"one"}"#);
+    story.event(Event::Shutdown);
+    // The grace of the daemon, that of the command, and the time that SIGKILL has.
+    story.wait(7_900);
+    assert!(story.trace.contains("3000 kill 0") && !story.service.is_drained(), "{}", story.trace);
+    story.wait(200);
+    assert!(story.trace.contains("8000 log left_running"), "{}", story.trace);
+    assert!(story.trace.contains(r#"8000 a <- {"status":"error","error":{"code":"cancelled""#));
+    assert!(story.service.is_drained(), "{}", story.trace);
+}
+
+#[test]
 fn a_shutdown_refuses_drains_and_answers_everybody() {
     let limits = [("MAX_CONCURRENT_COMMANDS", "1"), ("SHUTDOWN_GRACE_SECONDS", "3")];
     let mut story = Story::new(&limits);

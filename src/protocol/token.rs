@@ -126,6 +126,13 @@ impl Keys {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
+    /// A key for another purpose out of each key, in their order: whoever has it learns nothing of
+    /// the key that it is made of (RFC 5869, 3.3).
+    pub fn derive(&self, purpose: &str) -> Vec<[u8; 32]> {
+        let derived = |key: &Key| key.mac.clone().chain_update(purpose).finalize().into_bytes();
+        self.0.iter().map(|key| derived(key).into()).collect()
+    }
+
     /// Opens a token: checks its layout and its signature, then reads its claims.
     ///
     /// # Errors

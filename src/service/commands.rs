@@ -131,6 +131,14 @@ impl Commands {
         self.0.iter().map(|(name, command)| (name.as_str(), command.program.as_str()))
     }
 
+    /// The first command that runs as the daemon's own user.
+    pub fn without_user(&self) -> Option<&str> {
+        let mut commands = self.0.iter();
+        commands
+            .find(|(_, command)| command.execution.user.is_none())
+            .map(|(name, _)| name.as_str())
+    }
+
     /// What this caller may do, for `list`.
     pub fn list<'a>(&'a self, caller: &Caller) -> List<'a> {
         let mine = self.0.iter().filter(|(name, _)| caller.may(&format!("os:{name}")));

@@ -25,6 +25,10 @@ enum Stage {
     Grace,
     /// Commands have been asked to end.
     End,
+    /// All that are still there have been killed.
+    Killed,
+    /// No command is there, and replies have a little time.
+    Farewell,
     /// Whoever has not taken its replies will not be waited for.
     Leave,
 }
@@ -42,22 +46,36 @@ impl Service {
         self.jobs.is_empty() && (self.outbox.is_empty() || stage == Stage::Leave)
     }
 
-    /// Goes on with ending: commands may run for the grace, then they are ended; and when they
-    /// have, whoever does not take its replies is waited for a little longer.
+    /// Goes on with ending: commands may run for the grace, then they are ended, and those that
+    /// cannot be are left; then whoever does not take its replies is waited for a little longer.
     pub(super) fn drain(&mut self, now: &Moment, out: &mut Vec<Action>) {
-        let Some(drain) = &mut self.draining else { return };
+        let Some(mut drain) = self.draining else { return };
         let is_due = drain.due.is_some_and(|due| now.uptime >= due);
+        let until = |time| Some(now.uptime.saturating_add(time));
         match drain.stage {
             Stage::Grace if is_due => {
-                *drain = Drain { stage: Stage::End, due: None };
+                drain = Drain { stage: Stage::End, due: None };
                 self.jobs.stop_running(now.uptime, |_| true, out);
             }
-            Stage::Grace | Stage::End if self.jobs.is_empty() && drain.due.is_none() => {
-                drain.due = Some(now.uptime.saturating_add(limits::FAREWELL));
-            }
-            Stage::End if is_due => *drain = Drain { stage: Stage::Leave, due: None },
+            Stage::Killed if is_due => self.give_up(now, out),
+            Stage::Farewell if is_due => drain = Drain { stage: Stage::Leave, due: None },
             _ => {}
         }
+        if self.jobs.is_empty() && matches!(drain.stage, Stage::End | Stage::Killed) {
+            drain = Drain { stage: Stage::Farewell, due: until(limits::FAREWELL) };
+        } else if drain.stage == Stage::End && self.jobs.next_deadline().is_none() {
+            drain = Drain { stage: Stage::Killed, due: until(limits::AFTER_KILL) };
+        }
+        self.draining = Some(drain);
+    }
+
+    /// Leaves the commands that SIGKILL has not ended, says which, and answers for them: none of
+    /// them does anything any more.
+    fn give_up(&mut self, now: &Moment, out: &mut Vec<Action>) {
+        let (closed, names) = self.jobs.give_up(now.uptime);
+        let fields = vec![("commands", Field::List(names))];
+        out.push(audit::line(Level::Error, "left_running", fields));
+        self.close_all(closed, out);
     }
 
     /// Begins to end: what waits will not begin.

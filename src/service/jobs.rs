@@ -236,6 +236,17 @@ impl Jobs {
         self.running.iter().filter(move |(_, job)| theirs(&job.order)).map(|(id, _)| *id)
     }
 
+    /// Closes all jobs that have begun, though they have been killed and are still there; tells
+    /// what they are.
+    pub fn give_up(&mut self, now: Duration) -> (Vec<Closed>, Vec<String>) {
+        let (running, lingering) =
+            (std::mem::take(&mut self.running), std::mem::take(&mut self.lingering));
+        let names = running.values().map(|job| job.order.command.clone());
+        let names = names.chain(lingering.into_values().map(|job| job.command)).collect();
+        let killed = || Ending::Signaled("SIGKILL".to_owned());
+        (running.into_values().map(|job| job.close(now, killed())).collect(), names)
+    }
+
     /// When something is due: a command is to begin, to be asked or made to end, or has waited for
     /// too long.
     pub fn next_deadline(&self) -> Option<Duration> {

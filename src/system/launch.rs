@@ -3,17 +3,19 @@
 //!
 //! Promises: each step is done or the command does not start; which step failed, and why, is told
 //! to the daemon through a pipe, and so is the moment before `exec`. What starts has no descriptor
-//! above 2 but those of the files that are passed to it so, its own process group, a signal for
-//! the death of the daemon, no way to new privileges, no core dumps, umask 077, and the limits,
-//! user, group and directory of its entry. There is no `unsafe`, and no race with threads, since
-//! this process has one.
-//! Leaves out: the environment and the process group, which `system::child` gives it.
+//! above 2 but those of the files that are passed to it so, its own session without a terminal, a
+//! signal for the death of the daemon, no way to new privileges, no core dumps, umask 077, and the
+//! limits, user, group, directory and environment of its entry.
+//! The environment has no effect before `exec`: until the user is changed, this process has the
+//! daemon's rights, and a variable such as LD_PRELOAD may name a file of the user. There is no
+//! `unsafe`, and no race with threads, since this process has one.
+//! Leaves out: standard input, output and error, which `system::running` gives it.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::fs::Mode;
@@ -39,10 +41,39 @@ const NO_CORE: (Resource, Rlimit) = (Resource::Core, Rlimit { current: Some(0), 
 /// A step that failed, and why.
 struct Failure(&'static str, String);
 
-/// The arguments that tell a launcher what to do: names and values, then the command.
-pub fn arguments(invocation: &Invocation, report: i32, parent: u32, files: u64) -> Vec<String> {
+/// What a launcher is handed besides the command.
+#[derive(Clone, Copy, Debug)]
+pub struct Launch<'a> {
+    /// The descriptor that it reports to.
+    pub report: i32,
+    /// The descriptor of a file with the command's environment, each variable ended by NUL.
+    pub environment: i32,
+    /// The pid of the daemon.
+    pub parent: u32,
+    /// Descriptors that the command may have open when its entry says nothing.
+    pub files: u64,
+    /// The cgroup that it is to be in.
+    pub cgroup: Option<&'a Path>,
+}
+
+impl Launch<'_> {
+    /// The arguments that tell a launcher what to do: names and values, then the command.
+    pub fn arguments(&self, invocation: &Invocation) -> Vec<String> {
+        let Self { report, environment, parent, files, cgroup } = self;
+        let mut own = vec![ARGUMENT.to_owned()];
+        own.extend([report.to_string(), environment.to_string(), parent.to_string()]);
+        if let Some(cgroup) = cgroup {
+            own.extend(["cgroup".to_owned(), cgroup.display().to_string()]);
+        }
+        own.extend(arguments(invocation, *files));
+        own
+    }
+}
+
+/// The arguments that describe a command.
+fn arguments(invocation: &Invocation, files: u64) -> Vec<String> {
     let execution = &invocation.execution;
-    let mut arguments = vec![ARGUMENT.to_owned(), report.to_string(), parent.to_string()];
+    let mut arguments = Vec::new();
     let mut set = |name: &str, value: &str| {
         arguments.extend([name.to_owned(), value.to_owned()]);
     };
@@ -69,12 +100,15 @@ pub fn arguments(invocation: &Invocation, report: i32, parent: u32, files: u64) 
 /// after having told so.
 pub fn run(arguments: &[OsString]) {
     let arguments: Option<Vec<&str>> = arguments.iter().map(|text| text.to_str()).collect();
-    let Some([report, parent, rest @ ..]) = arguments.as_deref() else { return };
+    let Some([report, environment, parent, rest @ ..]) = arguments.as_deref() else { return };
     // A new description of the same pipe, closed by `exec`; so are all inherited ones.
     let Ok(mut report) = open_report(report) else { return };
+    let Ok(variables) = std::fs::read_to_string(inherited(environment)) else { return };
     close_fds::set_fds_cloexec(3, &[]);
     let failure = match prepare(parent, rest) {
         Ok(mut command) => {
+            // Nothing of it has had any effect before: it is the command's, and not the daemon's.
+            command.env_clear().envs(variables.split('\0').filter_map(|text| text.split_once('=')));
             let _ = report.write_all(READY.to_string().as_bytes());
             Failure("exec", command.exec().to_string())
         }
@@ -104,7 +138,11 @@ pub fn read_report(report: &str) -> Option<Ending> {
 }
 
 fn open_report(descriptor: &str) -> std::io::Result<File> {
-    OpenOptions::new().write(true).open(Path::new("/proc/self/fd").join(descriptor))
+    OpenOptions::new().write(true).open(inherited(descriptor))
+}
+
+fn inherited(descriptor: &str) -> PathBuf {
+    Path::new("/proc/self/fd").join(descriptor)
 }
 
 fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
@@ -114,6 +152,9 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     while let [name, value, after @ ..] = rest {
         match *name {
             "--" => break,
+            "cgroup" => {
+                super::cgroup::enter(value).map_err(|error| Failure("cgroup", error.to_string()))?
+            }
             "directory" => directory = value,
             "user" => user = Some(*value),
             "group" => group = Some(*value),
@@ -136,6 +177,8 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     let ["--", program, arguments @ ..] = rest else {
         return Err(Failure("arguments", "there is no program".to_owned()));
     };
+    // The leader of a session has no terminal, and cannot leave its process group.
+    rustix::process::setsid().map_err(|error| Failure("session", error.to_string()))?;
     rustix::process::umask(Mode::from_raw_mode(0o077));
     become_user(user, group)?;
     rustix::process::chdir(directory).map_err(|error| Failure("cwd", error.to_string()))?;

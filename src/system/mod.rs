@@ -4,6 +4,7 @@
 //! is a failure of the daemon. Leaves out: decisions, and the meaning of a message.
 
 pub mod beneath;
+pub mod cgroup;
 pub mod chance;
 pub mod child;
 pub mod clock;
@@ -14,7 +15,10 @@ pub mod launch;
 pub mod line;
 pub mod listener;
 pub mod log;
+pub mod mark;
+pub mod orphans;
 pub mod rotation;
 pub mod router;
+mod running;
 pub mod signals;
 pub mod tree;

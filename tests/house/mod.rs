@@ -25,6 +25,8 @@ pub struct House {
     pub folder: PathBuf,
     pub tcp: String,
     pub ipc: String,
+    /// How the daemon is started.
+    command: Command,
     pub daemon: Child,
     /// Whether its clients show the key in the file `client`.
     pub curve: bool,
@@ -158,12 +160,21 @@ impl House {
             ("SECRET_OF_THE_DAEMON", "Xyzzy".to_owned()),
             ("FOLDER", folder.display().to_string()),
         ]);
-        let daemon = daemon.envs(variables.iter().copied()).stdin(Stdio::null()).spawn().unwrap();
+        let mut command = daemon;
+        let daemon = command.envs(variables.iter().copied()).stdin(Stdio::null()).spawn().unwrap();
         let tcp = bound(&folder.join("log"));
-        let house = Self { folder, tcp, ipc, daemon, curve, context: zmq::Context::new() };
+        let context = zmq::Context::new();
+        let house = Self { folder, tcp, ipc, command, daemon, curve, context };
         write_secret(&house.folder.join("token"), &house.token("compute os:* status"));
         assert_eq!(house.ask(json!({"command_type": "ping"}))["status"], "ok");
         house
+    }
+
+    /// Starts the daemon again, after its end.
+    pub fn start_again(&mut self) {
+        fs::rename(self.folder.join("log"), self.folder.join("log.before")).unwrap();
+        self.daemon = self.command.spawn().unwrap();
+        self.tcp = bound(&self.folder.join("log"));
     }
 
     pub fn path(&self, name: &str) -> String {
@@ -176,7 +187,10 @@ impl House {
 
     /// A token of this scope, made as an owner makes it.
     pub fn token(&self, scope: &str) -> String {
-        let output = zcmdd(&[("JWT_SECRET_KEY_FILE", &self.path("key"))])
+        // By its text: the daemon may run as another user, who owns the file.
+        let key = fs::read_to_string(self.path("key")).unwrap();
+        let (_, secret) = key.lines().next().unwrap().split_once(':').unwrap();
+        let output = zcmdd(&[("JWT_SECRET_KEY", secret)])
             .args(["token", "--sub", "test", "--scope", scope])
             .output()
             .unwrap();

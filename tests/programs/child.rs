@@ -50,6 +50,14 @@ fn main() -> std::io::Result<()> {
             signal_hook::flag::register(signal_hook::consts::SIGTERM, seen)?;
             wait()
         }
+        // Moves to the process group of its parent, where signals to its own do not reach it.
+        Some("regroup") => {
+            let parent = rustix::process::getppid();
+            let group = rustix::process::getpgid(parent)?;
+            // It is refused where it cannot do harm.
+            let _ = rustix::process::setpgid(None, Some(group));
+            wait()
+        }
         Some("wait") => wait(),
         other => Err(std::io::Error::other(format!("unknown argument {other:?}"))),
     }

@@ -1,0 +1,184 @@
+//! A cgroup of its own for each command, where a cgroup v2 is delegated to the daemon (cgroups(7)).
+//!
+//! Promises: a cgroup counts as delegated if it is the daemon's own, is not the root, has the
+//! extended attribute `user.delegate` or `trusted.delegate` that systemd sets for `Delegate=yes`,
+//! has `cgroup.kill` (Linux 5.14), and lets a directory be made; any other tree is never touched.
+//! No controller is switched on, so the daemon may stay where it is. `cgroup.kill` ends all that is
+//! in the cgroup of a command, whatever it has done to its parent, session or environment.
+//! Leaves out: a command that may write where the daemon may can move itself out.
+
+use std::collections::HashSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::process::{Pid, Signal};
+
+use crate::limits;
+use crate::system::mark::{Mark, Marks, Place};
+use crate::system::tree;
+
+/// The extended attributes that mark a delegated cgroup (systemd.resource-control(5)).
+const DELEGATED: [&str; 2] = ["user.delegate", "trusted.delegate"];
+
+/// What the names of the cgroups begin with; the command's mark follows.
+const PREFIX: &str = "zcmd.";
+
+/// The cgroup that is delegated to the daemon.
+#[derive(Debug)]
+pub struct Cgroups {
+    /// Where it is in the file system.
+    directory: PathBuf,
+    /// Its path within the tree, as /proc/PID/cgroup shows it.
+    path: String,
+    /// Cgroups whose command is over: they go when they are empty.
+    over: Vec<PathBuf>,
+}
+
+impl Cgroups {
+    /// Finds the daemon's own cgroup, if it is delegated.
+    pub fn find() -> Option<Self> {
+        let path = path_of("self")?;
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let directory = mounts.lines().find_map(|line| directory(line, &path))?;
+        let is_delegated = |name| {
+            let mut value = [0; 8];
+            let length = rustix::fs::getxattr(&directory, name, &mut value);
+            length.is_ok_and(|length| value.get(..length) == Some(b"1"))
+        };
+        let works = path != "/"
+            && DELEGATED.into_iter().any(is_delegated)
+            && directory.join("cgroup.kill").exists();
+        let probe = directory.join(format!("{PREFIX}{}", std::process::id()));
+        (works && fs::create_dir(&probe).is_ok() && fs::remove_dir(&probe).is_ok())
+            .then_some(Self { directory, path, over: Vec::new() })
+    }
+
+    /// Makes the cgroup of a command, whose mark is its name.
+    ///
+    /// # Errors
+    /// The kernel makes none.
+    pub fn make(&self, mark: &str) -> io::Result<PathBuf> {
+        let cgroup = self.directory.join(format!("{PREFIX}{mark}"));
+        fs::create_dir(&cgroup)?;
+        Ok(cgroup)
+    }
+
+    /// The mark of the cgroup that a process is in; nothing if that is none of a command's.
+    pub fn owner(&self, pid: Pid, marks: &Marks) -> Option<Mark> {
+        let path = path_of(pid.as_raw_nonzero())?;
+        let within = path.strip_prefix(&self.path)?.strip_prefix('/')?;
+        marks.read(Place::Cgroup, within.split('/').next()?.strip_prefix(PREFIX)?)
+    }
+
+    /// The command of a cgroup is over: removes the cgroup as soon as it is empty.
+    pub fn retire(&mut self, cgroup: PathBuf) {
+        self.over.push(cgroup);
+        self.tidy();
+    }
+
+    /// Removes what is over and empty; the kernel keeps what is not.
+    pub fn tidy(&mut self) {
+        self.over.retain(|cgroup| {
+            let removed = fs::remove_dir(cgroup);
+            removed.is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
+        });
+    }
+
+    /// Ends what earlier runs of this daemon have left in their cgroups; tells whether there was
+    /// anything.
+    pub fn sweep(&mut self, marks: &Marks) -> bool {
+        let mut found = false;
+        for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
+            let name = entry.file_name();
+            let mark = name.to_str().and_then(|name| name.strip_prefix(PREFIX));
+            let Some(mark) = mark.and_then(|mark| marks.read(Place::Cgroup, mark)) else {
+                continue;
+            };
+            if mark.run == marks.run || mark.run.is_alive() {
+                continue;
+            }
+            if !mark.leave && is_populated(&entry.path()) {
+                kill(&entry.path());
+                found = true;
+            }
+            self.over.push(entry.path());
+        }
+        self.tidy();
+        found
+    }
+}
+
+/// Whether a live process is in a cgroup, or beneath it.
+pub fn is_populated(cgroup: &Path) -> bool {
+    let events = fs::read_to_string(cgroup.join("cgroup.events")).unwrap_or_default();
+    events.lines().any(|line| line == "populated 1")
+}
+
+/// Ends all processes of a cgroup, and beneath it, at once.
+pub fn kill(cgroup: &Path) {
+    // One that has gone needs no end.
+    let _ = fs::write(cgroup.join("cgroup.kill"), "1");
+}
+
+/// Signals the processes of a cgroup that are not among those `done`, and no more than
+/// `TREE_PROCESSES_MAX` of them.
+pub fn signal(cgroup: &Path, signal: Signal, done: &mut HashSet<Pid>) {
+    let Some(name) = cgroup.file_name().and_then(|name| name.to_str()) else { return };
+    let processes = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
+    let pids = processes.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?));
+    for pid in pids.take(limits::TREE_PROCESSES_MAX).filter(|pid| done.insert(*pid)) {
+        let is_there = || {
+            path_of(pid.as_raw_nonzero())
+                .is_some_and(|path| path.split('/').any(|part| part == name))
+        };
+        tree::signal_if(pid, signal, is_there);
+    }
+}
+
+/// Moves this process into a cgroup.
+///
+/// # Errors
+/// The kernel refuses.
+pub fn enter(cgroup: &str) -> io::Result<()> {
+    fs::write(Path::new(cgroup).join("cgroup.procs"), "0")
+}
+
+/// The path of a process in the tree of cgroup v2.
+fn path_of(process: impl std::fmt::Display) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
+    text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
+}
+
+/// Where a path in the tree of cgroup v2 is, if this line of mountinfo mounts it.
+fn directory(line: &str, path: &str) -> Option<PathBuf> {
+    let (mount, kind) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ').skip(3);
+    let (root, point) = (fields.next()?, fields.next()?);
+    let within = path.strip_prefix(root.trim_end_matches('/'))?;
+    // A path with a blank is escaped here, and so not found.
+    kind.starts_with("cgroup2 ").then(|| Path::new(point).join(within.trim_start_matches('/')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_of_a_cgroup_is_found_in_mountinfo() {
+        let plain =
+            "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate";
+        let part = "30 23 0:26 /a /mnt/c rw - cgroup2 cgroup2 rw";
+        let one = "32 31 0:29 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu";
+        let tests = [
+            (plain, "/a/b", Some("/sys/fs/cgroup/a/b")),
+            (part, "/a/b", Some("/mnt/c/b")),
+            (part, "/b", None),
+            (one, "/a", None),
+            ("", "/a", None),
+        ];
+        for (line, path, wanted) in tests {
+            assert_eq!(directory(line, path), wanted.map(PathBuf::from), "{line} {path}");
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! One command as a child process: its start, its pipes and its end.
+//!
+//! Promises: nothing here blocks. Its end is known from its pidfd, not from its pipes, so a
+//! grandchild that holds a pipe delays nothing. Its output is complete when it has ended. What it
+//! starts with is what the launcher is given: arguments, its environment in a file of memory that
+//! no other process has, and a pipe for the launcher's report. The launcher itself has no
+//! environment, since it runs with the daemon's rights.
+//! Leaves out: what it starts in its turn, which `system::child` looks after.
+
+use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::process::{ChildStdin, Command, Stdio};
+
+use rustix::fs::{MemfdFlags, OFlags};
+use rustix::io::FdFlags;
+use rustix::pipe::PipeFlags;
+use rustix::process::{Pid, PidfdFlags};
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
+
+use crate::limits;
+use crate::port::{Ending, Event, Invocation, JobId, Stream};
+use crate::system::launch::{self, Launch};
+
+/// A command that was started and is not reaped.
+#[derive(Debug)]
+pub(super) struct Running {
+    pub(super) process: std::process::Child,
+    /// The number of its process, and of its session.
+    pub(super) pid: Pid,
+    /// Its pidfd.
+    pub(super) end: OwnedFd,
+    pub(super) stdin: Option<Input>,
+    pub(super) stdout: Option<File>,
+    pub(super) stderr: Option<File>,
+    report: File,
+    /// Its own cgroup, if it has one.
+    pub(super) cgroup: Option<PathBuf>,
+    pub(super) paused: bool,
+    /// Bytes that are read at once.
+    piece: usize,
+    /// Whether what it starts may go on after its end.
+    pub(super) leave: bool,
+    pub(super) stage: Stage,
+    /// What has been asked to end, so that it is not asked twice.
+    pub(super) asked: Option<HashSet<Pid>>,
+    /// Whatever still turns up of it is killed.
+    pub(super) killed: bool,
+}
+
+/// How far a command is.
+#[derive(Debug)]
+pub(super) enum Stage {
+    /// It runs.
+    Runs,
+    /// It has ended, and a process that traces it holds its status: it is looked at again when some
+    /// child ends.
+    Held,
+    /// It has ended, which is not told yet.
+    Ended(Ending),
+    /// It has ended, and something that it started has not. These orphans may be its as well.
+    Lingers(Vec<Pid>),
+}
+
+/// What a command has still to read.
+#[derive(Debug)]
+pub(super) struct Input {
+    pub(super) pipe: ChildStdin,
+    text: Vec<u8>,
+    written: usize,
+}
+
+/// Starts a command, with this mark in its environment and in this cgroup.
+pub(super) fn spawn(
+    invocation: &Invocation,
+    open_files: u64,
+    mark: (&str, &str),
+    cgroup: Option<PathBuf>,
+) -> io::Result<Running> {
+    let (report, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
+    // This end, and the environment, are for the launcher to inherit; nothing else is.
+    rustix::io::fcntl_setfd(&theirs, FdFlags::empty())?;
+    let environment = hand_over(invocation, mark)?;
+    let launch = Launch {
+        report: theirs.as_raw_fd(),
+        environment: environment.as_raw_fd(),
+        parent: launch::own_pid(),
+        files: open_files,
+        cgroup: cgroup.as_deref(),
+    };
+    let has_input = !invocation.stdin.is_empty();
+    let mut process = Command::new("/proc/self/exe")
+        .args(launch.arguments(invocation))
+        .env_clear()
+        .stdin(if has_input { Stdio::piped() } else { Stdio::null() })
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    drop((theirs, environment));
+    let watched = watch(&mut process, &invocation.stdin);
+    let Ok((pid, end, stdin, stdout, stderr)) = watched else {
+        // Without a way to know its end it must not run: it is killed, and so soon reaped.
+        process.kill()?;
+        process.wait()?;
+        return Err(watched.err().unwrap_or(io::ErrorKind::Other.into()));
+    };
+    Ok(Running {
+        process,
+        pid,
+        end,
+        stdin,
+        stdout,
+        stderr,
+        report: File::from(report),
+        cgroup,
+        paused: false,
+        piece: match invocation.stream {
+            true => limits::STREAM_BYTES_PER_TURN,
+            false => limits::PIPE_BYTES_PER_TURN,
+        },
+        leave: invocation.execution.leave_children,
+        stage: Stage::Runs,
+        asked: None,
+        killed: false,
+    })
+}
+
+/// Writes the environment of a command where its launcher finds it, each variable ended by NUL.
+fn hand_over(invocation: &Invocation, mark: (&str, &str)) -> io::Result<File> {
+    let variables =
+        invocation.execution.environment.iter().map(|(name, value)| (&**name, &**value));
+    let text: String =
+        variables.chain([mark]).map(|(name, value)| format!("{name}={value}\0")).collect();
+    let mut file = File::from(rustix::fs::memfd_create("environment", MemfdFlags::empty())?);
+    file.write_all(text.as_bytes())?;
+    Ok(file)
+}
+
+type Watched = (Pid, OwnedFd, Option<Input>, Option<File>, Option<File>);
+
+fn watch(process: &mut std::process::Child, text: &[u8]) -> io::Result<Watched> {
+    let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
+    let pid = pid.ok_or(io::ErrorKind::Other)?;
+    let end = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+    let stdin = process.stdin.take();
+    if let Some(pipe) = &stdin {
+        without_blocking(pipe)?;
+    }
+    let stdin = stdin.map(|pipe| Input { pipe, text: text.to_vec(), written: 0 });
+    let stdout = process.stdout.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    let stderr = process.stderr.take().map(|pipe| File::from(OwnedFd::from(pipe)));
+    for pipe in stdout.iter().chain(&stderr) {
+        without_blocking(pipe)?;
+    }
+    Ok((pid, end, stdin, stdout, stderr))
+}
+
+fn without_blocking(pipe: impl AsFd) -> io::Result<()> {
+    let flags = rustix::fs::fcntl_getfl(&pipe)?;
+    Ok(rustix::fs::fcntl_setfl(&pipe, flags | OFlags::NONBLOCK)?)
+}
+
+impl Running {
+    /// Writes what its standard input has room for. A command that does not read it, or has closed
+    /// it, misses the rest.
+    pub(super) fn feed(&mut self) {
+        let Some(input) = &mut self.stdin else { return };
+        let rest = input.text.get(input.written..).unwrap_or_default();
+        match input.pipe.write(rest) {
+            Ok(count) if count < rest.len() => input.written += count,
+            Err(error) if would_block(&error) => {}
+            _ => self.stdin = None,
+        }
+    }
+
+    /// Reads once from one of its pipes; tells how much there was.
+    pub(super) fn read(
+        &mut self,
+        job: JobId,
+        stream: Stream,
+        buffer: &mut [u8],
+        events: &mut Vec<Event>,
+    ) -> usize {
+        let pipe = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        let buffer = buffer.get_mut(..self.piece).unwrap_or_default();
+        match pipe.as_mut().map(|pipe| pipe.read(buffer)) {
+            Some(Ok(count)) if count > 0 => {
+                let bytes = buffer.get(..count).unwrap_or_default().to_vec();
+                events.push(Event::Output { job, stream, bytes });
+                count
+            }
+            Some(Err(error)) if would_block(&error) => 0,
+            // The end of the file, or a pipe that fails: there will be no more.
+            _ => {
+                *pipe = None;
+                0
+            }
+        }
+    }
+
+    /// It has ended: takes what is left in its pipes, closes them, and finds out how it ended, if
+    /// its status can be had now.
+    pub(super) fn finish(&mut self, job: JobId, buffer: &mut [u8], events: &mut Vec<Event>) {
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+        let status = match rustix::process::waitid(WaitId::PidFd(self.end.as_fd()), options) {
+            Ok(None) => {
+                self.stage = Stage::Held;
+                return;
+            }
+            Ok(status) => status,
+            Err(_) => None, // Not to be known; it is over all the same.
+        };
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            // Bounded by what fits a pipe: somebody else may go on writing to it.
+            let mut drained = 0;
+            while drained < limits::DRAIN_BYTES_MAX {
+                match self.read(job, stream, buffer, events) {
+                    0 => break,
+                    count => drained += count,
+                }
+            }
+        }
+        (self.stdin, self.stdout, self.stderr) = (None, None, None);
+        let ending = self.failure_to_launch().unwrap_or_else(|| ending(status.as_ref()));
+        self.stage = Stage::Ended(ending);
+    }
+
+    fn failure_to_launch(&mut self) -> Option<Ending> {
+        let mut report = [0; limits::LAUNCH_REPORT_BYTES_MAX];
+        let count = self.report.read(&mut report).unwrap_or(0);
+        launch::read_report(&String::from_utf8_lossy(report.get(..count).unwrap_or_default()))
+    }
+}
+
+fn would_block(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+fn ending(status: Option<&WaitIdStatus>) -> Ending {
+    match status.and_then(WaitIdStatus::exit_status) {
+        Some(code) => Ending::Exited(code),
+        None => {
+            let signal = status.and_then(WaitIdStatus::terminating_signal);
+            Ending::Signaled(signal_name(signal.unwrap_or(0)))
+        }
+    }
+}
+
+fn signal_name(number: i32) -> String {
+    let name = signal_hook::low_level::signal_name(number);
+    name.map_or_else(|| format!("SIG{number}"), str::to_owned)
+}
