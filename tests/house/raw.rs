@@ -27,16 +27,21 @@ impl Raw {
         greeting
     }
 
-    /// A connection whose handshake with NULL is done, under this routing id.
-    pub fn ready(house: &House, id: &[u8]) -> Self {
-        let mut stream = Self::open(house);
+    /// A whole handshake with NULL, under this routing id.
+    pub fn handshake(id: &[u8]) -> Vec<u8> {
         let mut ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0".to_vec();
         ready.push(u8::try_from(id.len()).unwrap());
         ready.extend(id);
-        let mut frame = vec![4, u8::try_from(ready.len()).unwrap()];
-        frame.extend(ready);
-        stream.write_all(&Self::greeting("NULL")).unwrap();
-        stream.write_all(&frame).unwrap();
+        let mut bytes = Self::greeting("NULL").to_vec();
+        bytes.extend([4, u8::try_from(ready.len()).unwrap()]);
+        bytes.extend(ready);
+        bytes
+    }
+
+    /// A connection whose handshake is done.
+    pub fn ready(house: &House, id: &[u8]) -> Self {
+        let mut stream = Self::open(house);
+        stream.write_all(&Self::handshake(id)).unwrap();
         // Its greeting, and the two bytes that begin its own READY.
         stream.read_exact(&mut [0; 66]).unwrap();
         Self(stream)

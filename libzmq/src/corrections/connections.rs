@@ -5,9 +5,12 @@ use super::Edit;
 pub(super) const ALL: &[&[Edit]] = &[CONNECTIONS_MAX, NO_DESCRIPTOR, ENGINES_ARE_COUNTED];
 
 /// ZMQ_BACKLOG bounds the connections of all listeners together as well: one beyond it is closed as
-/// soon as it is accepted, and the monitor is told. libzmq has no bound of its own.
+/// soon as it is accepted, and the monitor is told. libzmq has no bound of its own. The kernel's
+/// queue of those that are not accepted yet does not shrink with it: what it drops waits seconds.
 /// Test: `connections_are_bounded_and_descriptors_are_kept_for_commands`.
 const CONNECTIONS_MAX: &[Edit] = &[
+    Edit("tcp_listener.cpp", "listen (_s, options.backlog)", "listen (_s, 1024)"),
+    Edit("ipc_listener.cpp", "listen (_s, options.backlog)", "listen (_s, 1024)"),
     Edit(
         "stream_listener_base.cpp",
         "
