@@ -2,6 +2,7 @@
 //!
 //! Promises: a wrong answer, and one that does not come, is a fault and counts as the longest wait.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -14,8 +15,13 @@ const PATIENCE_MS: i32 = 10_000;
 /// Between two pairs of requests: a client that works, and does not flood.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Different faults that are told apart.
+const FAULTS_MAX: usize = 16;
+
 /// Milliseconds that answers took: those of maths, those of `true`.
 pub type Times = [Vec<f64>; 2];
+/// What was answered in place of the right thing, and how often.
+pub type Faults = BTreeMap<String, u64>;
 
 pub struct Good {
     shared: Arc<Shared>,
@@ -26,7 +32,7 @@ pub struct Good {
 struct Shared {
     ended: AtomicBool,
     times: Mutex<Times>,
-    faults: Mutex<Vec<String>>,
+    faults: Mutex<Faults>,
 }
 
 impl Good {
@@ -50,7 +56,7 @@ impl Good {
                     let reply = reply.map(|body| String::from_utf8_lossy(&body).into_owned());
                     match reply {
                         Ok(reply) if reply.contains(wanted) => {}
-                        other => own.fault(format!("{wanted} was wanted, not {other:?}")),
+                        other => own.fault(format!("not {wanted}, but {other:?}")),
                     }
                 }
                 std::thread::sleep(PAUSE);
@@ -59,31 +65,23 @@ impl Good {
         Ok(Self { shared, thread })
     }
 
-    /// What was measured since this was asked last.
-    pub fn take(&self) -> Times {
-        std::mem::take(&mut *self.shared.times.lock().expect("times"))
+    /// What was measured, and what went wrong, since this was asked last.
+    pub fn take(&self) -> (Times, Faults) {
+        let times = std::mem::take(&mut *self.shared.times.lock().expect("times"));
+        (times, std::mem::take(&mut *self.shared.faults.lock().expect("faults")))
     }
 
-    /// Ends it; what it was refused.
-    pub fn stop(self) -> Vec<String> {
+    pub fn stop(self) {
         self.shared.ended.store(true, Ordering::Relaxed);
-        let ended = self.thread.join();
-        let mut faults = std::mem::take(&mut *self.shared.faults.lock().expect("faults"));
-        if ended.is_err() {
-            faults.push("it panicked".to_owned());
-        }
-        let count = faults.len();
-        faults.truncate(3);
-        faults.iter().map(|fault| format!("good client, {count} bad answers: {fault}")).collect()
+        self.thread.join().expect("a good client that does not panic");
     }
 }
 
 impl Shared {
     fn fault(&self, fault: String) {
         let mut faults = self.faults.lock().expect("faults");
-        // An hour of them would be too many to hold.
-        if faults.len() < 10_000 {
-            faults.push(fault);
+        if faults.len() < FAULTS_MAX || faults.contains_key(&fault) {
+            *faults.entry(fault).or_default() += 1;
         }
     }
 }

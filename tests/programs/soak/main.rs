@@ -30,15 +30,16 @@ use crate::good::Good;
 use crate::host::Host;
 use crate::table::Row;
 
-/// MiB that the daemon may hold for all strangers together, over what it held at the start.
+/// MiB that the daemon may hold for all strangers together, over what it held before.
 const STRANGERS_MIB: f64 = 64.0;
 /// The same with holders of a token: what running commands keep of their output, and what waits for
 /// peers that do not read.
 const HOLDERS_MIB: f64 = 128.0;
 /// MiB that may be left at the end: what an allocator keeps.
 const LEFT_MIB: f64 = 32.0;
-/// MiB at which a phase is broken off, since the host is not to be harmed.
+/// MiB at which a phase is broken off, and all of them, since the host is not to be harmed.
 const BREAK_OFF_MIB: f64 = 512.0;
+const BREAK_OFF_ALL_MIB: f64 = 2048.0;
 /// Milliseconds that the good client may wait, at the worst.
 const WORST_MS: f64 = 250.0;
 /// How long what a phase began may take to go away.
@@ -57,6 +58,8 @@ struct Tally {
 /// A phase runs while the scene is on.
 struct Scene<'a> {
     host: &'a Host,
+    /// MiB that were held when it began.
+    before: f64,
     until: Instant,
     stop: &'a AtomicBool,
 }
@@ -65,7 +68,7 @@ impl Scene<'_> {
     fn is_on(&self) -> bool {
         Instant::now() < self.until
             && !self.stop.load(Ordering::Relaxed)
-            && self.host.held_mib() < BREAK_OFF_MIB
+            && self.host.held_mib() < (self.before + BREAK_OFF_MIB).min(BREAK_OFF_ALL_MIB)
     }
 }
 
@@ -135,47 +138,59 @@ fn soak() -> Result<Vec<String>, Box<dyn Error>> {
     pause(Instant::now() + each, &stop);
     host.begin();
     let mut rows = vec![Row::new("good client alone", Tally::default())];
-    rows[0].close(good.take(), host.peaks());
+    rows[0].close(good.take().0, host.peaks(), host.start_mib());
     rows.extend(PHASES.iter().map(|phase| Row::new(phase.name, Tally::default())));
     for _ in 0..rounds as u64 {
         for (phase, row) in PHASES.iter().zip(&mut rows[1..]) {
-            if stop.load(Ordering::Relaxed) {
-                break;
+            if !stop.load(Ordering::Relaxed) {
+                let (before, until) = (host.held_mib(), Instant::now() + each);
+                let scene = Scene { host: &host, before, until, stop: &stop };
+                faults.extend(play(phase, row, &scene, &good));
             }
-            let scene = Scene { host: &host, until: Instant::now() + each, stop: &stop };
-            let tally = match (phase.run)(&scene) {
-                Ok(tally) => tally,
-                Err(why) => {
-                    faults.push(format!("{}: {why}", phase.name));
-                    Tally::default()
-                }
-            };
-            if phase.complete && tally.answered != Some(tally.sent) {
-                faults.push(format!("{}: {tally:?}", phase.name));
-            }
-            row.add(tally);
-            row.close(good.take(), host.peaks());
-            if let Err(why) = host.settle(SETTLE) {
-                faults.push(format!("after {}: {why}", phase.name));
-            }
-            good.take();
-            host.peaks();
         }
     }
-    faults.extend(good.stop());
+    good.stop();
     judge(&rows, &host, &mut faults);
     table::print(&rows, &host);
     faults.extend(host.end());
     Ok(faults)
 }
 
+/// Plays one phase, and says what went wrong.
+fn play(phase: &Phase, row: &mut Row, scene: &Scene<'_>, good: &Good) -> Vec<String> {
+    let (host, name, mut faults) = (scene.host, phase.name, Vec::new());
+    match (phase.run)(scene) {
+        Ok(tally) => {
+            if phase.complete && tally.answered != Some(tally.sent) {
+                let answered = tally.answered.unwrap_or(0);
+                faults.push(format!("{name}: {answered} of {} were answered", tally.sent));
+            }
+            row.add(tally);
+        }
+        Err(why) => faults.push(format!("{name}: {why}")),
+    }
+    let (times, bad) = good.take();
+    row.close(times, host.peaks(), host.start_mib() + scene.before);
+    faults.extend(bad.iter().map(|(what, count)| format!("{name}: {count} times {what}")));
+    if let Err(why) = host.settle(SETTLE) {
+        faults.push(format!("after {name}: {why}"));
+    }
+    if host.held_mib() > BREAK_OFF_ALL_MIB {
+        faults.push(format!("after {name}: no phase runs from here on, for want of memory"));
+    }
+    // What came while it settled belongs to no phase.
+    good.take();
+    host.peaks();
+    faults
+}
+
 /// Holds the rows against the bounds.
 fn judge(rows: &[Row], host: &Host, faults: &mut Vec<String>) {
     let limits = PHASES.iter().map(|phase| phase.mib);
     for (row, mib) in rows.iter().zip(std::iter::once(STRANGERS_MIB).chain(limits)) {
-        let held = row.peak_mib - host.start_mib();
-        if held > mib {
-            faults.push(format!("{}: {held:.0} MiB were held, not {mib:.0}", row.name));
+        if row.cost_mib > mib {
+            let (name, cost) = (row.name, row.cost_mib);
+            faults.push(format!("{name}: it cost {cost:.0} MiB, not {mib:.0}"));
         }
         for (what, worst) in [("maths", row.worst(0)), ("true", row.worst(1))] {
             if worst > WORST_MS {

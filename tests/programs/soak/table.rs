@@ -7,7 +7,9 @@ use crate::host::Host;
 /// A phase, of all rounds together.
 pub struct Row {
     pub name: &'static str,
-    pub peak_mib: f64,
+    /// MiB that it cost, over what was held when it began.
+    pub cost_mib: f64,
+    peak_mib: f64,
     tally: Tally,
     times: Times,
     descriptors: u64,
@@ -15,7 +17,7 @@ pub struct Row {
 
 impl Row {
     pub fn new(name: &'static str, tally: Tally) -> Self {
-        Self { name, peak_mib: 0.0, tally, times: Times::default(), descriptors: 0 }
+        Self { name, cost_mib: 0.0, peak_mib: 0.0, tally, times: Times::default(), descriptors: 0 }
     }
 
     pub fn add(&mut self, tally: Tally) {
@@ -24,12 +26,14 @@ impl Row {
         self.tally.answered = self.tally.answered.or(tally.answered).map(|_| both);
     }
 
-    pub fn close(&mut self, times: Times, (mib, descriptors): (f64, u64)) {
+    /// Takes the end of a phase: waits, the most MiB and descriptors, and the MiB at its beginning.
+    pub fn close(&mut self, times: Times, (mib, descriptors): (f64, u64), before: f64) {
         for (all, more) in self.times.iter_mut().zip(times) {
             all.extend(more);
             all.sort_by(f64::total_cmp);
         }
         self.peak_mib = self.peak_mib.max(mib);
+        self.cost_mib = self.cost_mib.max(mib - before);
         self.descriptors = self.descriptors.max(descriptors);
     }
 
