@@ -321,6 +321,7 @@ fn five_hundred_values_made_to_break_out_are_refused_or_one_literal_argument() {
 #[test]
 fn a_command_runs_as_its_user_and_within_its_limits() {
     if !rustix::process::geteuid().is_root() {
+        assert!(std::env::var_os("CI").is_none(), "only root can become another user");
         println!("only root can become another user: nothing was tried");
         return;
     }

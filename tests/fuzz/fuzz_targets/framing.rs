@@ -115,5 +115,7 @@ fn judge(event: &Event, frames: &[Vec<u8>]) {
         assert!(wanted.is_err() || frames[..length].iter().any(|f| f.len() > ROUTING_ID_BYTES_MAX));
         return;
     }
-    assert_eq!((envelope.len(), found), (length, wanted));
+    assert_eq!(found, wanted);
+    // A fault may be told to the peer alone.
+    assert!(envelope.len() == length || (found.is_err() && envelope.is_empty()), "{envelope:?}");
 }

@@ -58,7 +58,9 @@ pub fn bad_files(scene: &Scene<'_>) -> Result<Tally, String> {
 /// Lines are to be logged, and the disk has no room.
 pub fn disk_full(scene: &Scene<'_>) -> Result<Tally, String> {
     if !scene.host.small_disk {
-        println!("disk of the log full: left out, since a small disk can be mounted by root alone");
+        println!(
+            "disk of the log full: left out, since no small disk could be mounted as this user"
+        );
         return Ok(Tally::default());
     }
     let filler = scene.host.folder.join("log/filler");

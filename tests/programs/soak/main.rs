@@ -150,6 +150,9 @@ fn soak() -> Result<Vec<String>, Box<dyn Error>> {
         }
     }
     good.stop();
+    if stop.load(Ordering::Relaxed) {
+        faults.push("it was interrupted: not all phases ran".to_owned());
+    }
     judge(&rows, &host, &mut faults);
     table::print(&rows, &host);
     faults.extend(host.end());
