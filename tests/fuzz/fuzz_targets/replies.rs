@@ -31,7 +31,7 @@ fuzz_target!(|body: &[u8]| {
     match &reply.answer {
         Answer::Result(json) => show(json),
         Answer::Error(error) => {
-            let line = text::one_line(&format!("{}{}", error.message, status::hint(error)));
+            let line = text::one_line(&error.message);
             assert!(printable(&line), "{line:?}");
             text::caret("1+2", error.position.unwrap_or_default());
         }
