@@ -46,7 +46,9 @@ fn compare(text: &str, ours: f64) {
     if text.len() > 16 || !text.bytes().all(is_common) || text.contains("**") || !is_short {
         return;
     }
-    if let Ok(theirs) = meval::eval_str(text) && theirs.is_finite() {
+    if let Ok(theirs) = meval::eval_str(text)
+        && theirs.is_finite()
+    {
         assert!(theirs == ours, "{text}: {ours}, meval: {theirs}");
     }
 }

@@ -1,0 +1,80 @@
+//! Any text as a commands file: no panic, and messages that may be printed. A file that is taken
+//! is strict JSON, and its `list` is JSON that the client reads. What follows a NUL is values for
+//! its commands, NUL between them: what may run has as many arguments as `run` has elements, unless
+//! a parameter repeats.
+#![no_main]
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use libfuzzer_sys::fuzz_target;
+use zcmd::client::catalogue::Catalogue;
+use zcmd::port::Moment;
+use zcmd::protocol::json::Json;
+use zcmd::protocol::request::Os;
+use zcmd::protocol::token::{Claims, Keys};
+use zcmd::service::caller::{Caller, Revoked, TokenRules, identify};
+use zcmd::service::commands::Commands;
+use zcmd::service::rules::Rules;
+use zcmd::service::settings::CommandLimits;
+use zcmd_fuzz::{Opinion, lenient, opinion, printable};
+
+const LIMITS: CommandLimits = CommandLimits {
+    concurrent_max: 8,
+    queued_max: 64,
+    per_subject_max: 4,
+    timeout: Duration::from_secs(30),
+    output_bytes_max: 100,
+};
+
+static CALLER: LazyLock<Caller> = LazyLock::new(|| {
+    let keys = Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").expect("a key");
+    let claims = Claims {
+        subject: "a".to_owned(),
+        scope: Some("compute os:*".to_owned()),
+        expires: 253_402_300_799.0,
+        ..Claims::default()
+    };
+    let token = keys.sign(&claims);
+    let (revoked, commands) = (Revoked::default(), Commands::default());
+    let rules = Rules { keys, revoked, clients: None, commands };
+    let now = Moment { uptime: Duration::from_secs(1), unix: Duration::from_secs(1_800_000_000) };
+    identify(&rules, &TokenRules::default(), None, &token, &now).expect("a caller")
+});
+
+fuzz_target!(|input: &str| {
+    let mut parts = input.split('\0');
+    let text = parts.next().unwrap_or_default();
+    let values: Vec<String> = parts.map(str::to_owned).collect();
+    let commands = match Commands::parse(text) {
+        Ok(commands) => commands,
+        Err(faults) => {
+            assert!(!faults.is_empty() && faults.iter().all(|fault| !fault.is_empty()));
+            return;
+        }
+    };
+    let strict = opinion(text.as_bytes());
+    assert!(matches!(strict, Opinion::Lawful(_)), "{strict:?}");
+    let file = lenient(text.as_bytes()).expect("JSON");
+    let list = zcmd::protocol::encode(&commands.list(&CALLER));
+    let listed = lenient(&list).expect("JSON");
+    let count = file.as_object().map(serde_json::Map::len);
+    assert_eq!(listed["commands"].as_array().map(Vec::len), count);
+    assert!(matches!(opinion(&list), Opinion::Lawful(_)), "{listed}");
+    let read = Json::parse(&list).and_then(Catalogue::read).expect("the client reads it");
+    assert_eq!(Some(read.commands.len()), count);
+    for (name, entry) in file.as_object().into_iter().flatten() {
+        let os = Os { name: name.clone(), parameters: values.clone(), ..Os::default() };
+        let repeats = entry["parameters"].as_array().into_iter().flatten();
+        let repeats = repeats.filter_map(|parameter| parameter.get("repeat")).count() > 0;
+        match commands.permit(&CALLER, &LIMITS, &os) {
+            Ok(permit) => {
+                let elements = entry["run"].as_array().map_or(0, Vec::len);
+                assert!(repeats || permit.invocation.arguments.len() + 1 == elements);
+                assert_eq!(permit.shown.len(), permit.invocation.arguments.len() + 1);
+                assert!(lenient(&zcmd::protocol::encode(&permit)).is_some());
+            }
+            Err(refusal) => assert!(printable(&format!("{refusal:?}"))),
+        }
+    }
+});

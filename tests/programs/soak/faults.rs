@@ -1,0 +1,98 @@
+//! What goes wrong on the daemon's host.
+//!
+//! Promises: each fault is over when its phase is.
+
+use std::fs;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use crate::host::DESCRIPTORS_MAX;
+use crate::{Scene, Tally};
+
+/// How long the daemon may take to heed a signal.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two faults of one kind.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The log file is moved away and removed, in turn; the daemon makes a new one at SIGHUP.
+pub fn log_replaced(scene: &Scene<'_>) -> Result<Tally, String> {
+    let log = scene.host.folder.join("log/log");
+    let mut tally = Tally { sent: 0, answered: Some(0) };
+    while scene.is_on() {
+        let done = match tally.sent % 2 {
+            0 => fs::rename(&log, log.with_extension("moved")),
+            _ => fs::remove_file(&log),
+        };
+        done.map_err(|error| format!("{}: {error}", log.display()))?;
+        scene.host.hang_up()?;
+        tally.sent += 1;
+        wait("a new log file", || log.exists())?;
+        tally.answered = Some(tally.sent);
+        std::thread::sleep(PAUSE);
+    }
+    let _ = fs::remove_file(log.with_extension("moved"));
+    Ok(tally)
+}
+
+/// The files that SIGHUP reads are bad, in turn, and good again in between.
+pub fn bad_files(scene: &Scene<'_>) -> Result<Tally, String> {
+    let bad: &[(&str, &[u8])] =
+        &[("commands.json", b"{\"true\": 1}"), ("commands.json", b"\xff"), ("key", b"short")];
+    let mut tally = Tally { sent: 0, answered: None };
+    for (name, text) in bad.iter().cycle() {
+        if !scene.is_on() {
+            break;
+        }
+        let path = scene.host.folder.join(name);
+        let good = fs::read(&path).map_err(|error| error.to_string())?;
+        for text in [text, &good[..]] {
+            fs::write(&path, text).map_err(|error| error.to_string())?;
+            scene.host.hang_up()?;
+            tally.sent += 1;
+            std::thread::sleep(PAUSE);
+        }
+    }
+    Ok(tally)
+}
+
+/// Lines are to be logged, and the disk has no room.
+pub fn disk_full(scene: &Scene<'_>) -> Result<Tally, String> {
+    if !scene.host.small_disk {
+        println!(
+            "disk of the log full: left out, since no small disk could be mounted as this user"
+        );
+        return Ok(Tally::default());
+    }
+    let filler = scene.host.folder.join("log/filler");
+    // As much as there is room for: the error is what is wanted.
+    let _ = fs::write(&filler, vec![0; 4 << 20]);
+    let tally = crate::attacks::bodies(scene);
+    fs::remove_file(&filler).map_err(|error| error.to_string())?;
+    tally
+}
+
+/// Idle connections take all descriptors.
+pub fn no_descriptors(scene: &Scene<'_>) -> Result<Tally, String> {
+    let mut open = Vec::new();
+    while scene.is_on() {
+        if open.len() as u64 >= DESCRIPTORS_MAX + 200 {
+            std::thread::sleep(PAUSE);
+        } else if let Ok(stream) =
+            TcpStream::connect_timeout(&scene.host.address, Duration::from_millis(200))
+        {
+            open.push(stream);
+        }
+    }
+    Ok(Tally { sent: open.len() as u64, answered: None })
+}
+
+fn wait(what: &str, condition: impl Fn() -> bool) -> Result<(), String> {
+    let until = Instant::now() + PATIENCE;
+    while !condition() {
+        if Instant::now() > until {
+            return Err(format!("waited in vain for {what}"));
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    Ok(())
+}
