@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits;
@@ -19,6 +18,27 @@ pub struct Moment {
     pub uptime: Duration,
     /// Time since 1970-01-01 UTC. Tokens and the log are read and written in it.
     pub unix: Duration,
+}
+
+/// Whom limits and counts belong to: the issuer and the subject of a token. A copy costs nothing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject(Rc<(Option<String>, String)>);
+
+impl Subject {
+    /// The subject of this issuer (`iss`, `sub`; RFC 7519, 4.1).
+    pub fn new(issuer: Option<String>, name: String) -> Self {
+        Self(Rc::new((issuer, name)))
+    }
+
+    /// Who made the token.
+    pub fn issuer(&self) -> Option<&str> {
+        self.0.0.as_deref()
+    }
+
+    /// Whom the token is about.
+    pub fn name(&self) -> &str {
+        &self.0.1
+    }
 }
 
 /// Names one command from its acceptance to its reply. Never used twice.
@@ -139,9 +159,8 @@ pub struct Outgoing {
     pub peer: Peer,
     /// What.
     pub body: Vec<u8>,
-    /// Whose bounds it counts against when it waits: one text for each subject; none without a
-    /// token that holds.
-    pub account: Option<Arc<str>>,
+    /// Whose bounds it counts against when it waits; none without a valid token.
+    pub subject: Option<Subject>,
     /// Whether it is a piece of a stream, behind which more follows.
     pub piece: bool,
 }

@@ -10,10 +10,9 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use zcmd::port::Moment;
 use zcmd::protocol::token::{Keys, hmac_sha256};
-use zcmd::service::caller::{Revoked, TokenRules, identify};
-use zcmd::service::clients::Clients;
-use zcmd::service::commands::Commands;
-use zcmd::service::rules::Rules;
+use zcmd::service::access::authority::{Authority, Revoked};
+use zcmd::service::access::clients::Clients;
+use zcmd::service::config::settings::TokenRules;
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 const OLD_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ9876543210";
@@ -379,11 +378,11 @@ fn every_attack_token_has_its_verdict_and_its_reason() {
         ..TokenRules::default()
     };
     let client = "0".repeat(40);
-    let house = Rules {
+    let authority = Authority {
+        rules,
         keys: Keys::parse(&format!("new:{KEY}\nold:{OLD_KEY}")).unwrap(),
         revoked: Revoked::parse("gone\n").unwrap(),
         clients: Some(Clients::parse(&format!("{client} one")).unwrap()),
-        commands: Commands::default(),
     };
     let now = Moment { uptime: Duration::ZERO, unix: Duration::from_secs(NOW) };
     let mut attacks = Attacks::new();
@@ -392,7 +391,7 @@ fn every_attack_token_has_its_verdict_and_its_reason() {
     }
     let (mut wrong, mut reasons) = (Vec::new(), BTreeMap::<_, usize>::new());
     for (token, wanted) in &attacks {
-        let found = identify(&house, &rules, Some(&client), token, &now).err().map(|why| why.0);
+        let found = authority.identify(Some(&client), token, &now).err().map(|why| why.0);
         *reasons.entry(found).or_default() += 1;
         if found != *wanted {
             let shown: String = token.chars().take(200).collect();

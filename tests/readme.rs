@@ -3,8 +3,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use zcmd::protocol::reply::Code;
+use zcmd::service::config::settings::Settings;
 use zcmd::service::maths::REFERENCE;
-use zcmd::service::settings::Settings;
 
 const README: &str = include_str!("../README.md");
 
@@ -40,11 +40,11 @@ fn every_test_of_the_table_of_old_wounds_is_there() {
         "tests/containment.rs",
         "tests/transport.rs",
         "tests/paths.rs",
-        "src/service/arguments.rs",
+        "src/service/commands/arguments.rs",
         "tests/rotation.rs",
-        "src/daemon.rs",
-        "src/service/caller.rs",
-        "src/service/settings.rs",
+        "src/daemon/survive.rs",
+        "src/service/access/authority.rs",
+        "src/service/config/settings.rs",
         "src/system/files.rs",
         "src/system/line.rs",
         "tests/maths_differential.rs",
@@ -53,12 +53,12 @@ fn every_test_of_the_table_of_old_wounds_is_there() {
         "src/client/settings.rs",
         "src/protocol/reply.rs",
         "tests/memory.rs",
-        "src/service/outbox.rs",
+        "src/service/send_queue.rs",
         "src/protocol/reply.rs",
-        "src/system/gate.rs",
+        "src/system/zap.rs",
         "src/system/router.rs",
-        "src/service/parameter.rs",
-        "src/service/limiter.rs",
+        "src/service/commands/parameter.rs",
+        "src/service/access/throttle.rs",
         "src/system/log.rs",
     ]
     .iter()

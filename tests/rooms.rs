@@ -33,7 +33,7 @@ const RULES: &[Rule] = &[
     ("protocol", &["port", "limits"], MACHINE),
     ("service", &["protocol", "port", "limits"], MACHINE),
     ("system", &["port", "limits"], &["println!", "print!"]),
-    ("daemon", &["service", "system", "port", "limits"], &["println!", "print!"]),
+    ("daemon", &["service", "protocol", "system", "port", "limits"], &["println!", "print!"]),
     ("client", &["protocol", "system", "port", "limits"], &[]),
     ("bin", &["client", "daemon", "service", "protocol", "system", "port", "limits"], &[]),
 ];
@@ -285,7 +285,7 @@ fn the_check_bites() {
         ("service/x.rs", "//! x\nlet now = Instant::now();", "has Instant"),
         ("service/x.rs", "//! x\nuse std::fs;", "has std::fs"),
         ("protocol/x.rs", "//! x\nuse crate::service::Service;", "names \"service\""),
-        ("daemon.rs", "//! x\nuse crate::protocol::json;", "names \"protocol\""),
+        ("daemon/x.rs", "//! x\nuse crate::client::bench;", "names \"client\""),
         ("client/x.rs", "//! x\nuse crate::service::maths;", "names \"service\""),
         ("limits.rs", "//! x\nuse crate::port;", "names \"port\""),
         ("system/x.rs", "//! x\nuse crate::protocol::reply;", "names \"protocol\""),

@@ -8,15 +8,15 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use zcmd::limits;
-use zcmd::port::Unsent;
 use zcmd::port::{Action, Ending, Event, Field, JobId, Misframing, Moment, Outgoing, Peer, Stream};
+use zcmd::port::{Subject, Unsent};
 use zcmd::protocol::token::{Claims, Keys};
 use zcmd::service::Service;
-use zcmd::service::caller::Revoked;
-use zcmd::service::clients::Clients;
+use zcmd::service::access::authority::{Authority, Revoked};
+use zcmd::service::access::clients::Clients;
 use zcmd::service::commands::Commands;
-use zcmd::service::rules::Rules;
-use zcmd::service::settings::Settings;
+use zcmd::service::config::policy::Policy;
+use zcmd::service::config::settings::{Settings, TokenRules};
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 const NOW: f64 = 1_800_000_000.0;
@@ -43,13 +43,9 @@ impl Story {
             let value = found.map(|(_, value)| (*value).into());
             value.or((name == "JWT_SECRET_KEY").then(|| KEY.into()))
         });
-        let rules = Rules {
-            keys: Keys::parse(KEY).unwrap(),
-            revoked: Revoked::default(),
-            clients: None,
-            commands: Commands::parse(COMMANDS).unwrap(),
-        };
-        let service = Service::new(settings.unwrap(), rules);
+        let (settings, mut policy) = (settings.unwrap(), policy(KEY, "", None));
+        policy.authority.rules = settings.tokens.clone();
+        let service = Service::new(settings, policy);
         Self { service, now: Duration::ZERO, trace: String::new(), actions: Vec::new() }
     }
 
@@ -84,9 +80,9 @@ impl Story {
         self.turn();
     }
 
-    fn reload(&mut self, rules: Rules) {
+    fn reload(&mut self, policy: Policy) {
         let now = self.moment();
-        self.service.replace(&now, rules, &mut self.actions);
+        self.service.replace(&now, policy, &mut self.actions);
         self.turn();
     }
 
@@ -155,8 +151,18 @@ impl Story {
 
 /// A piece of a stream of this subject.
 fn piece(who: &str, body: &str) -> Outgoing {
-    let account = Some(format!("None/{who}").into());
-    Outgoing { peer: peer(who), body: body.as_bytes().to_vec(), account, piece: true }
+    let subject = Some(Subject::new(None, who.to_owned()));
+    Outgoing { peer: peer(who), body: body.as_bytes().to_vec(), subject, piece: true }
+}
+
+fn policy(keys: &str, revoked: &str, clients: Option<Clients>) -> Policy {
+    let authority = Authority {
+        rules: TokenRules { leeway: Duration::from_secs(30), ..TokenRules::default() },
+        keys: Keys::parse(keys).unwrap(),
+        revoked: Revoked::parse(revoked).unwrap(),
+        clients,
+    };
+    Policy { authority, commands: Commands::parse(COMMANDS).unwrap() }
 }
 
 fn peer(who: &str) -> Peer {
@@ -728,13 +734,7 @@ fn old_wound_a_reload_let_commands_of_revoked_callers_go_on() {
     ];
     for (keys, revoked, after, why) in cases {
         let mut story = Story::new(&[("MAX_CONCURRENT_COMMANDS", "1")]);
-        let rules = |keys, revoked, clients| Rules {
-            keys: Keys::parse(keys).unwrap(),
-            revoked: Revoked::parse(revoked).unwrap(),
-            clients,
-            commands: Commands::parse(COMMANDS).unwrap(),
-        };
-        story.reload(rules(KEY, "", clients(&desk)));
+        story.reload(policy(KEY, "", clients(&desk)));
         let claims = Claims {
             subject: "a".into(),
             scope: Some("os:*".into()),
@@ -751,7 +751,7 @@ fn old_wound_a_reload_let_commands_of_revoked_callers_go_on() {
         // By then the token has expired, which ends nothing.
         story.wait(5_000);
         assert_eq!(story.trace(), "0 start 0 /bin/run [\"x\"]\n");
-        story.reload(rules(keys, revoked, after));
+        story.reload(policy(keys, revoked, after));
         let log = story.trace.clone();
         let trace = story.trace();
         if why.is_empty() {
@@ -773,35 +773,31 @@ fn old_wound_a_reload_let_commands_of_revoked_callers_go_on() {
 
 #[test]
 fn old_wound_internal_was_never_sent() {
-    // As if the handling had panicked after its last step.
+    // As if the handling had panicked after its last step: what it had decided stays.
     let mut story = Story::new(&[]);
-    let broken = |story: &mut Story, event: Event| {
-        let now = story.moment();
-        story.service.handle(&now, event, &mut Vec::new());
+    let broken = |story: &mut Story, body: String| {
+        let (now, body) = (story.moment(), body.into_bytes());
+        story.service.handle(&now, Event::Message { peer: peer("a"), body }, &mut story.actions);
         story.service.recover(&now, "src/x.rs:1:2", &mut story.actions);
         story.turn();
         std::mem::take(&mut story.trace)
     };
-    let message = |body: String| Event::Message { peer: peer("a"), body: body.into_bytes() };
-    let error = r#""status":"error","error":{"code":"internal","message":"a fault of the daemon; its log says where"}}"#;
-
-    let ping = story.body("a", "", r#"{"command_type":"ping","id":1}"#);
-    let trace = broken(&mut story, message(ping));
-    let log = "0 log refused panic at src/x.rs:1:2\n";
-    assert_eq!(trace, format!("{log}0 a <- {{\"id\":1,{error}\n"));
-    let trace = broken(&mut story, message("{".into()));
-    assert_eq!(trace, format!("{log}0 a <- {{{error}\n"));
-
     let run = story.body("a", "os:*", &os("run", 2));
-    let trace = broken(&mut story, message(run));
-    let log = "0 log command_ended panic at src/x.rs:1:2\n";
-    assert_eq!(trace, format!("{log}0 a <- {{\"id\":2,{error}\n"), "it does not start");
-
+    let error = r#""status":"error","error":{"code":"internal","message":"a fault of the daemon; its log says where"}}"#;
+    assert_eq!(
+        broken(&mut story, run),
+        format!(
+            "0 log command_accepted\n0 log command_ended panic at src/x.rs:1:2\n\
+             0 a <- {{\"id\":2,{error}\n"
+        ),
+        "it does not start"
+    );
+    let ping = story.body("a", "", r#"{"command_type":"ping","id":1}"#);
+    for body in [ping, "{".to_owned()] {
+        let trace = broken(&mut story, body);
+        assert_eq!(trace.matches(" <- ").count(), 1, "one answer: {trace}");
+        assert!(!trace.contains("internal"), "{trace}");
+    }
     story.ask("a", "os:*", &os("run", 3));
     assert!(story.trace().contains("start 1"), "what comes after it is served");
-    let ended = Event::Ended { job: JobId(1), ending: Ending::Exited(0), leftover: false };
-    let trace = broken(&mut story, ended);
-    assert!(trace.ends_with(&format!("0 a <- {{\"id\":3,{error}\n")), "{trace}");
-    let trace = broken(&mut story, Event::Gone(JobId(1)));
-    assert_eq!(trace, "", "who asked for nothing is told nothing");
 }

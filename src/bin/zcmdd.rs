@@ -7,14 +7,14 @@ use std::process::ExitCode;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use zcmd::daemon::load;
 use zcmd::daemon::{self, Daemon};
 use zcmd::protocol::curve::CurveKey;
 use zcmd::protocol::request::Os;
 use zcmd::protocol::token::Claims;
-use zcmd::service::caller::identify;
-use zcmd::service::rules::{Rules, load_curve_key, load_keys};
-use zcmd::service::settings::Settings;
-use zcmd::system::{chance, clock::Clock, clock::unix_time, keypair, launch};
+use zcmd::service::access::authority::Authority;
+use zcmd::service::config::settings::Settings;
+use zcmd::system::{clock::Clock, clock::unix_time, keypair, launch, random};
 
 /// EX_USAGE of sysexits.h.
 const WRONG_USAGE: u8 = 64;
@@ -199,22 +199,22 @@ fn print(text: &str, status: ExitCode) -> ExitCode {
 
 fn check() -> Result<String, Vec<String>> {
     let settings = settings()?;
-    let rules = Rules::load(&settings, daemon::FILES)?;
-    load_curve_key(&settings, daemon::FILES)?;
+    let policy = load::policy(&settings)?;
+    load::curve_key(&settings)?;
     let mut shown = settings.shown.clone();
     shown.sort();
-    for warning in daemon::warnings(&settings, &rules, unix_time()) {
+    for warning in daemon::warnings(&settings, &policy, unix_time()) {
         eprintln!("zcmdd: warning: {warning}");
     }
     Ok(shown.iter().map(|(name, value)| format!("{name}={value}\n")).collect())
 }
 
 fn explain(scope: String, os: &Os) -> ExitCode {
-    let rules = settings().and_then(|settings| {
-        let rules = Rules::load(&settings, daemon::FILES)?;
-        Ok((settings, rules))
+    let both = settings().and_then(|settings| {
+        let policy = load::policy(&settings)?;
+        Ok((settings, policy))
     });
-    let (settings, rules) = match rules {
+    let (settings, policy) = match both {
         Ok(both) => both,
         Err(faults) => return complain(&faults),
     };
@@ -228,13 +228,13 @@ fn explain(scope: String, os: &Os) -> ExitCode {
         audience: settings.tokens.audience.clone().map(|name| vec![name]),
         ..Claims::default()
     };
-    let token = rules.keys.sign(&claims);
-    let open = Rules { clients: None, ..rules.clone() };
-    let caller = match identify(&open, &settings.tokens, None, &token, &now) {
+    let token = policy.authority.keys.sign(&claims);
+    let open = Authority { clients: None, ..policy.authority };
+    let caller = match open.identify(None, &token, &now) {
         Ok(caller) => caller,
         Err(why) => return complain(&[format!("no token of this scope would hold: {}", why.0)]),
     };
-    match rules.commands.permit(&caller, &settings.commands, os) {
+    match policy.commands.permit(&caller, &settings.commands, os) {
         Ok(permit) => {
             let text = serde_json::to_string_pretty(&permit).unwrap_or_default();
             print(&line(text), ExitCode::SUCCESS)
@@ -248,7 +248,7 @@ fn explain(scope: String, os: &Os) -> ExitCode {
 
 fn token(mut claims: Claims, minutes: Option<u64>) -> Result<String, Vec<String>> {
     let settings = settings()?;
-    let keys = load_keys(&settings.keys, daemon::FILES)?;
+    let keys = load::keys(&settings)?;
     let now = unix_time().as_secs();
     let lifetime = minutes.map_or(settings.token_lifetime.as_secs(), |m| m.saturating_mul(60));
     claims.issued = Some(now as f64);
@@ -262,10 +262,10 @@ fn token(mut claims: Claims, minutes: Option<u64>) -> Result<String, Vec<String>
     Ok(line(token))
 }
 
-/// `N` bytes of chance, in base64url.
+/// `N` random bytes, in base64url.
 fn unguessable<const N: usize>() -> Result<String, Vec<String>> {
     use base64::Engine;
     let mut bytes = [0; N];
-    chance::fill(&mut bytes).map_err(|fault| vec![fault])?;
+    random::fill(&mut bytes).map_err(|fault| vec![fault])?;
     Ok(base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(bytes))
 }

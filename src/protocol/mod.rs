@@ -2,7 +2,7 @@
 //!
 //! Promises: what decodes is within the limits and means one thing; what is refused is refused
 //! with a reason. Leaves out: time, state and logging. Whether a token holds *now* is decided in
-//! `service::caller`.
+//! `service::access::caller`.
 
 pub mod curve;
 pub mod endpoint;

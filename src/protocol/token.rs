@@ -1,11 +1,11 @@
 //! Tokens: JWT (RFC 7519) signed with HMAC-SHA256 (RFC 7515, RFC 7518 section 3.2), read in the
 //! order that RFC 8725 asks for.
 //!
-//! Promises: nothing of a token is parsed before one of the keys has signed it. What opens has
-//! been read by the strict reader and has claims of the right types. Every refusal has one exact
-//! reason, for the log; it repeats nothing of the token.
-//! Leaves out: time, issuer, audience and revocation, which `service::caller` decides. Any other
-//! algorithm. A cache: it would save 2 % of a round trip.
+//! Promises: nothing of a token is parsed before one of the keys has signed it. What opens has been
+//! read by the strict reader and has claims of the right types. Every refusal has one exact reason,
+//! for the log; it repeats nothing of the token.
+//! Leaves out: time, issuer, audience and revocation, which `service::access::caller` decides. Any
+//! other algorithm. A cache: it would save 2 % of a round trip.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

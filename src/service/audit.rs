@@ -7,15 +7,15 @@ use std::net::IpAddr;
 
 use crate::port::{Action, Field, Level, Peer, Record};
 use crate::protocol::request::Id;
-use crate::service::caller::Caller;
+use crate::service::access::authority::Authority;
+use crate::service::access::caller::Caller;
 use crate::service::jobs::Origin;
-use crate::service::rules::Rules;
 
 /// The fields of a log line, in order.
 pub(super) type Fields = Vec<(&'static str, Field)>;
 
 /// Who asks, and for which request: the first fields of every line about a request.
-pub(super) fn who(origin: &Origin, caller: Option<&Caller>, rules: &Rules) -> Fields {
+pub(super) fn who(origin: &Origin, caller: Option<&Caller>, authority: &Authority) -> Fields {
     let mut fields = Vec::new();
     if let Some(caller) = caller {
         fields.extend(caller.subject().issuer().map(|issuer| ("issuer", issuer.into())));
@@ -24,7 +24,7 @@ pub(super) fn who(origin: &Origin, caller: Option<&Caller>, rules: &Rules) -> Fi
     }
     let Peer { address, key, .. } = &origin.peer;
     fields.push(("address", name_of(*address)));
-    if let (Some(clients), Some(key)) = (&rules.clients, key) {
+    if let (Some(clients), Some(key)) = (&authority.clients, key) {
         let name = clients.find(key).map_or("(removed)", |client| &client.name);
         fields.push(("client", name.into()));
     }
@@ -39,6 +39,12 @@ pub(super) fn who(origin: &Origin, caller: Option<&Caller>, rules: &Rules) -> Fi
 /// The action that writes a line.
 pub(super) fn line(level: Level, event: &'static str, fields: Fields) -> Action {
     Action::Log(Record { level, event, fields })
+}
+
+/// The action that writes a line with how many commands run and how many wait.
+pub(super) fn counts(level: Level, event: &'static str, counts: (usize, usize)) -> Action {
+    let count = |n: usize| Field::Number(n as i128);
+    line(level, event, vec![("running", count(counts.0)), ("waiting", count(counts.1))])
 }
 
 /// An address, as the log names it.

@@ -1,119 +1,116 @@
-//! Every decision of the daemon: from bytes that came to actions that follow.
+//! Every decision of the daemon: from events that came to actions that follow.
 //!
-//! Promises: pure. Time comes in as an argument, processes are actions and events, chance does not
+//! Promises: pure. Time is an argument, processes are actions and events, random numbers do not
 //! occur; the same events at the same moments give the same actions. Each message is answered
 //! exactly once, besides the `output` messages of a stream. Each step consumes what the last one
-//! made: bytes → `Request` → `Caller` → decision → `Action`.
+//! made: bytes → envelope → `Caller` → operation → `Action`. `Service` routes events between its
+//! parts, each of which stands alone: `access`, `commands`, `jobs`, `operations`, `send_queue`.
 //! Leaves out: the machine. Nothing here reads a clock, a file or the environment, opens a socket,
 //! starts a process or a thread, or prints.
 
-mod arguments;
+pub mod access;
 mod audit;
-pub mod caller;
-pub mod clients;
 pub mod commands;
-mod commands_file;
+pub mod config;
 pub mod counters;
-pub mod door;
-mod drain;
-pub mod failures;
-mod job;
 pub mod jobs;
-pub mod limiter;
 pub mod maths;
 pub mod operations;
-pub mod outbox;
-pub mod output;
-pub mod parameter;
-mod parameters_file;
 pub mod refusal;
-mod replies;
-pub mod rules;
-pub mod settings;
+pub mod send_queue;
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use crate::limits;
-use crate::port::{Action, Event, Field, JobId, Level, Misframing, Moment, Peer};
+use crate::port::{Action, Event, Handshake, JobId, Level, Moment, Outgoing, Peer};
+use crate::port::{Stream, Unsent, Verdict};
 use crate::protocol::envelope::Envelope;
-use crate::protocol::reply::Answer;
-use caller::Caller;
+use crate::protocol::reply::{Answer, Reply};
+use access::Access;
+use access::caller::Caller;
+use access::log_budget::Network;
+use audit::name_of;
+use config::policy::Policy;
+use config::settings::Settings;
 use counters::Counters;
-use door::Door;
-use drain::Drain;
-use failures::{Failures, Network};
+use jobs::drain::Drain;
 use jobs::{Closed, Jobs, Order, Origin};
-use limiter::Buckets;
 use operations::Call;
-use outbox::Outbox;
 use refusal::Refusal;
-use rules::Rules;
-use settings::Settings;
-
-/// The kind of a request whose `command_type` is not known.
-const UNREAD: &str = "unread";
+use send_queue::{Lost, SendQueue};
 
 /// The daemon, less its machine.
 #[derive(Debug)]
 pub struct Service {
     settings: Settings,
-    rules: Rules,
-    limiter: Buckets<caller::Subject>,
-    door: Door,
-    failures: Failures,
+    policy: Policy,
+    access: Access,
     jobs: Jobs,
-    outbox: Outbox,
+    queue: SendQueue,
     counters: Counters,
-    /// Whom the event that is being handled is to have a reply for.
+    /// The request that is being handled and has no answer yet.
     serving: Option<Origin>,
     /// The name of the first command that this event opens, if it opens one.
     first_job: JobId,
-    /// Since it was asked to stop: when running commands are ended.
+    /// Since it was asked to stop: how far it is with ending.
     draining: Option<Drain>,
 }
 
 impl Service {
     /// A daemon that has served nobody yet.
-    pub fn new(settings: Settings, rules: Rules) -> Self {
+    pub fn new(settings: Settings, policy: Policy) -> Self {
+        let output_bytes_max = policy.commands.output_bytes_max(&settings.commands);
         Self {
-            limiter: Buckets::new(settings.rate, limits::SUBJECTS_MAX),
-            door: Door::new(),
-            failures: Failures::new(limits::FAILURE_LINES_PER_MINUTE),
+            access: Access::new(settings.rate),
             jobs: Jobs::new(settings.commands),
-            outbox: Outbox::new(replies::outbox_room_for(&rules, &settings)),
+            queue: SendQueue::new(send_queue::room_for(&settings.commands, output_bytes_max)),
             counters: Counters::default(),
             serving: None,
             first_job: JobId(0),
             draining: None,
             settings,
-            rules,
+            policy,
         }
     }
 
-    /// Puts new rules in the place of the old ones. Commands of callers who would not be let in any
-    /// more end; the others go on as they were permitted. Each token is judged as of the time at
-    /// which it was accepted, since a command may outlast its token.
-    pub fn replace(&mut self, now: &Moment, rules: Rules, out: &mut Vec<Action>) {
-        self.rules = rules;
-        self.outbox.resize(replies::outbox_room_for(&self.rules, &self.settings));
+    /// Puts a new policy in the place of the old one. Commands of callers who would not be let in
+    /// any more end; the others go on as they were permitted. Each token is judged as of the time
+    /// of its acceptance, since a command may outlast its token.
+    pub fn replace(&mut self, now: &Moment, policy: Policy, out: &mut Vec<Action>) {
+        self.policy = policy;
         self.counters.reloads += 1;
-        let (rules, tokens) = (&self.rules, &self.settings.tokens);
+        let output_bytes_max = self.policy.commands.output_bytes_max(&self.settings.commands);
+        self.queue.resize(send_queue::room_for(&self.settings.commands, output_bytes_max));
+        let authority = &self.policy.authority;
         let why = |order: &Order| {
             let key = order.origin.peer.key.as_deref();
-            caller::identify(rules, tokens, key, &order.token, &order.accepted).err()
+            authority.identify(key, &order.token, &order.accepted).err()
         };
         let closed = self.jobs.expel(now.uptime, why, out);
         self.close_all(closed, out);
     }
 
-    /// Bytes of replies that may wait in the socket.
-    pub fn reply_room(&self) -> usize {
-        replies::room_for(&self.rules, &self.settings)
-    }
-
-    /// Keeps the old rules, since the new ones are not in order.
+    /// Keeps the old policy, since the new one has errors.
     pub fn keep(&mut self) {
         self.counters.reloads_refused += 1;
+    }
+
+    /// Bytes of replies that may wait in the socket.
+    pub fn reply_room(&self) -> usize {
+        let output_bytes_max = self.policy.commands.output_bytes_max(&self.settings.commands);
+        send_queue::socket_room_for(output_bytes_max)
+    }
+
+    /// Whether it was asked to stop.
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
+    /// Whether all is answered and the daemon may end. Peers that have not taken their replies by
+    /// the end of the drain are not waited for.
+    pub fn is_drained(&self) -> bool {
+        let Some(drain) = self.draining else { return false };
+        self.jobs.is_empty() && (self.queue.is_empty() || drain.is_over())
     }
 
     /// Decides what follows from an event.
@@ -125,11 +122,14 @@ impl Service {
                 self.turn_away(now, address, None, "no handshake", out);
             }
             Event::Message { peer, body } => self.message(now, peer, &body, out),
-            Event::Misframed { peer, fault } => self.misframed(now, peer, fault, out),
+            Event::Misframed { peer, fault } => {
+                self.serving = Some(Origin::unread(peer));
+                self.refuse(now, None, Refusal::Misframed(fault), out);
+            }
             Event::Output { job, stream, bytes } => self.output(job, stream, &bytes, out),
             Event::Ended { job, ending, leftover } => {
                 let closed = self.jobs.close(now.uptime, job, ending, leftover, out);
-                self.close_all(closed.into_iter().collect(), out);
+                self.close_all(closed, out);
             }
             Event::Gone(job) => self.jobs.gone(job),
             Event::Unsent(reply, reason) => self.unsent(now, reply, reason, out),
@@ -138,17 +138,15 @@ impl Service {
     }
 
     /// Goes on after the last event made `handle` panic, at this place of the source. What had been
-    /// decided until then stays; a command that the event opened is closed before it begins; who
-    /// was to have a reply is told of the fault. No table is ever out of its place while something
-    /// is decided, so each is whole; a count may be one too low.
+    /// decided until then stays; a command that the event opened is closed before it begins; the
+    /// request that has no answer yet gets `internal`. No table is taken apart while something is
+    /// decided, so each is whole; a count may be one too low.
     pub fn recover(&mut self, now: &Moment, at: &str, out: &mut Vec<Action>) {
-        let origin = self.serving.take();
         let opened = self.jobs.close_since(self.first_job, now.uptime, at);
-        match (origin, opened.is_empty()) {
-            (Some(origin), true) => {
-                self.refuse(now, origin, None, Refusal::Internal(at.to_owned()), out);
-            }
-            _ => self.close_all(opened, out),
+        if opened.is_empty() {
+            self.refuse(now, None, Refusal::Internal(at.to_owned()), out);
+        } else {
+            self.close_all(opened, out);
         }
     }
 
@@ -156,10 +154,9 @@ impl Service {
     pub fn next_deadline(&self) -> Option<Duration> {
         let deadlines = [
             self.jobs.next_deadline(),
-            self.outbox.next_deadline(),
-            self.failures.next_deadline(),
-            self.door.strangers.next_deadline(),
-            self.draining.and_then(|drain| drain.due),
+            self.queue.next_deadline(),
+            self.access.next_deadline(),
+            self.draining.and_then(|drain| drain.due()),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -168,130 +165,158 @@ impl Service {
     pub fn tick(&mut self, now: &Moment, out: &mut Vec<Action>) {
         let closed = self.jobs.tick(now.uptime, out);
         self.close_all(closed, out);
-        for routing_id in self.outbox.tick(now.uptime, out) {
+        for routing_id in self.queue.tick(now.uptime, out) {
             out.extend(self.jobs.streams_to(Some(&routing_id)).map(Action::Resume));
         }
-        let failures = self.failures.summaries(now.uptime).into_iter();
-        let strangers = self.door.strangers.summaries(now.uptime).into_iter();
-        let summaries = failures
-            .map(|summary| ("refused_without_line", summary))
-            .chain(strangers.map(|summary| ("turned_away_without_line", summary)));
-        for (event, (network, count)) in summaries {
-            let network = network.map_or("elsewhere".to_owned(), |network| network.to_string());
-            let fields = vec![("address", network.into()), ("count", count.into())];
+        for (event, address, count) in self.access.summaries(now.uptime) {
+            let fields = vec![("address", address.into()), ("count", count.into())];
             out.push(audit::line(Level::Warn, event, fields));
         }
-        self.drain(now, out);
+        if let Some(drain) = &mut self.draining {
+            let closed = drain.tick(now.uptime, &mut self.jobs, out);
+            self.close_all(closed, out);
+        }
+    }
+
+    fn handshake(&mut self, now: &Moment, handshake: Handshake, out: &mut Vec<Action>) {
+        let clients = self.policy.authority.clients.as_ref();
+        let (verdict, why) = self.access.judge(clients, &handshake, now.uptime);
+        if verdict != Verdict::Admitted {
+            self.turn_away(now, handshake.address, handshake.key.clone(), why, out);
+        }
+        out.push(Action::Judge(handshake, verdict));
+    }
+
+    fn turn_away(
+        &mut self,
+        now: &Moment,
+        address: Option<IpAddr>,
+        key: Option<String>,
+        why: &str,
+        out: &mut Vec<Action>,
+    ) {
+        self.counters.turned_away += 1;
+        if self.access.turned_away.gets_a_line(Network::of(address), now.uptime) {
+            let mut fields = vec![("address", name_of(address)), ("reason", why.into())];
+            fields.extend(key.map(|key| ("key", key.into())));
+            out.push(audit::line(Level::Warn, "turned_away", fields));
+        }
     }
 
     fn message(&mut self, now: &Moment, peer: Peer, body: &[u8], out: &mut Vec<Action>) {
         self.counters.bytes_received += body.len() as u64;
-        let unread = Origin { peer, id: None, kind: UNREAD, account: None };
-        self.serving = Some(unread.clone());
+        let origin = self.serving.insert(Origin::unread(peer));
         let envelope = match Envelope::read(body) {
             Ok(envelope) => envelope,
             Err((id, fault)) => {
-                let origin = Origin { id, ..unread };
-                return self.refuse(now, origin, None, Refusal::Malformed(fault), out);
+                origin.id = id;
+                return self.refuse(now, None, Refusal::Malformed(fault), out);
             }
         };
-        let kind = operations::named(&envelope.kind).map_or(UNREAD, |operation| operation.name);
-        let mut origin = Origin { id: envelope.id.clone(), kind, ..unread };
-        self.serving = Some(origin.clone());
-        let operation = match operations::find(&envelope) {
+        origin.id.clone_from(&envelope.id);
+        let operation = match operations::find(&envelope, &mut origin.kind) {
             Ok(operation) => operation,
-            Err(fault) => return self.refuse(now, origin, None, Refusal::Malformed(fault), out),
+            Err(fault) => return self.refuse(now, None, Refusal::Malformed(fault), out),
         };
-        let rules = &self.settings.tokens;
         let key = origin.peer.key.as_deref();
-        let caller = match caller::identify(&self.rules, rules, key, &envelope.token, now) {
+        let caller = match self.policy.authority.identify(key, &envelope.token, now) {
             Ok(caller) => caller,
             Err(why) => {
                 self.counters.token(why.0);
-                return self.refuse(now, origin, None, Refusal::Unauthorized(why), out);
+                return self.refuse(now, None, Refusal::Unauthorized(why), out);
             }
         };
-        origin.account = Some(caller.subject().account());
+        origin.subject = Some(caller.subject().clone());
         let mut call = Call {
             now,
             caller: &caller,
             token: &envelope.token,
-            origin: &origin,
-            rules: &self.rules,
+            origin,
+            policy: &self.policy,
             settings: &self.settings,
             jobs: &mut self.jobs,
             counters: &self.counters,
-            limiter: &mut self.limiter,
+            callers: &mut self.access.callers,
             draining: self.draining.is_some(),
             closed: Vec::new(),
             out,
         };
         let done = call.run(operation, &envelope.fields);
-        let closed = call.closed;
+        let (closed, origin) = (call.closed, self.serving.take());
         self.close_all(closed, out);
+        self.serving = origin;
         match done {
-            Ok(Some(answer)) => self.reply(origin, Some(&caller), answer, out),
-            Ok(None) => {} // A job has been opened, and will answer.
-            Err(refusal) => self.refuse(now, origin, Some(&caller), refusal, out),
+            Ok(Some(answer)) => self.reply(Some(&caller), answer, out),
+            Ok(None) => self.serving = None, // The job that was opened will answer.
+            Err(refusal) => self.refuse(now, Some(&caller), refusal, out),
         }
-    }
-
-    fn misframed(&mut self, now: &Moment, peer: Peer, fault: Misframing, out: &mut Vec<Action>) {
-        let origin = Origin { peer, id: None, kind: UNREAD, account: None };
-        self.refuse(now, origin, None, Refusal::Misframed(fault), out);
     }
 
     /// Tells the callers, and the log, how their commands ended.
-    fn close_all(&mut self, closed: Vec<Closed>, out: &mut Vec<Action>) {
-        for Closed { order, outcome, duration, written: [stdout, stderr] } in closed {
-            self.serving = Some(order.origin.clone());
-            self.counters.duration(duration);
-            let mut fields = order.audit;
-            let ran = match &outcome {
-                Ok(ran) | Err(Refusal::TimedOut(Some(ran)) | Refusal::Cancelled(Some(ran))) => {
-                    Some(ran)
-                }
-                Err(Refusal::Expelled(_, ran)) => Some(ran.as_ref()),
-                Err(_) => None,
-            };
-            let name = outcome.as_ref().map_or_else(|refusal| refusal.code().name(), |_| "ok");
-            fields.push(("outcome", name.into()));
-            if let Err(refusal) = &outcome {
-                fields.push(("reason", refusal.reason().into()));
-            }
-            match ran.map(|ran| &ran.end) {
-                Some(Ok(code)) => fields.push(("exit_code", Field::Number((*code).into()))),
-                Some(Err(signal)) => fields.push(("signal", signal.clone().into())),
-                None => {}
-            }
-            let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
-            fields.push(("duration_ms", duration.into()));
-            fields.push(("stdout_bytes", stdout.into()));
-            fields.push(("stderr_bytes", stderr.into()));
+    fn close_all(&mut self, closed: impl IntoIterator<Item = Closed>, out: &mut Vec<Action>) {
+        for closed in closed {
+            self.serving = Some(closed.order.origin.clone());
+            self.counters.duration(closed.duration);
+            let (fields, answer) = closed.report();
             out.push(audit::line(Level::Info, "command_ended", fields));
-            let answer = match outcome {
-                Ok(ran) => Answer::Ran(ran),
-                Err(refusal) => Answer::Error(refusal.into_error(true)),
-            };
-            self.reply(order.origin, None, answer, out);
+            self.reply(None, answer, out);
         }
     }
 
-    /// The one way out for everything that is not done.
+    /// Passes on what a command wrote, if its caller wants it as it comes.
+    fn output(&mut self, job: JobId, stream: Stream, bytes: &[u8], out: &mut Vec<Action>) {
+        self.counters.bytes_written += bytes.len() as u64;
+        let Some((origin, bytes)) = self.jobs.write(job, stream, bytes) else { return };
+        let origin = origin.clone();
+        if self.queue.waits_for(&origin.peer) {
+            out.push(Action::Pause(job));
+        }
+        if self.send(origin, Answer::Output { stream, bytes }, out).is_err() {
+            self.jobs.lose_output(job);
+        }
+    }
+
+    fn unsent(&mut self, now: &Moment, reply: Outgoing, reason: Unsent, out: &mut Vec<Action>) {
+        let id = reply.peer.envelope.first();
+        let lost = match reason {
+            Unsent::Gone => {
+                self.queue.forget(&reply.peer);
+                let closed = self.jobs.abandon(now.uptime, id, out);
+                self.close_all(closed, out);
+                true
+            }
+            Unsent::WouldBlock => {
+                out.extend(self.jobs.streams_to(id).map(Action::Pause));
+                self.queue.put_back(now.uptime, reply).is_err()
+            }
+        };
+        self.counters.replies_lost += u64::from(lost);
+    }
+
+    fn shut_down(&mut self, now: &Moment, out: &mut Vec<Action>) {
+        if self.draining.is_none() {
+            out.push(audit::counts(Level::Info, "draining", self.jobs.counts()));
+            self.draining = Some(Drain::begin(now.uptime, self.settings.shutdown_grace));
+            let closed = self.jobs.close_waiting(now.uptime, |_| Some(Refusal::ShuttingDown));
+            self.close_all(closed, out);
+        }
+    }
+
+    /// Answers the request that is being served with the reason why it is not done.
     fn refuse(
         &mut self,
         now: &Moment,
-        origin: Origin,
         caller: Option<&Caller>,
         refusal: Refusal,
         out: &mut Vec<Action>,
     ) {
-        // Whoever is known and within limits has every refusal written down; the others, who could
-        // go on for ever, have so many lines a minute.
+        let Some(origin) = &self.serving else { return };
+        // A caller within its limits has every refusal written down; the others, who could go on
+        // for ever, have so many lines a minute.
         let bounded = matches!(refusal, Refusal::RateLimited(_)) || caller.is_none();
         let network = Network::of(origin.peer.address);
-        if !bounded || self.failures.gets_a_line(network, now.uptime) {
-            let mut fields = audit::who(&origin, caller, &self.rules);
+        if !bounded || self.access.refused.gets_a_line(network, now.uptime) {
+            let mut fields = audit::who(origin, caller, &self.policy.authority);
             fields.push(("request", origin.kind.into()));
             fields.push(("code", refusal.code().name().into()));
             fields.push(("reason", refusal.reason().into()));
@@ -300,6 +325,34 @@ impl Service {
             out.push(audit::line(level, "refused", fields));
         }
         let answer = Answer::Error(refusal.into_error(origin.kind == "os"));
-        self.reply(origin, caller, answer, out);
+        self.reply(caller, answer, out);
+    }
+
+    /// The last reply to the request that is being served.
+    fn reply(&mut self, caller: Option<&Caller>, answer: Answer, out: &mut Vec<Action>) {
+        let Some(origin) = self.serving.take() else { return };
+        let outcome = match &answer {
+            Answer::Error(error) => error.code.name(),
+            _ => "ok",
+        };
+        self.counters.request(origin.kind, outcome);
+        if self.settings.log.level == Level::Debug {
+            let mut fields = audit::who(&origin, caller, &self.policy.authority);
+            fields.push(("request", origin.kind.into()));
+            fields.push(("outcome", outcome.into()));
+            out.push(audit::line(Level::Debug, "request", fields));
+        }
+        // One that does not fit is counted; its peer has not read for long.
+        let _ = self.send(origin, answer, out);
+    }
+
+    fn send(&mut self, origin: Origin, answer: Answer, out: &mut Vec<Action>) -> Result<(), Lost> {
+        let piece = matches!(answer, Answer::Output { .. });
+        let Origin { peer, id, subject, .. } = origin;
+        let body = Reply { id, answer }.encode();
+        self.counters.bytes_sent += body.len() as u64;
+        let sent = self.queue.send(Outgoing { peer, body, subject, piece }, out);
+        self.counters.replies_lost += u64::from(sent.is_err());
+        sent
     }
 }

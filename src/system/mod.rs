@@ -5,11 +5,9 @@
 
 pub mod beneath;
 pub mod cgroup;
-pub mod chance;
 pub mod child;
 pub mod clock;
 pub mod files;
-pub mod gate;
 pub mod keypair;
 pub mod launch;
 pub mod line;
@@ -17,8 +15,10 @@ pub mod listener;
 pub mod log;
 pub mod mark;
 pub mod orphans;
+pub mod random;
 pub mod rotation;
 pub mod router;
 mod running;
 pub mod signals;
 pub mod tree;
+pub mod zap;

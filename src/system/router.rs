@@ -13,9 +13,9 @@ use zmq::{Context, DONTWAIT, Error, Message, PollEvents, PollItem, SNDMORE, Sock
 
 use crate::limits;
 use crate::port::{Event, Misframing, Outgoing, Peer, Unsent};
-use crate::system::gate::{Gate, address_of};
 use crate::system::listener::{Access, with_access};
 use crate::system::signals::uninterrupted;
+use crate::system::zap::{Zap, address_of};
 
 /// A bound socket.
 pub struct Router {
@@ -53,7 +53,7 @@ impl Router {
     /// The first endpoint that cannot be listened on, and why.
     pub fn bind(
         context: &Context,
-        gate: &Gate,
+        zap: &Zap,
         endpoints: &[String],
         connections_max: i32,
         curve_secret: Option<[u8; 32]>,
@@ -67,7 +67,7 @@ impl Router {
                 socket.set_curve_server(true)?;
                 socket.set_curve_secretkey(&secret)?;
             }
-            gate.watch(&socket)?;
+            zap.watch(&socket)?;
             Ok(socket)
         };
         let socket = prepare().map_err(|error: Error| format!("cannot make a socket: {error}"))?;

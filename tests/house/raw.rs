@@ -54,7 +54,8 @@ impl Raw {
     }
 }
 
-/// A client that was there before, and is answered within a second whatever the others do.
+/// A client that was there before, and is answered whatever the others do: within a time that is
+/// short for one who is starved, and long for a machine that is busy.
 pub struct Good<'a>(pub &'a House, pub zmq::Socket);
 
 impl<'a> Good<'a> {
@@ -68,7 +69,7 @@ impl<'a> Good<'a> {
         let begin = Instant::now();
         self.0.send(&self.1, json!({"command_type": "ping"}));
         assert_eq!(receive(&self.1)["status"], "ok");
-        assert!(begin.elapsed() < Duration::from_secs(1), "after {:?}", begin.elapsed());
+        assert!(begin.elapsed() < Duration::from_secs(10), "after {:?}", begin.elapsed());
     }
 }
 

@@ -10,10 +10,10 @@ use zcmd::port::{Action, Event, Moment, Peer};
 use zcmd::protocol::request::{Ask, Id, Request};
 use zcmd::protocol::token::{Claims, Keys};
 use zcmd::service::Service;
-use zcmd::service::caller::Revoked;
+use zcmd::service::access::authority::{Authority, Revoked};
 use zcmd::service::commands::Commands;
-use zcmd::service::rules::Rules;
-use zcmd::service::settings::Settings;
+use zcmd::service::config::policy::Policy;
+use zcmd::service::config::settings::Settings;
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -35,9 +35,10 @@ fn main() {
         ..Claims::default()
     };
     let token = keys.sign(&claims);
-    let (revoked, commands) = (Revoked::default(), Commands::default());
-    let rules = Rules { keys, revoked, clients: None, commands };
-    let mut service = Service::new(settings, rules);
+    let revoked = Revoked::default();
+    let authority = Authority { rules: settings.tokens.clone(), keys, revoked, clients: None };
+    let policy = Policy { authority, commands: Commands::default() };
+    let mut service = Service::new(settings, policy);
     let ask = Ask::Compute { expression: "2*(3+4)".to_owned(), variables: Vec::new() };
     let body = Request { id: Some(Id::Number(7)), token, ask }.encode();
     let address = "127.0.0.1".parse().ok();

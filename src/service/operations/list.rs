@@ -18,5 +18,5 @@ pub(super) const OPERATION: Operation = Operation {
 };
 
 fn run(call: &mut Call<'_>, _: &Object<'_>) -> Result<Option<Answer>, Refusal> {
-    Ok(Some(result(&call.rules.commands.list(call.caller))))
+    Ok(Some(result(&call.policy.commands.list(call.caller))))
 }

@@ -13,18 +13,18 @@ mod os;
 mod ping;
 mod status;
 
-use crate::port::{Action, Moment};
+use crate::port::{Action, Moment, Subject};
 use crate::protocol::encode;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::json::{Fault, Object, echo};
 use crate::protocol::reply::Answer;
-use crate::service::caller::{Caller, Subject};
+use crate::service::access::caller::Caller;
+use crate::service::access::throttle::Throttle;
+use crate::service::config::policy::Policy;
+use crate::service::config::settings::Settings;
 use crate::service::counters::Counters;
 use crate::service::jobs::{Closed, Jobs, Origin};
-use crate::service::limiter::Buckets;
 use crate::service::refusal::Refusal;
-use crate::service::rules::Rules;
-use crate::service::settings::Settings;
 
 /// All operations, in the order in which help and documents show them.
 pub const ALL: &[&Operation] = &[
@@ -69,15 +69,15 @@ pub struct Call<'a> {
     /// Where the answer goes.
     pub origin: &'a Origin,
     /// What the files say.
-    pub rules: &'a Rules,
+    pub policy: &'a Policy,
     /// What the variables say.
     pub settings: &'a Settings,
     /// The commands that run or wait.
     pub jobs: &'a mut Jobs,
     /// Counts since the start.
     pub counters: &'a Counters,
-    /// The callers' limits.
-    pub limiter: &'a mut Buckets<Subject>,
+    /// Requests of each subject.
+    pub callers: &'a mut Throttle<Subject>,
     /// Whether the daemon was asked to stop.
     pub draining: bool,
     /// Jobs that the handler has closed; they are answered before this request.
@@ -92,7 +92,7 @@ impl Call<'_> {
     /// # Errors
     /// The caller has used up its limit; or the daemon drains, and begins nothing new.
     pub fn charge(&mut self) -> Result<(), Refusal> {
-        let taken = self.limiter.take(self.caller.subject(), self.now.uptime);
+        let taken = self.callers.take(self.caller.subject(), self.now.uptime);
         taken.map_err(Refusal::RateLimited)?;
         if self.draining { Err(Refusal::ShuttingDown) } else { Ok(()) }
     }
@@ -116,17 +116,19 @@ impl Call<'_> {
     }
 }
 
-/// The operation that a request names, if it takes the fields that are there.
+/// The operation that a request names, if it takes the fields that are there; its name is put in
+/// `kind` as soon as it is known.
 ///
 /// # Errors
 /// There is no such operation, or it does not take a field.
-pub fn find(envelope: &Envelope<'_>) -> Result<&'static Operation, Fault> {
+pub fn find(envelope: &Envelope<'_>, kind: &mut &'static str) -> Result<&'static Operation, Fault> {
     let Some(operation) = named(&envelope.kind) else {
         let names: Vec<&str> = ALL.iter().map(|operation| operation.name).collect();
         let unknown = echo(&envelope.kind);
         let message = format!("command_type: unknown {unknown}; use one of {}", names.join(", "));
         return Err(envelope.wrong_kind(message));
     };
+    *kind = operation.name;
     envelope.only(operation.fields).map(|()| operation)
 }
 
@@ -148,7 +150,7 @@ mod tests {
     use crate::port::Peer;
     use crate::protocol::request::{Ask, Id, Os, Request};
     use crate::protocol::token::Keys;
-    use crate::service::caller::Revoked;
+    use crate::service::access::authority::{Authority, Revoked};
     use crate::service::commands::Commands;
 
     const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -157,28 +159,31 @@ mod tests {
     /// What an operation answers to a caller with this scope: `ok` and the result, or the code of
     /// an error and its message; or `opened` and how many jobs run and wait.
     fn answered(scope: &str, name: &str, body: &str) -> String {
-        let rules = Rules {
-            keys: Keys::parse(KEY).unwrap(),
-            revoked: Revoked::default(),
-            clients: None,
-            commands: Commands::parse(COMMANDS).unwrap(),
-        };
         let read = |name: &str| (name == "JWT_SECRET_KEY").then(|| KEY.into());
         let settings = Settings::read(&read).unwrap();
+        let policy = Policy {
+            authority: Authority {
+                rules: settings.tokens.clone(),
+                keys: Keys::parse(KEY).unwrap(),
+                revoked: Revoked::default(),
+                clients: None,
+            },
+            commands: Commands::parse(COMMANDS).unwrap(),
+        };
         let now = Moment { uptime: Duration::from_secs(1), unix: Duration::ZERO };
         let peer = Peer { envelope: vec![], address: None, key: None };
-        let origin = Origin { peer, id: None, kind: "tested", account: None };
+        let origin = Origin::unread(peer);
         let (caller, mut out) = (Caller::imagined(scope), Vec::new());
         let mut call = Call {
             now: &now,
             caller: &caller,
             token: "",
             origin: &origin,
-            rules: &rules,
+            policy: &policy,
             settings: &settings,
             jobs: &mut Jobs::new(settings.commands),
             counters: &Counters::default(),
-            limiter: &mut Buckets::new(settings.rate, 1),
+            callers: &mut Throttle::new(settings.rate, 1),
             draining: false,
             closed: Vec::new(),
             out: &mut out,
@@ -238,7 +243,7 @@ mod tests {
                 let body = request.encode();
                 let envelope = Envelope::read(&body).unwrap();
                 assert_eq!((&envelope.id, envelope.token.as_ref()), (&id, "t.t.t"));
-                let operation = find(&envelope).unwrap();
+                let operation = find(&envelope, &mut "").unwrap();
                 assert_eq!(operation.name, ask.kind());
                 let found = answer(operation.name, std::str::from_utf8(&body).unwrap());
                 assert!(found.starts_with(wanted), "{ask:?}: {found}");
@@ -261,7 +266,7 @@ mod tests {
         ];
         for (body, message) in cases {
             let envelope = Envelope::read(body.as_bytes()).unwrap();
-            assert_eq!(find(&envelope).unwrap_err().to_string(), message);
+            assert_eq!(find(&envelope, &mut "").unwrap_err().to_string(), message);
         }
     }
 

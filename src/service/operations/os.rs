@@ -29,11 +29,11 @@ pub(super) const OPERATION: Operation = Operation {
 
 fn run(call: &mut Call<'_>, fields: &Object<'_>) -> Result<Option<Answer>, Refusal> {
     let os = read(fields)?;
-    let permit = call.rules.commands.permit(call.caller, &call.settings.commands, &os)?;
+    let permit = call.policy.commands.permit(call.caller, &call.settings.commands, &os)?;
     if os.explain {
         return Ok(Some(result(&permit)));
     }
-    let mut audit = audit::who(call.origin, Some(call.caller), call.rules);
+    let mut audit = audit::who(call.origin, Some(call.caller), &call.policy.authority);
     audit.push(("command", os.name.clone().into()));
     audit.push(("argv", Field::List(permit.shown.clone())));
     if let Some(user) = &permit.execution.user {

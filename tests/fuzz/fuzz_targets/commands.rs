@@ -13,10 +13,10 @@ use zcmd::port::Moment;
 use zcmd::protocol::json::Json;
 use zcmd::protocol::request::Os;
 use zcmd::protocol::token::{Claims, Keys};
-use zcmd::service::caller::{Caller, Revoked, TokenRules, identify};
+use zcmd::service::access::authority::Authority;
+use zcmd::service::access::caller::Caller;
 use zcmd::service::commands::Commands;
-use zcmd::service::rules::Rules;
-use zcmd::service::settings::CommandLimits;
+use zcmd::service::config::settings::CommandLimits;
 use zcmd_fuzz::{Opinion, lenient, opinion, printable};
 
 const LIMITS: CommandLimits = CommandLimits {
@@ -36,10 +36,10 @@ static CALLER: LazyLock<Caller> = LazyLock::new(|| {
         ..Claims::default()
     };
     let token = keys.sign(&claims);
-    let (revoked, commands) = (Revoked::default(), Commands::default());
-    let rules = Rules { keys, revoked, clients: None, commands };
+    let (rules, revoked) = Default::default();
+    let authority = Authority { rules, keys, revoked, clients: None };
     let now = Moment { uptime: Duration::from_secs(1), unix: Duration::from_secs(1_800_000_000) };
-    identify(&rules, &TokenRules::default(), None, &token, &now).expect("a caller")
+    authority.identify(None, &token, &now).expect("a caller")
 });
 
 fuzz_target!(|input: &str| {

@@ -11,7 +11,7 @@ use std::cell::RefCell;
 use libfuzzer_sys::fuzz_target;
 use zcmd::limits::{MESSAGE_BYTES_MAX, MESSAGE_FRAMES_MAX};
 use zcmd::port::{Event, Misframing};
-use zcmd::system::gate::Gate;
+use zcmd::system::zap::Zap;
 use zcmd::system::listener::Access;
 use zcmd::system::router::Router;
 
@@ -22,18 +22,18 @@ const BYTES_MAX: usize = 3 * MESSAGE_BYTES_MAX;
 const ROUTING_ID_BYTES_MAX: usize = 255;
 
 thread_local! {
-    static SOCKETS: RefCell<(Router, zmq::Socket, Gate)> = RefCell::new(connect());
+    static SOCKETS: RefCell<(Router, zmq::Socket, Zap)> = RefCell::new(connect());
 }
 
-fn connect() -> (Router, zmq::Socket, Gate) {
+fn connect() -> (Router, zmq::Socket, Zap) {
     let context = zmq::Context::new();
-    let gate = Gate::open(&context).expect("a gate");
+    let zap = Zap::open(&context).expect("a zap");
     let endpoint = "inproc://framing".to_owned();
     let access = Access { mode: 0o600, group: None };
-    let router = Router::bind(&context, &gate, &[endpoint], 1000, None, &access).expect("a router");
+    let router = Router::bind(&context, &zap, &[endpoint], 1000, None, &access).expect("a router");
     let dealer = context.socket(zmq::DEALER).expect("a dealer");
     dealer.connect("inproc://framing").expect("a connection");
-    (router, dealer, gate)
+    (router, dealer, zap)
 }
 
 fuzz_target!(|input: &[u8]| {

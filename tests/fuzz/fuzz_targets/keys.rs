@@ -5,8 +5,8 @@
 use libfuzzer_sys::fuzz_target;
 use zcmd::protocol::curve::CurveKey;
 use zcmd::protocol::token::Keys;
-use zcmd::service::caller::Revoked;
-use zcmd::service::clients::Clients;
+use zcmd::service::access::authority::Revoked;
+use zcmd::service::access::clients::Clients;
 
 const ALPHABET: &str =
     "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#";

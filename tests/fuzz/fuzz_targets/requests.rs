@@ -13,9 +13,10 @@ use zcmd::protocol::envelope::Envelope;
 use zcmd::protocol::request::Id;
 use zcmd::protocol::token::{Claims, Keys};
 use zcmd::service::Service;
+use zcmd::service::access::authority::Authority;
 use zcmd::service::commands::Commands;
-use zcmd::service::rules::Rules;
-use zcmd::service::settings::Settings;
+use zcmd::service::config::policy::Policy;
+use zcmd::service::config::settings::Settings;
 use zcmd_fuzz::{lenient, printable};
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -43,8 +44,9 @@ fn daemon() -> (Service, String) {
     };
     let token = keys.sign(&claims);
     let commands = Commands::parse(COMMANDS).expect("commands");
-    let rules = Rules { keys, revoked: Default::default(), clients: None, commands };
-    (Service::new(settings.expect("settings"), rules), token)
+    let (rules, revoked) = Default::default();
+    let authority = Authority { rules, keys, revoked, clients: None };
+    (Service::new(settings.expect("settings"), Policy { authority, commands }), token)
 }
 
 fuzz_target!(|body: &[u8]| {

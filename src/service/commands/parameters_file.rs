@@ -2,12 +2,12 @@
 //!
 //! Promises: an unknown key, a wrong type, a name that is there twice, a default that breaks its
 //! own rule, and an order in which values would be ambiguous are errors, each with the path of the
-//! key. Leaves out: what values a parameter takes, which is `service::parameter`.
+//! key. Leaves out: what values a parameter takes, which is `service::commands::parameter`.
 
 use crate::limits;
 use crate::protocol::json::{Fault, Json, Object};
-use crate::service::commands_file::{absolute, count, identifier, member, named, text};
-use crate::service::parameter::{Kind, Parameter};
+use crate::service::commands::file::{absolute, count, identifier, member, named, text};
+use crate::service::commands::parameter::{Kind, Parameter};
 
 /// Reads `parameters`.
 pub(super) fn parameters(json: Json<'_>) -> Result<Vec<Parameter>, Fault> {

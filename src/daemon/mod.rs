@@ -6,9 +6,14 @@
 //! only file that knows both service and system.
 //! Leaves out: decisions and mechanisms.
 
-use std::cell::Cell;
-use std::io::Write;
-use std::panic::AssertUnwindSafe;
+pub mod load;
+mod start;
+mod survive;
+
+use start::listen;
+pub use start::warnings;
+use survive::{attempt, tell_panics_by_place};
+
 use std::time::Duration;
 
 use rustix::process::DumpableBehavior;
@@ -17,20 +22,15 @@ use zmq::{PollEvents, PollItem};
 use crate::limits;
 use crate::port::{Action, Event, Field, Level, Moment, Record};
 use crate::service::Service;
-use crate::service::rules::{Files, Rules, load_curve_key};
-use crate::service::settings::{KeySource, Settings};
+use crate::service::config::policy::Policy;
+use crate::service::config::settings::Settings;
 use crate::system::child::{Children, Part, Slot};
+use crate::system::clock;
 use crate::system::clock::Clock;
-use crate::system::gate::Gate;
-use crate::system::listener::{Access, descriptors_max, inheritable};
 use crate::system::log::Log;
 use crate::system::router::Router;
 use crate::system::signals::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, Signals};
-use crate::system::{clock, files};
-
-/// How the daemon reads the files that its settings name.
-pub const FILES: Files =
-    Files { text: files::read, secret: files::read_trusted_secret, program: files::check_trusted };
+use crate::system::zap::Zap;
 
 /// The daemon, started.
 #[derive(Debug)]
@@ -39,7 +39,7 @@ pub struct Daemon {
     service: Service,
     clock: Clock,
     router: Router,
-    gate: Gate,
+    zap: Zap,
     children: Children,
     stop: Signals,
     reload: Signals,
@@ -58,7 +58,7 @@ impl Daemon {
         // A command of the same user must not read the keys out of this process.
         let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
         hidden.map_err(|error| vec![format!("cannot close this process to others: {error}")])?;
-        let rules = Rules::load(&settings, FILES)?;
+        let policy = load::policy(&settings)?;
         let to = &settings.log;
         let log = Log::open(to.file.as_deref(), to.text, to.bytes_max, to.keep)
             .map_err(|error| vec![format!("LOG_FILE: {error}")])?;
@@ -69,14 +69,14 @@ impl Daemon {
         let (stop, reload) = (catch(&[SIGTERM, SIGINT])?, catch(&[SIGHUP])?);
         let orphans = catch(&[SIGCHLD])?;
         let purpose = format!("marks of the commands of {}", settings.endpoints.join(","));
-        let children = Children::new(rules.keys.derive(&purpose));
-        let (gate, router) = listen(&settings)?;
+        let children = Children::new(policy.authority.keys.derive(&purpose));
+        let (zap, router) = listen(&settings)?;
         let mut daemon = Self {
-            service: Service::new(settings.clone(), rules.clone()),
+            service: Service::new(settings.clone(), policy.clone()),
             clock: Clock::start(),
             settings,
             router,
-            gate,
+            zap,
             children,
             stop,
             reload,
@@ -84,7 +84,7 @@ impl Daemon {
             log,
         };
         daemon.router.set_reply_room(daemon.service.reply_room());
-        daemon.announce(&rules);
+        daemon.announce(&policy);
         Ok(daemon)
     }
 
@@ -149,7 +149,7 @@ impl Daemon {
         slots.clear();
         self.children.slots(slots);
         let readable = |descriptor| PollItem::from_fd(descriptor, PollEvents::POLLIN);
-        let [question, failure] = self.gate.poll_items();
+        let [question, failure] = self.zap.poll_items();
         let mut items = vec![
             self.router.poll_item(),
             question,
@@ -165,7 +165,7 @@ impl Daemon {
         let now = self.clock.now().uptime;
         let deadline = self.service.next_deadline().map(|at| at.saturating_sub(now));
         let timeout = match deadline.into_iter().chain(self.children.next_look()).min() {
-            _ if !events.is_empty() || self.gate.is_unsure() => 0,
+            _ if !events.is_empty() || self.zap.is_unsure() => 0,
             None => -1,
             Some(left) => milliseconds(left),
         };
@@ -210,8 +210,8 @@ impl Daemon {
         }
         let signalled = *orphans && self.orphans.gather() > 0;
         self.children.look_after(signalled, events);
-        if *question || *failure || self.gate.is_unsure() {
-            self.gate.gather(events);
+        if *question || *failure || self.zap.is_unsure() {
+            self.zap.gather(events);
         }
         if *socket {
             self.router.gather(events);
@@ -222,7 +222,7 @@ impl Daemon {
     /// Does what was decided; what cannot be done comes back.
     fn perform(&mut self, now: &Moment, action: Action) -> Option<Event> {
         match action {
-            Action::Judge(handshake, verdict) => self.gate.answer(handshake, verdict),
+            Action::Judge(handshake, verdict) => self.zap.answer(handshake, verdict),
             Action::Send(reply) => return self.router.send(reply).err(),
             Action::Start { job, invocation } => return self.children.start(job, &invocation),
             Action::Terminate(job) => self.children.terminate(job),
@@ -242,11 +242,11 @@ impl Daemon {
         if let Err(error) = self.log.reopen() {
             self.note(Level::Error, "log_not_reopened", vec![("error", error.to_string().into())]);
         }
-        match Rules::load(&self.settings, FILES) {
-            Ok(rules) => {
-                self.note(Level::Info, "reloaded", rules.counts());
+        match load::policy(&self.settings) {
+            Ok(policy) => {
+                self.note(Level::Info, "reloaded", policy.counts());
                 let (now, mut actions) = (self.clock.now(), Vec::new());
-                self.service.replace(&now, rules, &mut actions);
+                self.service.replace(&now, policy, &mut actions);
                 self.router.set_reply_room(self.service.reply_room());
                 self.act(&now, actions, events);
             }
@@ -259,18 +259,18 @@ impl Daemon {
     }
 
     /// Logs what an owner should know of this start.
-    fn announce(&mut self, rules: &Rules) {
+    fn announce(&mut self, policy: &Policy) {
         let mut fields = vec![
             ("version", env!("CARGO_PKG_VERSION").into()),
             ("endpoints", Field::List(self.router.endpoints().to_vec())),
             ("containment", self.children.containment().into()),
         ];
-        fields.extend(rules.counts());
+        fields.extend(policy.counts());
         self.note(Level::Info, "started", fields);
         if self.children.sweep() {
             self.note(Level::Warn, "ended_leftovers", vec![]);
         }
-        for warning in warnings(&self.settings, rules, clock::unix_time()) {
+        for warning in warnings(&self.settings, policy, clock::unix_time()) {
             self.note(Level::Warn, "warning", vec![("about", warning.into())]);
         }
         if let Err(error) = self.log.try_rotation() {
@@ -287,154 +287,7 @@ impl Daemon {
     }
 }
 
-/// Listens, and makes sure that nobody hears of it who should not.
-fn listen(settings: &Settings) -> Result<(Gate, Router), Vec<String>> {
-    let secret = load_curve_key(settings, FILES)?;
-    if secret.is_some() && zmq::has("curve") != Some(true) {
-        return Err(vec![
-            "CURVE_SECRET_KEY_FILE: this libzmq has no CURVE; build zcmd as its README says"
-                .to_owned(),
-        ]);
-    }
-    if zmq::has("corrections-of-zcmd") != Some(true) && !settings.system_libzmq {
-        return Err(vec![
-            "this libzmq is not the one that zcmd builds: any peer could end this daemon, fill its \
-             memory and get the replies of others; build zcmd as its README says, or say \
-             ALLOW_SYSTEM_LIBZMQ=yes"
-                .to_owned(),
-        ]);
-    }
-    let one = |fault: String| vec![fault];
-    let context = zmq::Context::new();
-    let gate = Gate::open(&context).map_err(|error| one(format!("cannot open a gate: {error}")))?;
-    let access = Access { mode: settings.ipc_mode, group: settings.ipc_group.clone() };
-    let connections = i32::try_from(connections_max(settings)).unwrap_or(i32::MAX);
-    let router = Router::bind(&context, &gate, &settings.endpoints, connections, secret, &access);
-    let router = router.map_err(one)?;
-    match inheritable().as_slice() {
-        [] => Ok((gate, router)),
-        leaks => Err(one(format!(
-            "every command would inherit the descriptors {}: this libzmq does not close them; \
-             build zcmd as its README says",
-            leaks.join(", ")
-        ))),
-    }
-}
-
-thread_local! {
-    /// Where the source panicked last.
-    static PANICKED_AT: Cell<Option<String>> = const { Cell::new(None) };
-}
-
-/// Has a panic tell the place of the source and nothing else: its text may hold what a request
-/// says.
-fn tell_panics_by_place() {
-    std::panic::set_hook(Box::new(|panic| {
-        let at = panic.location().map_or("an unknown place".to_owned(), ToString::to_string);
-        let _ = writeln!(std::io::stderr(), "zcmdd: panic at {at}");
-        PANICKED_AT.set(Some(at));
-    }));
-}
-
-/// Does something, and survives its panic.
-///
-/// # Errors
-/// It panicked; where. What it works on is as it was left then.
-fn attempt(work: impl FnOnce()) -> Result<(), String> {
-    std::panic::catch_unwind(AssertUnwindSafe(work))
-        .map_err(|_| PANICKED_AT.take().unwrap_or_else(|| "an unknown place".to_owned()))
-}
-
-/// Connections at the same time: as many as the owner says, unless the descriptors are fewer. Those
-/// that commands need are kept back.
-fn connections_max(settings: &Settings) -> usize {
-    let commands = settings.commands.concurrent_max * limits::COMMAND_DESCRIPTORS;
-    let free = descriptors_max().saturating_sub(commands + limits::OWN_DESCRIPTORS);
-    settings.connections_max.min(free).max(1)
-}
-
-/// What is lawful, and perhaps not meant, at this time since 1970.
-pub fn warnings(settings: &Settings, rules: &Rules, unix: Duration) -> Vec<String> {
-    let mut warnings = Vec::new();
-    if unix < limits::CLOCK_MIN {
-        warnings.push(
-            "the clock of this host is not set, since it stands before any build of this program: \
-             every token is refused until it is"
-                .to_owned(),
-        );
-    }
-    if settings.cleartext {
-        warnings.push("ALLOW_CLEARTEXT=yes: whoever reads the network reads the tokens".to_owned());
-    }
-    if zmq::has("corrections-of-zcmd") != Some(true) {
-        warnings.push(
-            "ALLOW_SYSTEM_LIBZMQ=yes, and this libzmq is not the one that zcmd builds: any peer \
-             can end this daemon, fill its memory and get the replies of others"
-                .to_owned(),
-        );
-    }
-    let connections = connections_max(settings);
-    if connections < settings.connections_max {
-        warnings.push(format!(
-            "CONNECTIONS_MAX={}: the limit on open files (ulimit -n) leaves room for {connections}",
-            settings.connections_max
-        ));
-    }
-    if settings.rate.per_minute == 0 {
-        warnings.push("MAX_REQUESTS_PER_MINUTE=0: callers are not limited".to_owned());
-    }
-    if settings.commands_file.is_none() {
-        warnings.push("COMMANDS_FILE is not set: no command may run".to_owned());
-    }
-    if let (KeySource::Secret(_), Some(name)) = (&settings.keys, rules.commands.without_user()) {
-        warnings.push(format!(
-            "JWT_SECRET_KEY is in the environment, and command {name} runs as the daemon's own \
-             user; use JWT_SECRET_KEY_FILE, or give it a user"
-        ));
-    }
-    for (name, program) in rules.commands.programs() {
-        if !std::path::Path::new(program).exists() {
-            warnings.push(format!("command {name}: there is no {program}"));
-        }
-    }
-    warnings
-}
-
 /// Whole milliseconds, rounded up: not to wake before the deadline.
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::protocol::token::Keys;
-
-    #[test]
-    fn old_wound_a_panic_in_one_request_ended_the_daemon() {
-        let mut handled = Vec::new();
-        for number in 0..3 {
-            let done = attempt(|| {
-                handled.push(number);
-                assert_ne!(number, 1, "a fault, as a test can have it");
-            });
-            assert_eq!(done.is_err(), number == 1);
-        }
-        assert_eq!(handled, [0, 1, 2], "what comes after it is handled");
-    }
-
-    #[test]
-    fn a_clock_that_is_not_set_is_warned_of() {
-        let settings = Settings::read(&|name| (name == "JWT_SECRET_KEY").then(|| "x".into()));
-        let rules = Rules {
-            keys: Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap(),
-            revoked: Default::default(),
-            clients: None,
-            commands: Default::default(),
-        };
-        for (unix, warned) in [(Duration::ZERO, true), (limits::CLOCK_MIN, false)] {
-            let warnings = warnings(settings.as_ref().unwrap(), &rules, unix);
-            assert_eq!(warnings.iter().any(|text| text.contains("clock")), warned);
-        }
-    }
 }

@@ -1,8 +1,13 @@
 //! The commands that the owner has allowed, and the one way from a request to a program.
 //!
 //! Promises: no shell. `permit` is the only maker of an `Invocation`, and it asks for a `Caller`.
-//! Leaves out: the reading of the file, which is `service::commands_file`, the making of the
-//! arguments, which is `service::arguments`, and the running.
+//! Leaves out: the reading of the file, which is `service::commands::file`, the making of the
+//! arguments, which is `service::commands::arguments`, and the running.
+
+pub mod arguments;
+mod file;
+pub mod parameter;
+mod parameters_file;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -13,23 +18,23 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 use crate::port::{Execution, Invocation, RESOURCES};
 use crate::protocol::raw;
 use crate::protocol::request::Os;
-use crate::service::arguments::{Declared, Filled};
-use crate::service::caller::Caller;
-use crate::service::parameter::{Kind, Parameter};
+use crate::service::access::caller::Caller;
+use crate::service::commands::arguments::{Declared, Filled};
+use crate::service::commands::parameter::{Kind, Parameter};
+use crate::service::config::settings::CommandLimits;
 use crate::service::refusal::Refusal;
-use crate::service::settings::CommandLimits;
 
 /// All commands, by name.
 #[derive(Clone, Debug, Default)]
-pub struct Commands(pub(super) BTreeMap<String, Command>);
+pub struct Commands(BTreeMap<String, Command>);
 
 /// One entry of the commands file.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Command {
-    pub(super) about: Option<String>,
-    pub(super) program: String,
-    pub(super) declared: Declared,
-    pub(super) execution: Rc<Execution>,
+struct Command {
+    about: Option<String>,
+    program: String,
+    declared: Declared,
+    execution: Rc<Execution>,
 }
 
 /// A command that may run, with all that holds for it.

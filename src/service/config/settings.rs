@@ -3,7 +3,7 @@
 //! Promises: every value has a range, every error names the variable, the value and what is
 //! allowed, and all errors are told at once. An empty variable is an absent one. Nothing secret
 //! is ever shown.
-//! Leaves out: the files that the variables name, which `service::rules` reads.
+//! Leaves out: the files that the variables name, which `service::config::policy` reads.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -13,8 +13,6 @@ use std::time::Duration;
 use crate::limits;
 use crate::port::Level;
 use crate::protocol::endpoint::leaves_host;
-use crate::service::caller::TokenRules;
-use crate::service::limiter::Rate;
 
 /// All that the environment says.
 #[derive(Clone, Debug)]
@@ -56,6 +54,28 @@ pub struct Settings {
     pub log: LogSettings,
     /// The settings as they are in effect, for people: names and values, no secrets.
     pub shown: Vec<(&'static str, String)>,
+}
+
+/// How much a bucket holds, and how fast it fills.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rate {
+    /// Takes a minute; 0 means without limit.
+    pub per_minute: u32,
+    /// Takes at once, from a full bucket; at least 1.
+    pub burst: u32,
+}
+
+/// What the owner asks of a token beyond its signature.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenRules {
+    /// The issuer that it must name.
+    pub issuer: Option<String>,
+    /// The audience that it must name.
+    pub audience: Option<String>,
+    /// By how much the clocks may differ.
+    pub leeway: Duration,
+    /// The scope of tokens that name none.
+    pub default_scope: String,
 }
 
 /// Where the keys are.

@@ -4,16 +4,15 @@
 //! last one. Whatever ended it, `Closed` says so once.
 //! Leaves out: which command has its turn, and when, which `jobs` decides.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::port::{Action, Ending, Field, Invocation, JobId, Moment, Peer};
-use crate::protocol::reply::Ran;
+use crate::port::{Action, Ending, Field, Invocation, JobId, Moment, Peer, Subject};
+use crate::protocol::reply::{Answer, Ran};
 use crate::protocol::request::Id;
 use crate::protocol::token::Unopened;
-use crate::service::caller::Subject;
+use crate::service::audit::Fields;
 use crate::service::commands::Permit;
-use crate::service::output::Capture;
+use crate::service::jobs::output::Capture;
 use crate::service::refusal::Refusal;
 
 /// Whom an answer goes to.
@@ -25,8 +24,15 @@ pub struct Origin {
     pub id: Option<Id>,
     /// Its `command_type`, or `unread`.
     pub kind: &'static str,
-    /// The account of its subject; none without a token that holds.
-    pub account: Option<Arc<str>>,
+    /// Whom it counts for; none without a valid token.
+    pub subject: Option<Subject>,
+}
+
+impl Origin {
+    /// Of a request that is not read yet.
+    pub fn unread(peer: Peer) -> Self {
+        Self { peer, id: None, kind: "unread", subject: None }
+    }
 }
 
 /// What a job is opened with.
@@ -47,7 +53,7 @@ pub struct Order {
     /// The token that it came with, which a reload may end.
     pub token: String,
     /// What both of its lines in the log say.
-    pub audit: Vec<(&'static str, Field)>,
+    pub audit: Fields,
 }
 
 /// A job that is over.
@@ -61,6 +67,40 @@ pub struct Closed {
     pub duration: Duration,
     /// Bytes that it wrote to its two streams.
     pub written: [u64; 2],
+}
+
+impl Closed {
+    /// How it ended: for the log, and as the answer.
+    pub fn report(self) -> (Fields, Answer) {
+        let Closed { order, outcome, duration, written: [stdout, stderr] } = self;
+        let mut fields = order.audit;
+        let ran = match &outcome {
+            Ok(ran) | Err(Refusal::TimedOut(Some(ran)) | Refusal::Cancelled(Some(ran))) => {
+                Some(ran)
+            }
+            Err(Refusal::Expelled(_, ran)) => Some(ran.as_ref()),
+            Err(_) => None,
+        };
+        let name = outcome.as_ref().map_or_else(|refusal| refusal.code().name(), |_| "ok");
+        fields.push(("outcome", name.into()));
+        if let Err(refusal) = &outcome {
+            fields.push(("reason", refusal.reason().into()));
+        }
+        match ran.map(|ran| &ran.end) {
+            Some(Ok(code)) => fields.push(("exit_code", Field::Number((*code).into()))),
+            Some(Err(signal)) => fields.push(("signal", signal.clone().into())),
+            None => {}
+        }
+        let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        fields.push(("duration_ms", duration.into()));
+        fields.push(("stdout_bytes", stdout.into()));
+        fields.push(("stderr_bytes", stderr.into()));
+        let answer = match outcome {
+            Ok(ran) => Answer::Ran(ran),
+            Err(refusal) => Answer::Error(refusal.into_error(true)),
+        };
+        (fields, answer)
+    }
 }
 
 /// A command that has not begun.

@@ -1,4 +1,4 @@
-//! Failures of strangers: which of them get a line in the log.
+//! LogBudget of strangers: which of them get a line in the log.
 //!
 //! Failed tokens and malformed messages are all answered, since to refuse one costs less than to
 //! remember it, and a good client behind the same address must not suffer. What an address can
@@ -12,7 +12,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::limits;
-use crate::service::limiter::{Buckets, Rate};
+use crate::service::access::throttle::Throttle;
+use crate::service::config::settings::Rate;
 
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 
@@ -20,13 +21,13 @@ const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Network(Option<IpAddr>);
 
-/// The table of failures.
+/// The budget, and the failures that got no line.
 #[derive(Debug)]
-pub struct Failures {
-    lines: Buckets<Network>,
-    all_lines: Buckets<()>,
+pub struct LogBudget {
+    lines: Throttle<Network>,
+    all_lines: Throttle<()>,
     unwritten: BTreeMap<Network, u64>,
-    /// Failures that got no line, of addresses for which the table has no room.
+    /// LogBudget that got no line, of addresses for which the table has no room.
     unwritten_elsewhere: u64,
     summary_at: Option<Duration>,
 }
@@ -54,14 +55,14 @@ impl std::fmt::Display for Network {
     }
 }
 
-impl Failures {
+impl LogBudget {
     /// No failures yet, each address with so many lines a minute.
     pub fn new(lines_per_minute: u32) -> Self {
         let rate = |per_minute| Rate { per_minute, burst: per_minute };
         let lines = rate(lines_per_minute);
         Self {
-            lines: Buckets::new(lines, limits::ADDRESSES_MAX),
-            all_lines: Buckets::new(rate(limits::FAILURE_LINES_PER_MINUTE_ALL), 1),
+            lines: Throttle::new(lines, limits::ADDRESSES_MAX),
+            all_lines: Throttle::new(rate(limits::FAILURE_LINES_PER_MINUTE_ALL), 1),
             unwritten: BTreeMap::new(),
             unwritten_elsewhere: 0,
             summary_at: None,
@@ -129,7 +130,7 @@ mod tests {
 
     #[test]
     fn lines_are_bounded_and_failures_are_not_lost() {
-        let mut failures = Failures::new(limits::FAILURE_LINES_PER_MINUTE);
+        let mut failures = LogBudget::new(limits::FAILURE_LINES_PER_MINUTE);
         let at = |last: u8| Network::of(Some(IpAddr::from([10, 0, 0, last])));
         assert_eq!(failures.next_deadline(), None);
         let mut lines = 0;

@@ -1,4 +1,4 @@
-//! The gate: libzmq asks here about each handshake (ZAP, RFC 27), and tells of those that failed.
+//! The ZAP handler (RFC 27): libzmq asks here about each handshake, and tells of those that failed.
 //!
 //! Promises: bound before the socket that it guards, since libzmq lets everybody in when nobody
 //! is there to be asked; each question that was understood is answered once, in the order of the
@@ -17,22 +17,22 @@ const ADDRESS: &str = "inproc://zeromq.zap.01";
 /// Where a socket tells of handshakes that failed before anybody was asked.
 const FAILURES: &str = "inproc://failures";
 
-/// The gate of one context.
-pub struct Gate {
+/// The ZAP handler of one context.
+pub struct Zap {
     questions: Socket,
     failures: Socket,
     /// Something may have come that its descriptor will not tell of any more.
     unsure: bool,
 }
 
-impl std::fmt::Debug for Gate {
+impl std::fmt::Debug for Zap {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.write_str("Gate")
+        out.write_str("Zap")
     }
 }
 
-impl Gate {
-    /// A gate for all sockets of this context.
+impl Zap {
+    /// A handler for all sockets of this context.
     ///
     /// # Errors
     /// There is one already, or no room for one.

@@ -9,18 +9,21 @@
 //! running. A job counts as running until nothing is left of it; its reply does not wait for that.
 //! Leaves out: how processes are started and ended, and what the replies look like.
 
+pub mod drain;
+pub mod job;
+pub mod output;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::limits;
-use crate::port::{Action, Ending, JobId, Stream};
+use crate::port::{Action, Ending, JobId, Stream, Subject};
 use crate::protocol::request::Id;
 use crate::protocol::token::Unopened;
-use crate::service::caller::Subject;
-pub use crate::service::job::{Closed, Order, Origin};
-use crate::service::job::{Running, Stop, Waiting};
+use crate::service::config::settings::CommandLimits;
+pub use crate::service::jobs::job::{Closed, Order, Origin};
+use crate::service::jobs::job::{Running, Stop, Waiting};
 use crate::service::refusal::Refusal;
-use crate::service::settings::CommandLimits;
 
 /// A command that has ended and was answered, and that has left something running.
 #[derive(Debug)]

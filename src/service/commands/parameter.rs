@@ -1,10 +1,11 @@
 //! Parameters of commands: their types, and the rule that each value is held to.
 //!
-//! Promises: the whole value matches or is refused, and a refusal names the parameter, the rule
-//! and a good value. What is accepted is passed on byte for byte. A host name has one meaning for
-//! all programs: what some of them read as an address is an address as it is usually written.
-//! Leaves out: dashes that would make an option of an argument, which is `service::arguments`, and
-//! symbolic links, which `system::beneath` follows when the command starts.
+//! Promises: the whole value matches or is refused, and a refusal names the parameter, the rule and
+//! a good value. What is accepted is passed on byte for byte. A host name has one meaning for all
+//! programs: what some of them read as an address is an address as it is usually written.
+//! Leaves out: dashes that would make an option of an argument, which is
+//! `service::commands::arguments`, and symbolic links, which `system::beneath` follows when the
+//! command starts.
 
 use std::net::{IpAddr, Ipv4Addr};
 

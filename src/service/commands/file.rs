@@ -3,8 +3,8 @@
 //! Promises: an unknown key, a duplicate, a wrong type, a program that is not absolute, a
 //! placeholder without a parameter and a parameter without a use are errors, each with the path of
 //! the key. All entries are looked at before anything is refused.
-//! Leaves out: the reading of parameters, which is `service::parameters_file`, and whether the
-//! programs exist.
+//! Leaves out: the reading of parameters, which is `service::commands::parameters_file`, and
+//! whether the programs exist.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -13,10 +13,10 @@ use std::time::Duration;
 use crate::limits;
 use crate::port::{Execution, RESOURCES};
 use crate::protocol::json::{Fault, Json, Object};
-use crate::service::arguments::{Declared, Piece, Template};
+use crate::service::commands::arguments::{Declared, Piece, Template};
+use crate::service::commands::parameter::Parameter;
+use crate::service::commands::parameters_file::parameters;
 use crate::service::commands::{Command, Commands};
-use crate::service::parameter::Parameter;
-use crate::service::parameters_file::parameters;
 
 /// Keys of an entry that say what runs.
 const WHAT: [&str; 3] = ["about", "run", "parameters"];

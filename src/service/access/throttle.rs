@@ -11,18 +11,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// How much a bucket holds, and how fast it fills.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Rate {
-    /// Takes a minute; 0 means without limit.
-    pub per_minute: u32,
-    /// Takes at once, from a full bucket; at least 1.
-    pub burst: u32,
-}
+use crate::service::config::settings::Rate;
 
-/// Buckets of one rate, by name.
+/// Buckets of one rate, by the name of their owner.
 #[derive(Debug)]
-pub struct Buckets<K> {
+pub struct Throttle<K> {
     rate: Rate,
     entries_max: usize,
     /// Nanoseconds of uptime at which each bucket is full again.
@@ -34,14 +27,7 @@ pub struct Buckets<K> {
     swept_at: u64,
 }
 
-impl Rate {
-    /// Nanoseconds between two drops.
-    fn interval(self) -> u64 {
-        60_000_000_000 / u64::from(self.per_minute.max(1))
-    }
-}
-
-impl<K: Ord + Clone> Buckets<K> {
+impl<K: Ord + Clone> Throttle<K> {
     /// Full buckets, `entries_max` of them at most.
     pub fn new(rate: Rate, entries_max: usize) -> Self {
         Self { rate, entries_max, full_at: BTreeMap::new(), shared_full_at: 0, swept_at: 0 }
@@ -61,7 +47,7 @@ impl<K: Ord + Clone> Buckets<K> {
             return draw(rate, full_at, now);
         }
         if self.full_at.len() >= self.entries_max {
-            if now >= self.swept_at.saturating_add(rate.interval()) {
+            if now >= self.swept_at.saturating_add(interval(self.rate)) {
                 self.swept_at = now;
                 self.full_at.retain(|_, full_at| *full_at > now);
             }
@@ -76,9 +62,14 @@ impl<K: Ord + Clone> Buckets<K> {
     }
 }
 
+/// Nanoseconds between two drops.
+fn interval(rate: Rate) -> u64 {
+    60_000_000_000 / u64::from(rate.per_minute.max(1))
+}
+
 fn draw(rate: Rate, full_at: &mut u64, now: u64) -> Result<(), Duration> {
-    let after = (*full_at).max(now).saturating_add(rate.interval());
-    let empty_at = now.saturating_add(rate.interval().saturating_mul(rate.burst.into()));
+    let after = (*full_at).max(now).saturating_add(interval(rate));
+    let empty_at = now.saturating_add(interval(rate).saturating_mul(rate.burst.into()));
     if after > empty_at {
         return Err(Duration::from_nanos(after - empty_at));
     }
@@ -96,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_burst_then_one_a_drop_and_the_wait_suffices() {
-        let mut buckets = Buckets::new(Rate { per_minute: 60, burst: 3 }, 10);
+        let mut buckets = Throttle::new(Rate { per_minute: 60, burst: 3 }, 10);
         for _ in 0..3 {
             assert_eq!(buckets.take(&"a", ms(0)), Ok(()));
         }
@@ -109,14 +100,14 @@ mod tests {
 
     #[test]
     fn old_wound_asking_every_900_ms_starves_nobody() {
-        let mut buckets = Buckets::new(Rate { per_minute: 60, burst: 1 }, 10);
+        let mut buckets = Throttle::new(Rate { per_minute: 60, burst: 1 }, 10);
         let served = (0..100).filter(|i| buckets.take(&"a", ms(i * 900)).is_ok()).count();
         assert!(served >= 50, "{served}: one of two must be served");
     }
 
     #[test]
     fn a_full_table_keeps_debts_and_shares_one_bucket() {
-        let mut buckets = Buckets::new(Rate { per_minute: 60, burst: 1 }, 2);
+        let mut buckets = Throttle::new(Rate { per_minute: 60, burst: 1 }, 2);
         assert_eq!(buckets.take(&1, ms(0)), Ok(()));
         assert_eq!(buckets.take(&2, ms(0)), Ok(()));
         assert_eq!(buckets.take(&3, ms(0)), Ok(()), "the shared bucket");
@@ -130,13 +121,13 @@ mod tests {
     fn no_time_and_no_rate_overflows() {
         for burst in [1, u32::MAX] {
             for per_minute in [1, u32::MAX] {
-                let mut buckets = Buckets::new(Rate { per_minute, burst }, 1);
+                let mut buckets = Throttle::new(Rate { per_minute, burst }, 1);
                 for now in [Duration::ZERO, Duration::MAX] {
                     let _ = buckets.take(&(), now);
                 }
             }
         }
-        let mut open = Buckets::new(Rate { per_minute: 0, burst: 1 }, 1);
+        let mut open = Throttle::new(Rate { per_minute: 0, burst: 1 }, 1);
         assert!((0..1000).all(|_| open.take(&(), Duration::ZERO).is_ok()));
     }
 }

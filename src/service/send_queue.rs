@@ -11,23 +11,23 @@
 //! Leaves out: the commands whose output it is. `Service` pauses them.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits;
-use crate::port::{Action, Outgoing, Peer};
+use crate::port::{Action, Outgoing, Peer, Subject};
+use crate::service::config::settings::CommandLimits;
 
 const FIRST_RETRY: Duration = Duration::from_millis(10);
 const LAST_RETRY: Duration = Duration::from_secs(1);
 
 /// The replies that wait, by the routing id of their peer.
 #[derive(Debug)]
-pub struct Outbox {
+pub struct SendQueue {
     bytes_max: usize,
     lines: BTreeMap<Vec<u8>, Line>,
     bytes: usize,
     /// What waits for each subject; for none, what waits for peers without a token.
-    accounts: BTreeMap<Option<Arc<str>>, usize>,
+    subjects: BTreeMap<Option<Subject>, usize>,
     /// What was sent before the last tick, and since: pieces, and what has waited, come back when
     /// they are not taken, and then have their room.
     sent: [usize; 2],
@@ -53,12 +53,19 @@ struct Line {
     back: usize,
 }
 
-/// What can wait here, and in libzmq, so that the largest replies find room beside others: half of
-/// what is left when one of them waits already is another one.
-pub fn room_for(output_bytes_max: usize) -> usize {
+/// What can wait in the socket so that the largest replies find room beside others: half of what is
+/// left when one of them waits already is another one.
+pub fn socket_room_for(output_bytes_max: usize) -> usize {
     // Two streams, in base64.
     let largest = output_bytes_max.saturating_mul(8) / 3;
     largest.saturating_mul(3).saturating_add(limits::OUTBOX_BYTES_MIN)
+}
+
+/// What can wait here: the same again, and what two pipes of each command hold, since all commands
+/// may pass that on in one turn, which has to find room before it is sent.
+pub fn room_for(limits: &CommandLimits, output_bytes_max: usize) -> usize {
+    let pieces = limits.concurrent_max * 2 * crate::limits::PIPE_BYTES_PER_TURN;
+    socket_room_for(output_bytes_max).saturating_add(pieces)
 }
 
 fn routing_id(peer: &Peer) -> Vec<u8> {
@@ -70,11 +77,11 @@ fn cost(reply: &Outgoing) -> usize {
     reply.body.len() + envelope + limits::OUTBOX_REPLY_COST
 }
 
-impl Outbox {
+impl SendQueue {
     /// With room for so many bytes.
     pub fn new(bytes_max: usize) -> Self {
-        let (lines, accounts) = Default::default();
-        Self { bytes_max, lines, bytes: 0, accounts, sent: [0; 2] }
+        let (lines, subjects) = Default::default();
+        Self { bytes_max, lines, bytes: 0, subjects, sent: [0; 2] }
     }
 
     /// Changes the room; what waits stays.
@@ -131,11 +138,11 @@ impl Outbox {
                 line.burst = 1;
             }
         }
-        let (cost, account) = (cost(&reply), reply.account.clone());
+        let (cost, subject) = (cost(&reply), reply.subject.clone());
         line.bytes += cost;
         line.replies.insert(line.back, reply);
         line.back += 1;
-        self.charge(account, cost);
+        self.charge(subject, cost);
         Ok(())
     }
 
@@ -206,25 +213,25 @@ impl Outbox {
             return Err(Lost);
         }
         let Some(line) = self.lines.get_mut(&id) else { return Err(Lost) };
-        let (cost, account) = (cost(&reply), reply.account.clone());
+        let (cost, subject) = (cost(&reply), reply.subject.clone());
         line.bytes += cost;
         line.replies.push_back(reply);
-        self.charge(account, cost);
+        self.charge(subject, cost);
         Ok(())
     }
 
     fn fits(&self, line: Option<&Line>, reply: &Outgoing) -> bool {
         let cost = cost(reply);
         let of_peer = line.map_or(0, |line| line.bytes) + cost;
-        let of_account = self.accounts.get(&reply.account).map_or(0, |bytes| *bytes) + cost;
-        match &reply.account {
+        let of_subject = self.subjects.get(&reply.subject).map_or(0, |bytes| *bytes) + cost;
+        match &reply.subject {
             None => {
                 of_peer <= limits::OUTBOX_BYTES_PER_STRANGER_MAX
-                    && of_account <= limits::OUTBOX_BYTES_OF_STRANGERS_MAX
+                    && of_subject <= limits::OUTBOX_BYTES_OF_STRANGERS_MAX
             }
             Some(_) => {
                 let has_room = !reply.piece || of_peer <= limits::OUTBOX_BYTES_PER_PEER_MAX;
-                has_room && of_account <= self.left() / 2
+                has_room && of_subject <= self.left() / 2
             }
         }
     }
@@ -235,18 +242,18 @@ impl Outbox {
         self.bytes_max.saturating_sub(self.bytes).saturating_sub(before).saturating_sub(now)
     }
 
-    fn charge(&mut self, account: Option<Arc<str>>, cost: usize) {
+    fn charge(&mut self, subject: Option<Subject>, cost: usize) {
         self.bytes += cost;
-        *self.accounts.entry(account).or_default() += cost;
+        *self.subjects.entry(subject).or_default() += cost;
     }
 
     fn discharge(&mut self, reply: &Outgoing) {
         let cost = cost(reply);
         self.bytes = self.bytes.saturating_sub(cost);
-        if let Some(bytes) = self.accounts.get_mut(&reply.account) {
+        if let Some(bytes) = self.subjects.get_mut(&reply.subject) {
             *bytes = bytes.saturating_sub(cost);
             if *bytes == 0 {
-                self.accounts.remove(&reply.account);
+                self.subjects.remove(&reply.subject);
             }
         }
     }
@@ -256,9 +263,13 @@ impl Outbox {
 mod tests {
     use super::*;
 
+    fn subject(name: Option<&str>) -> Option<Subject> {
+        name.map(|name| Subject::new(None, name.to_owned()))
+    }
+
     fn reply(peer: &[u8], account: Option<&str>, body: Vec<u8>, piece: bool) -> Outgoing {
         let peer = Peer { envelope: vec![peer.to_vec()], address: None, key: None };
-        Outgoing { peer, body, account: account.map(Arc::from), piece }
+        Outgoing { peer, body, subject: subject(account), piece }
     }
 
     fn small(peer: &[u8], body: u8) -> Outgoing {
@@ -285,57 +296,57 @@ mod tests {
 
     #[test]
     fn a_slow_reader_gets_everything_in_order_and_delays_nobody() {
-        let (mut outbox, mut out) = (Outbox::new(ROOM), Vec::new());
-        outbox.put_back(ms(0), small(b"a", 1)).unwrap();
-        outbox.send(small(b"a", 4), &mut out).unwrap();
+        let (mut queue, mut out) = (SendQueue::new(ROOM), Vec::new());
+        queue.put_back(ms(0), small(b"a", 1)).unwrap();
+        queue.send(small(b"a", 4), &mut out).unwrap();
         // What came back in the same turn stands before what was said later.
-        outbox.put_back(ms(0), small(b"a", 2)).unwrap();
-        outbox.put_back(ms(0), small(b"a", 3)).unwrap();
-        outbox.send(small(b"b", 9), &mut out).unwrap();
+        queue.put_back(ms(0), small(b"a", 2)).unwrap();
+        queue.put_back(ms(0), small(b"a", 3)).unwrap();
+        queue.send(small(b"b", 9), &mut out).unwrap();
         assert_eq!(bodies(&mut out), [9]);
-        assert_eq!(outbox.next_deadline(), Some(ms(10)));
-        assert!(outbox.tick(ms(9), &mut out).is_empty() && out.is_empty());
-        assert!(outbox.tick(ms(10), &mut out).is_empty());
+        assert_eq!(queue.next_deadline(), Some(ms(10)));
+        assert!(queue.tick(ms(9), &mut out).is_empty() && out.is_empty());
+        assert!(queue.tick(ms(10), &mut out).is_empty());
         assert_eq!(bodies(&mut out), [1], "the first of a line alone");
-        outbox.put_back(ms(11), small(b"a", 1)).unwrap();
-        outbox.send(small(b"a", 5), &mut out).unwrap();
-        assert_eq!(outbox.next_deadline(), Some(ms(31)), "ever more rarely");
-        outbox.tick(ms(31), &mut out);
-        outbox.tick(ms(31), &mut out);
+        queue.put_back(ms(11), small(b"a", 1)).unwrap();
+        queue.send(small(b"a", 5), &mut out).unwrap();
+        assert_eq!(queue.next_deadline(), Some(ms(31)), "ever more rarely");
+        queue.tick(ms(31), &mut out);
+        queue.tick(ms(31), &mut out);
         assert_eq!(bodies(&mut out), [1, 2, 3], "more when it is taken");
         // Of two, the second would have blocked.
-        outbox.put_back(ms(31), small(b"a", 3)).unwrap();
-        outbox.tick(ms(51), &mut out);
-        outbox.tick(ms(51), &mut out);
+        queue.put_back(ms(31), small(b"a", 3)).unwrap();
+        queue.tick(ms(51), &mut out);
+        queue.tick(ms(51), &mut out);
         assert_eq!(bodies(&mut out), [3, 4, 5]);
-        assert_eq!(outbox.tick(ms(51), &mut out), [b"a".to_vec()]);
-        assert_eq!((outbox.next_deadline(), outbox.bytes, outbox.accounts.len()), (None, 0, 0));
+        assert_eq!(queue.tick(ms(51), &mut out), [b"a".to_vec()]);
+        assert_eq!((queue.next_deadline(), queue.bytes, queue.subjects.len()), (None, 0, 0));
     }
 
     #[test]
     fn old_wound_envelopes_that_are_not_counted_fill_the_memory() {
-        let (mut outbox, mut kept) = (Outbox::new(ROOM), 0);
+        let (mut queue, mut kept) = (SendQueue::new(ROOM), 0);
         let mut long = small(b"a", 1);
         long.peer.envelope.extend(vec![vec![0; 255]; 6]);
-        while outbox.put_back(ms(0), long.clone()).is_ok() {
+        while queue.put_back(ms(0), long.clone()).is_ok() {
             kept += 1;
         }
         let real = kept * (6 * 255 + limits::OUTBOX_REPLY_COST);
-        assert!(real <= ROOM / 2 && outbox.bytes >= real, "{kept} {}", outbox.bytes);
-        outbox.forget(&long.peer);
-        assert_eq!((outbox.bytes, outbox.accounts.len()), (0, 0));
+        assert!(real <= ROOM / 2 && queue.bytes >= real, "{kept} {}", queue.bytes);
+        queue.forget(&long.peer);
+        assert_eq!((queue.bytes, queue.subjects.len()), (0, 0));
     }
 
     #[test]
     fn old_wound_one_silent_peer_takes_the_room_of_all() {
-        let mut outbox = Outbox::new(ROOM);
+        let mut queue = SendQueue::new(ROOM);
         let mut fill = |account: Option<&str>, size: usize| {
             let mut bytes = 0;
             for number in 0..100_u8 {
                 for peer in 0..100_u8 {
                     let reply = reply(&[number, peer], account, vec![0; size], false);
                     let cost = cost(&reply);
-                    bytes += outbox.put_back(ms(0), reply).map_or(0, |()| cost);
+                    bytes += queue.put_back(ms(0), reply).map_or(0, |()| cost);
                 }
             }
             bytes
@@ -350,44 +361,44 @@ mod tests {
             assert!(held > left / 4 && held <= left / 2, "{subject}: {held} of {left}");
             left -= held;
         }
-        outbox.put_back(ms(0), reply(b"e", Some("e"), vec![0; 100_000], false)).unwrap();
-        let line = |outbox: &mut Outbox| {
-            let sent = outbox.send(reply(b"s", None, vec![0; 500], false), &mut Vec::new());
+        queue.put_back(ms(0), reply(b"e", Some("e"), vec![0; 100_000], false)).unwrap();
+        let line = |queue: &mut SendQueue| {
+            let sent = queue.send(reply(b"s", None, vec![0; 500], false), &mut Vec::new());
             sent.is_ok()
         };
-        outbox = Outbox::new(ROOM);
-        outbox.put_back(ms(0), reply(b"s", None, vec![0; 500], false)).unwrap();
-        let kept = (0..100).filter(|_| line(&mut outbox)).count();
+        queue = SendQueue::new(ROOM);
+        queue.put_back(ms(0), reply(b"s", None, vec![0; 500], false)).unwrap();
+        let kept = (0..100).filter(|_| line(&mut queue)).count();
         assert!((1..10).contains(&kept), "{kept}");
     }
 
     #[test]
     fn old_wound_a_piece_of_a_stream_is_lost_in_silence() {
-        let (mut outbox, mut out) = (Outbox::new(64 * 1024), Vec::new());
+        let (mut queue, mut out) = (SendQueue::new(64 * 1024), Vec::new());
         let piece = |number| reply(&[number], Some("a"), vec![0; 8192], true);
         // Sent to many peers in one turn: all that was not refused finds room if it comes back.
         let mut taken = 0;
         for number in 0..100 {
-            taken += usize::from(outbox.send(piece(number), &mut out).is_ok());
+            taken += usize::from(queue.send(piece(number), &mut out).is_ok());
         }
         assert_eq!(taken, 7);
-        assert!(outbox.tick(ms(0), &mut Vec::new()).is_empty());
+        assert!(queue.tick(ms(0), &mut Vec::new()).is_empty());
         for reply in sent(&mut out) {
-            assert_eq!(outbox.put_back(ms(0), reply), Ok(()));
+            assert_eq!(queue.put_back(ms(0), reply), Ok(()));
         }
-        outbox.tick(ms(0), &mut Vec::new());
-        assert!(outbox.bytes <= 64 * 1024);
-        assert_eq!(outbox.send(piece(99), &mut out), Err(Lost));
+        queue.tick(ms(0), &mut Vec::new());
+        assert!(queue.bytes <= 64 * 1024);
+        assert_eq!(queue.send(piece(99), &mut out), Err(Lost));
     }
 
     #[test]
     fn a_last_reply_finds_room_behind_a_stream() {
-        let (mut outbox, mut out) = (Outbox::new(ROOM), Vec::new());
+        let (mut queue, mut out) = (SendQueue::new(ROOM), Vec::new());
         let full = reply(b"a", Some("a"), vec![0; limits::OUTBOX_BYTES_PER_PEER_MAX], true);
-        outbox.put_back(ms(0), full).unwrap();
+        queue.put_back(ms(0), full).unwrap();
         let mut next = small(b"a", 1);
-        assert_eq!(outbox.send(next.clone(), &mut out), Ok(()));
+        assert_eq!(queue.send(next.clone(), &mut out), Ok(()));
         next.piece = true;
-        assert_eq!(outbox.send(next, &mut out), Err(Lost));
+        assert_eq!(queue.send(next, &mut out), Err(Lost));
     }
 }

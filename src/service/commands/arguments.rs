@@ -1,15 +1,15 @@
 //! From the values that a caller gives to the arguments of a command.
 //!
-//! Promises: one element of `run` is one argument, or one for each value of a repeated parameter;
-//! a value never splits, globs or expands. The dashes that a finished argument begins with stand
-//! in the owner's text before any value, or come of a parameter that says `dash` or declares
-//! values with a minus sign: no other value makes an option, an empty one included. What is shown
-//! has secrets masked.
-//! Leaves out: the rule of a single value, which is `service::parameter`, and the opening of
-//! paths, which is `system::beneath`.
+//! Promises: one element of `run` is one argument, or one for each value of a repeated parameter; a
+//! value never splits, globs or expands. The dashes that a finished argument begins with stand in
+//! the owner's text before any value, or come of a parameter that says `dash` or declares values
+//! with a minus sign: no other value makes an option, an empty one included. What is shown has
+//! secrets masked.
+//! Leaves out: the rule of a single value, which is `service::commands::parameter`, and the opening
+//! of paths, which is `system::beneath`.
 
 use crate::port::Beneath;
-use crate::service::parameter::{Kind, Parameter};
+use crate::service::commands::parameter::{Kind, Parameter};
 
 /// What the owner declared: the elements of `run` after the program, and the parameters.
 #[derive(Clone, Debug, Default)]
@@ -196,10 +196,10 @@ mod tests {
     use std::time::Duration;
 
     use crate::protocol::request::Os;
-    use crate::service::caller::Caller;
+    use crate::service::access::caller::Caller;
     use crate::service::commands::Commands;
+    use crate::service::config::settings::CommandLimits;
     use crate::service::refusal::Refusal;
-    use crate::service::settings::CommandLimits;
 
     const LIMITS: CommandLimits = CommandLimits {
         concurrent_max: 8,

@@ -1,0 +1,130 @@
+//! What is looked at before the daemon serves: the socket, descriptors, and what may not be meant.
+//!
+//! Promises: the daemon does not listen where a command could inherit its descriptors, nor with a
+//! libzmq that peers could end, unless the owner says so. Leaves out: the loop.
+
+use std::time::Duration;
+
+use crate::daemon::load;
+use crate::limits;
+use crate::service::config::policy::Policy;
+use crate::service::config::settings::{KeySource, Settings};
+use crate::system::listener::{Access, descriptors_max, inheritable};
+use crate::system::router::Router;
+use crate::system::zap::Zap;
+
+/// Listens, and makes sure that nobody hears of it who should not.
+pub(super) fn listen(settings: &Settings) -> Result<(Zap, Router), Vec<String>> {
+    let secret = load::curve_key(settings)?;
+    if secret.is_some() && zmq::has("curve") != Some(true) {
+        return Err(vec![
+            "CURVE_SECRET_KEY_FILE: this libzmq has no CURVE; build zcmd as its README says"
+                .to_owned(),
+        ]);
+    }
+    if zmq::has("corrections-of-zcmd") != Some(true) && !settings.system_libzmq {
+        return Err(vec![
+            "this libzmq is not the one that zcmd builds: any peer could end this daemon, fill its \
+             memory and get the replies of others; build zcmd as its README says, or say \
+             ALLOW_SYSTEM_LIBZMQ=yes"
+                .to_owned(),
+        ]);
+    }
+    let one = |fault: String| vec![fault];
+    let context = zmq::Context::new();
+    let zap =
+        Zap::open(&context).map_err(|error| one(format!("cannot answer handshakes: {error}")))?;
+    let access = Access { mode: settings.ipc_mode, group: settings.ipc_group.clone() };
+    let connections = i32::try_from(connections_max(settings)).unwrap_or(i32::MAX);
+    let router = Router::bind(&context, &zap, &settings.endpoints, connections, secret, &access);
+    let router = router.map_err(one)?;
+    match inheritable().as_slice() {
+        [] => Ok((zap, router)),
+        leaks => Err(one(format!(
+            "every command would inherit the descriptors {}: this libzmq does not close them; \
+             build zcmd as its README says",
+            leaks.join(", ")
+        ))),
+    }
+}
+
+/// Connections at the same time: as many as the owner says, unless the descriptors are fewer. Those
+/// that commands need are kept back.
+fn connections_max(settings: &Settings) -> usize {
+    let commands = settings.commands.concurrent_max * limits::COMMAND_DESCRIPTORS;
+    let free = descriptors_max().saturating_sub(commands + limits::OWN_DESCRIPTORS);
+    settings.connections_max.min(free).max(1)
+}
+
+/// What is lawful, and perhaps not meant, at this time since 1970.
+pub fn warnings(settings: &Settings, policy: &Policy, unix: Duration) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if unix < limits::CLOCK_MIN {
+        warnings.push(
+            "the clock of this host is not set, since it stands before any build of this program: \
+             every token is refused until it is"
+                .to_owned(),
+        );
+    }
+    if settings.cleartext {
+        warnings.push("ALLOW_CLEARTEXT=yes: whoever reads the network reads the tokens".to_owned());
+    }
+    if zmq::has("corrections-of-zcmd") != Some(true) {
+        warnings.push(
+            "ALLOW_SYSTEM_LIBZMQ=yes, and this libzmq is not the one that zcmd builds: any peer \
+             can end this daemon, fill its memory and get the replies of others"
+                .to_owned(),
+        );
+    }
+    let connections = connections_max(settings);
+    if connections < settings.connections_max {
+        warnings.push(format!(
+            "CONNECTIONS_MAX={}: the limit on open files (ulimit -n) leaves room for {connections}",
+            settings.connections_max
+        ));
+    }
+    if settings.rate.per_minute == 0 {
+        warnings.push("MAX_REQUESTS_PER_MINUTE=0: callers are not limited".to_owned());
+    }
+    if settings.commands_file.is_none() {
+        warnings.push("COMMANDS_FILE is not set: no command may run".to_owned());
+    }
+    if let (KeySource::Secret(_), Some(name)) = (&settings.keys, policy.commands.without_user()) {
+        warnings.push(format!(
+            "JWT_SECRET_KEY is in the environment, and command {name} runs as the daemon's own \
+             user; use JWT_SECRET_KEY_FILE, or give it a user"
+        ));
+    }
+    for (name, program) in policy.commands.programs() {
+        if !std::path::Path::new(program).exists() {
+            warnings.push(format!("command {name}: there is no {program}"));
+        }
+    }
+    warnings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::token::Keys;
+    use crate::service::access::authority::Authority;
+
+    #[test]
+    fn a_clock_that_is_not_set_is_warned_of() {
+        let settings = Settings::read(&|name| (name == "JWT_SECRET_KEY").then(|| "x".into()));
+        let settings = settings.unwrap();
+        let policy = Policy {
+            authority: Authority {
+                rules: settings.tokens.clone(),
+                keys: Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap(),
+                revoked: Default::default(),
+                clients: None,
+            },
+            commands: Default::default(),
+        };
+        for (unix, warned) in [(Duration::ZERO, true), (limits::CLOCK_MIN, false)] {
+            let warnings = warnings(&settings, &policy, unix);
+            assert_eq!(warnings.iter().any(|text| text.contains("clock")), warned);
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Who asks, and what the scope of the token includes.
+//!
+//! Promises: a `Caller` is made by `Authority::identify` alone, from a token that is valid now.
+//! Leaves out: the checks, which are in `access::authority`.
+
+use crate::port::Subject;
+
+/// The holder of a valid token.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub(super) subject: Subject,
+    pub(super) token_id: Option<String>,
+    pub(super) scope: String,
+}
+
+impl Caller {
+    /// A caller with this scope.
+    #[cfg(test)]
+    pub(in crate::service) fn imagined(scope: &str) -> Self {
+        let subject = Subject::new(None, "nobody".to_owned());
+        Self { subject, token_id: None, scope: scope.to_owned() }
+    }
+
+    /// Whom limits and counts belong to.
+    pub fn subject(&self) -> &Subject {
+        &self.subject
+    }
+
+    /// The `jti` of the token.
+    pub fn token_id(&self) -> Option<&str> {
+        self.token_id.as_deref()
+    }
+
+    /// Whether the scope includes this word.
+    pub fn may(&self, word: &str) -> bool {
+        self.rule(word).is_some()
+    }
+
+    /// The word of the scope that includes this one: the same word, or `os:*` for the name of a
+    /// command. The words are separated by blanks (RFC 8693, 4.2).
+    pub fn rule(&self, word: &str) -> Option<&str> {
+        let includes = |own: &&str| *own == word || (*own == "os:*" && word.starts_with("os:"));
+        self.scope.split(' ').find(includes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_reaches_what_it_names_and_nothing_else() {
+        let cases = [
+            ("", [false, false, false]),
+            ("compute", [true, false, false]),
+            ("os:uptime", [false, true, false]),
+            ("os:*", [false, true, false]),
+            ("os:up", [false, false, false]),
+            ("os:up*", [false, false, false]),
+            ("* os", [false, false, false]),
+            ("os:compute os:status", [false, false, false]),
+            ("compute\tstatus", [false, false, false]),
+            ("status  compute os:uptime", [true, true, true]),
+        ];
+        for (scope, wanted) in cases {
+            let caller = Caller::imagined(scope);
+            let found = ["compute", "os:uptime", "status"].map(|word| caller.may(word));
+            assert_eq!(found, wanted, "{scope:?}");
+        }
+    }
+}

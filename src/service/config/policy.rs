@@ -1,0 +1,161 @@
+//! What the owner has laid down in files: keys, revocations, clients, commands.
+//!
+//! Promises: all of it is parsed, or none of it is used, at the start and at each reload: a bad
+//! file never stops or half-changes a running daemon. A policy does not change; a reload makes
+//! another.
+//! Leaves out: the reading of files. Their texts are handed in.
+
+use crate::limits;
+use crate::port::Field;
+use crate::protocol::curve::CurveKey;
+use crate::protocol::token::Keys;
+use crate::service::access::authority::{Authority, Revoked};
+use crate::service::access::clients::Clients;
+use crate::service::commands::Commands;
+use crate::service::config::settings::{KeySource, Settings};
+
+/// All that the files say.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    /// Which tokens are valid.
+    pub authority: Authority,
+    /// The commands that may run.
+    pub commands: Commands,
+}
+
+/// A file that the settings name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Source<'a> {
+    /// The variable that names it.
+    pub variable: &'static str,
+    /// Its path.
+    pub path: &'a str,
+    /// The size that it may have, in bytes.
+    pub bytes_max: usize,
+    /// Whether it must be closed to others.
+    pub secret: bool,
+}
+
+/// The texts of files, by the variable that names each, or why a text is missing.
+#[derive(Debug, Default)]
+pub struct Texts(Vec<(&'static str, Result<String, String>)>);
+
+const KEYS: &str = "JWT_SECRET_KEY_FILE";
+const REVOKED: &str = "REVOKED_TOKENS_FILE";
+const CLIENTS: &str = "CURVE_CLIENTS_FILE";
+const COMMANDS: &str = "COMMANDS_FILE";
+const CURVE_SECRET: &str = "CURVE_SECRET_KEY_FILE";
+
+impl Texts {
+    /// Has each source read.
+    pub fn read<'a>(
+        sources: impl IntoIterator<Item = Source<'a>>,
+        read: impl Fn(&Source<'a>) -> Result<String, String>,
+    ) -> Self {
+        Self(sources.into_iter().map(|source| (source.variable, read(&source))).collect())
+    }
+
+    /// What a text says, by `parse`; the default if no file is named.
+    fn parse<T>(
+        &self,
+        variable: &'static str,
+        default: T,
+        parse: impl Fn(&str) -> Result<T, Vec<String>>,
+    ) -> Result<T, Vec<String>> {
+        let Some((_, text)) = self.0.iter().find(|(name, _)| *name == variable) else {
+            return Ok(default);
+        };
+        let parsed = text.as_ref().map_err(|fault| vec![fault.clone()]).and_then(|t| parse(t));
+        parsed.map_err(|faults| faults.iter().map(|f| format!("{variable}: {f}")).collect())
+    }
+}
+
+impl Policy {
+    /// The files of a policy.
+    pub fn sources(settings: &Settings) -> Vec<Source<'_>> {
+        let revoked = (REVOKED, &settings.revoked_file, limits::REVOKED_FILE_BYTES_MAX);
+        let clients = (CLIENTS, &settings.curve_clients_file, limits::CLIENTS_FILE_BYTES_MAX);
+        let commands = (COMMANDS, &settings.commands_file, limits::COMMANDS_FILE_BYTES_MAX);
+        let open = [revoked, clients, commands].into_iter().filter_map(|(variable, path, size)| {
+            let path = path.as_deref()?;
+            Some(Source { variable, path, bytes_max: size, secret: false })
+        });
+        key_source(settings).into_iter().chain(open).collect()
+    }
+
+    /// Reads the texts of `sources`.
+    ///
+    /// # Errors
+    /// All that is wrong with them, each with the variable that names the file.
+    pub fn parse(settings: &Settings, texts: &Texts) -> Result<Self, Vec<String>> {
+        let keys = parse_keys(settings, texts);
+        let one = |fault: String| vec![fault];
+        let revoked = texts.parse(REVOKED, Revoked::default(), |t| Revoked::parse(t).map_err(one));
+        let clients = texts.parse(CLIENTS, None, |text| Clients::parse(text).map(Some));
+        let commands = texts.parse(COMMANDS, Commands::default(), Commands::parse);
+        match (keys, revoked, clients, commands) {
+            (Ok(keys), Ok(revoked), Ok(clients), Ok(commands)) => {
+                let rules = settings.tokens.clone();
+                Ok(Self { authority: Authority { rules, keys, revoked, clients }, commands })
+            }
+            (keys, revoked, clients, commands) => {
+                let faults = [keys.err(), revoked.err(), clients.err(), commands.err()];
+                Err(faults.into_iter().flatten().flatten().collect())
+            }
+        }
+    }
+
+    /// How many of each there are, for the log.
+    pub fn counts(&self) -> Vec<(&'static str, Field)> {
+        let Authority { keys, revoked, clients, .. } = &self.authority;
+        let count = |n: usize| Field::Number(n as i128);
+        let clients = clients.as_ref().map(|clients| ("clients", count(clients.count())));
+        let mut counts = vec![
+            ("keys", count(keys.count())),
+            ("revoked", count(revoked.count())),
+            ("commands", count(self.commands.count())),
+        ];
+        counts.extend(clients);
+        counts
+    }
+}
+
+/// The file with the keys that sign tokens, which is all that `zcmdd token` needs.
+pub fn key_source(settings: &Settings) -> Option<Source<'_>> {
+    let KeySource::File(path) = &settings.keys else { return None };
+    Some(Source { variable: KEYS, path, bytes_max: limits::SECRET_FILE_BYTES_MAX, secret: true })
+}
+
+/// Reads the text of `key_source`, or the key in the environment.
+///
+/// # Errors
+/// What is wrong with the keys, with the variable that names them.
+pub fn parse_keys(settings: &Settings, texts: &Texts) -> Result<Keys, Vec<String>> {
+    match &settings.keys {
+        KeySource::Secret(secret) => Keys::new([(None, secret.as_bytes())])
+            .map_err(|fault| vec![format!("JWT_SECRET_KEY: {fault}")]),
+        KeySource::File(_) => {
+            let keys = texts
+                .parse(KEYS, None, |text| Keys::parse(text).map(Some).map_err(|fault| vec![fault]));
+            keys?.ok_or_else(|| vec![format!("{KEYS}: was not read")])
+        }
+    }
+}
+
+/// The file with the CURVE key that the daemon shows to its clients, if it shows one.
+pub fn curve_source(settings: &Settings) -> Option<Source<'_>> {
+    let path = settings.curve_secret_file.as_deref()?;
+    let bytes_max = limits::SECRET_FILE_BYTES_MAX;
+    Some(Source { variable: CURVE_SECRET, path, bytes_max, secret: true })
+}
+
+/// Reads the text of `curve_source`.
+///
+/// # Errors
+/// What is wrong with the key, with the variable that names it.
+pub fn parse_curve_key(texts: &Texts) -> Result<Option<[u8; 32]>, Vec<String>> {
+    texts.parse(CURVE_SECRET, None, |text| {
+        let [key] = CurveKey::parse_lines(text).map_err(|why| vec![why])?;
+        Ok(Some(key.0))
+    })
+}
