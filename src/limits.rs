@@ -3,7 +3,7 @@
 //! Promises: no queue, table, buffer or loop elsewhere grows past a name of this file, and the
 //! relations between the bounds are checked when the crate is compiled.
 //! Leaves out: what the owner of a host may choose. Those defaults are in
-//! `service::config::settings`, and their ranges are here where another bound depends on them.
+//! `service::settings`, and their ranges are here where another bound depends on them.
 
 // ---- the wire -------------------------------------------------------------------------------
 

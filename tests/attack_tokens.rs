@@ -12,7 +12,7 @@ use zcmd::port::Moment;
 use zcmd::protocol::token::{Keys, hmac_sha256};
 use zcmd::service::access::authority::{Authority, Revoked};
 use zcmd::service::access::clients::Clients;
-use zcmd::service::config::settings::TokenRules;
+use zcmd::service::settings::TokenRules;
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 const OLD_KEY: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ9876543210";

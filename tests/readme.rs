@@ -3,8 +3,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use zcmd::protocol::reply::Code;
-use zcmd::service::config::settings::Settings;
 use zcmd::service::maths::REFERENCE;
+use zcmd::service::settings::Settings;
 
 const README: &str = include_str!("../README.md");
 

@@ -15,8 +15,8 @@ use zcmd::service::Service;
 use zcmd::service::access::authority::{Authority, Revoked};
 use zcmd::service::access::clients::Clients;
 use zcmd::service::commands::Commands;
-use zcmd::service::config::policy::Policy;
-use zcmd::service::config::settings::{Settings, TokenRules};
+use zcmd::service::policy::Policy;
+use zcmd::service::settings::{Settings, TokenRules};
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
 const NOW: f64 = 1_800_000_000.0;

@@ -13,7 +13,7 @@ use zcmd::protocol::curve::CurveKey;
 use zcmd::protocol::request::Os;
 use zcmd::protocol::token::Claims;
 use zcmd::service::access::authority::Authority;
-use zcmd::service::config::settings::Settings;
+use zcmd::service::settings::Settings;
 use zcmd::system::{clock::Clock, clock::unix_time, keypair, launch, random};
 
 /// EX_USAGE of sysexits.h.

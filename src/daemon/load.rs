@@ -4,8 +4,8 @@
 //! its text is looked at; all errors are told at once. Leaves out: what the texts mean.
 
 use crate::protocol::token::Keys;
-use crate::service::config::policy::{self, Policy, Source, Texts};
-use crate::service::config::settings::Settings;
+use crate::service::policy::{self, Policy, Source, Texts};
+use crate::service::settings::Settings;
 use crate::system::files;
 
 fn read(source: &Source<'_>) -> Result<String, String> {

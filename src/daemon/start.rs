@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::daemon::load;
 use crate::limits;
-use crate::service::config::policy::Policy;
-use crate::service::config::settings::{KeySource, Settings};
+use crate::service::policy::Policy;
+use crate::service::settings::{KeySource, Settings};
 use crate::system::listener::{Access, descriptors_max, inheritable};
 use crate::system::router::Router;
 use crate::system::zap::Zap;

@@ -9,7 +9,7 @@ use crate::port::{Action, Field, Level, Peer, Record};
 use crate::protocol::request::Id;
 use crate::service::access::authority::Authority;
 use crate::service::access::caller::Caller;
-use crate::service::jobs::Origin;
+use crate::service::origin::Origin;
 
 /// The fields of a log line, in order.
 pub(super) type Fields = Vec<(&'static str, Field)>;

@@ -11,13 +11,15 @@
 pub mod access;
 mod audit;
 pub mod commands;
-pub mod config;
 pub mod counters;
 pub mod jobs;
 pub mod maths;
 pub mod operations;
+pub mod origin;
+pub mod policy;
 pub mod refusal;
 pub mod send_queue;
+pub mod settings;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -30,14 +32,15 @@ use access::Access;
 use access::caller::Caller;
 use access::log_budget::Network;
 use audit::name_of;
-use config::policy::Policy;
-use config::settings::Settings;
 use counters::Counters;
 use jobs::drain::Drain;
-use jobs::{Closed, Jobs, Order, Origin};
+use jobs::{Closed, Jobs, Order};
 use operations::Call;
+use origin::Origin;
+use policy::Policy;
 use refusal::Refusal;
 use send_queue::{Lost, SendQueue};
+use settings::Settings;
 
 /// The daemon, less its machine.
 #[derive(Debug)]

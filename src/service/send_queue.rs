@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::port::{Action, Outgoing, Peer, Subject};
-use crate::service::config::settings::CommandLimits;
+use crate::service::settings::CommandLimits;
 
 const FIRST_RETRY: Duration = Duration::from_millis(10);
 const LAST_RETRY: Duration = Duration::from_secs(1);

@@ -13,7 +13,7 @@ use crate::port::{Moment, Subject};
 use crate::protocol::token::{Keys, Unopened};
 use crate::service::access::caller::Caller;
 use crate::service::access::clients::Clients;
-use crate::service::config::settings::TokenRules;
+use crate::service::settings::TokenRules;
 
 /// All that decides whether a token is valid.
 #[derive(Clone, Debug)]

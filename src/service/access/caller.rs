@@ -16,7 +16,7 @@ pub struct Caller {
 impl Caller {
     /// A caller with this scope.
     #[cfg(test)]
-    pub(in crate::service) fn imagined(scope: &str) -> Self {
+    pub(crate) fn imagined(scope: &str) -> Self {
         let subject = Subject::new(None, "nobody".to_owned());
         Self { subject, token_id: None, scope: scope.to_owned() }
     }

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::service::access::throttle::Throttle;
-use crate::service::config::settings::Rate;
+use crate::service::settings::Rate;
 
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 

@@ -19,7 +19,7 @@ use crate::port::{Handshake, Subject, Verdict};
 use crate::service::access::clients::Clients;
 use crate::service::access::log_budget::{LogBudget, Network};
 use crate::service::access::throttle::Throttle;
-use crate::service::config::settings::Rate;
+use crate::service::settings::Rate;
 
 /// What is remembered of peers and callers.
 #[derive(Debug)]

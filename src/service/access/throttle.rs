@@ -11,7 +11,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::service::config::settings::Rate;
+use crate::service::settings::Rate;
 
 /// Buckets of one rate, by the name of their owner.
 #[derive(Debug)]

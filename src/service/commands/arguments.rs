@@ -198,8 +198,8 @@ mod tests {
     use crate::protocol::request::Os;
     use crate::service::access::caller::Caller;
     use crate::service::commands::Commands;
-    use crate::service::config::settings::CommandLimits;
     use crate::service::refusal::Refusal;
+    use crate::service::settings::CommandLimits;
 
     const LIMITS: CommandLimits = CommandLimits {
         concurrent_max: 8,

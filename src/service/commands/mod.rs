@@ -6,6 +6,7 @@
 
 pub mod arguments;
 mod file;
+mod keys;
 pub mod parameter;
 mod parameters_file;
 
@@ -21,8 +22,8 @@ use crate::protocol::request::Os;
 use crate::service::access::caller::Caller;
 use crate::service::commands::arguments::{Declared, Filled};
 use crate::service::commands::parameter::{Kind, Parameter};
-use crate::service::config::settings::CommandLimits;
 use crate::service::refusal::Refusal;
+use crate::service::settings::CommandLimits;
 
 /// All commands, by name.
 #[derive(Clone, Debug, Default)]

@@ -6,7 +6,7 @@
 
 use crate::limits;
 use crate::protocol::json::{Fault, Json, Object};
-use crate::service::commands::file::{absolute, count, identifier, member, named, text};
+use crate::service::commands::keys::{absolute, count, identifier, member, named, text};
 use crate::service::commands::parameter::{Kind, Parameter};
 
 /// Reads `parameters`.

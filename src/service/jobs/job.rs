@@ -6,34 +6,14 @@
 
 use std::time::Duration;
 
-use crate::port::{Action, Ending, Field, Invocation, JobId, Moment, Peer, Subject};
+use crate::port::{Action, Ending, Field, Invocation, JobId, Moment, Subject};
 use crate::protocol::reply::{Answer, Ran};
-use crate::protocol::request::Id;
 use crate::protocol::token::Unopened;
 use crate::service::audit::Fields;
 use crate::service::commands::Permit;
 use crate::service::jobs::output::Capture;
+use crate::service::origin::Origin;
 use crate::service::refusal::Refusal;
-
-/// Whom an answer goes to.
-#[derive(Clone, Debug)]
-pub struct Origin {
-    /// Where the request came from.
-    pub peer: Peer,
-    /// Its `id`.
-    pub id: Option<Id>,
-    /// Its `command_type`, or `unread`.
-    pub kind: &'static str,
-    /// Whom it counts for; none without a valid token.
-    pub subject: Option<Subject>,
-}
-
-impl Origin {
-    /// Of a request that is not read yet.
-    pub fn unread(peer: Peer) -> Self {
-        Self { peer, id: None, kind: "unread", subject: None }
-    }
-}
 
 /// What a job is opened with.
 #[derive(Debug)]

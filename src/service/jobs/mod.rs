@@ -20,10 +20,11 @@ use crate::limits;
 use crate::port::{Action, Ending, JobId, Stream, Subject};
 use crate::protocol::request::Id;
 use crate::protocol::token::Unopened;
-use crate::service::config::settings::CommandLimits;
-pub use crate::service::jobs::job::{Closed, Order, Origin};
+pub use crate::service::jobs::job::{Closed, Order};
 use crate::service::jobs::job::{Running, Stop, Waiting};
+use crate::service::origin::Origin;
 use crate::service::refusal::Refusal;
+use crate::service::settings::CommandLimits;
 
 /// A command that has ended and was answered, and that has left something running.
 #[derive(Debug)]

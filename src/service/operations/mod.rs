@@ -20,11 +20,12 @@ use crate::protocol::json::{Fault, Object, echo};
 use crate::protocol::reply::Answer;
 use crate::service::access::caller::Caller;
 use crate::service::access::throttle::Throttle;
-use crate::service::config::policy::Policy;
-use crate::service::config::settings::Settings;
 use crate::service::counters::Counters;
-use crate::service::jobs::{Closed, Jobs, Origin};
+use crate::service::jobs::{Closed, Jobs};
+use crate::service::origin::Origin;
+use crate::service::policy::Policy;
 use crate::service::refusal::Refusal;
+use crate::service::settings::Settings;
 
 /// All operations, in the order in which help and documents show them.
 pub const ALL: &[&Operation] = &[

@@ -16,7 +16,7 @@ use zcmd::protocol::token::{Claims, Keys};
 use zcmd::service::access::authority::Authority;
 use zcmd::service::access::caller::Caller;
 use zcmd::service::commands::Commands;
-use zcmd::service::config::settings::CommandLimits;
+use zcmd::service::settings::CommandLimits;
 use zcmd_fuzz::{Opinion, lenient, opinion, printable};
 
 const LIMITS: CommandLimits = CommandLimits {

@@ -15,8 +15,8 @@ use zcmd::protocol::token::{Claims, Keys};
 use zcmd::service::Service;
 use zcmd::service::access::authority::Authority;
 use zcmd::service::commands::Commands;
-use zcmd::service::config::policy::Policy;
-use zcmd::service::config::settings::Settings;
+use zcmd::service::policy::Policy;
+use zcmd::service::settings::Settings;
 use zcmd_fuzz::{lenient, printable};
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";

@@ -12,7 +12,7 @@ use crate::protocol::token::Keys;
 use crate::service::access::authority::{Authority, Revoked};
 use crate::service::access::clients::Clients;
 use crate::service::commands::Commands;
-use crate::service::config::settings::{KeySource, Settings};
+use crate::service::settings::{KeySource, Settings};
 
 /// All that the files say.
 #[derive(Clone, Debug)]

@@ -3,7 +3,7 @@
 //! Promises: every value has a range, every error names the variable, the value and what is
 //! allowed, and all errors are told at once. An empty variable is an absent one. Nothing secret
 //! is ever shown.
-//! Leaves out: the files that the variables name, which `service::config::policy` reads.
+//! Leaves out: the files that the variables name, which `service::policy` reads.
 
 use std::ffi::OsString;
 use std::fmt;
