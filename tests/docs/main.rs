@@ -126,7 +126,8 @@ fn every_test_that_a_document_names_is_there() {
     let mut count = 0;
     for page in pages() {
         for name in text(&page).split('`').filter(|word| word.matches('_').count() > 3) {
-            if name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte)) {
+            if name.bytes().all(|byte| byte.is_ascii_lowercase() || b"_0123456789".contains(&byte))
+            {
                 assert!(sources.contains(&format!("fn {name}()")), "{page}: {name}");
                 count += 1;
             }
