@@ -7,7 +7,7 @@
 //! for any lines.
 //! A page writes 5555 for the port of its daemon. Each session has a port of its own, which is put
 //! in that place, so that the pages run side by side and beside a daemon of this host. A command
-//! that leaves `zcmdd` in the background is given until somebody listens at the port.
+//! that leaves `zcmdd` in the background is given until the port has a listener.
 
 use std::fs;
 use std::io::Write;
@@ -78,7 +78,7 @@ fn match_lines(expected: &[String], found: &[&str]) -> bool {
     }
 }
 
-/// A port at which nobody listens, below those that the kernel gives out.
+/// A port without a listener, below those that the kernel gives out.
 fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = 20_000 + u16::try_from(std::process::id() % 9_000).unwrap();
@@ -88,7 +88,7 @@ fn free_port() -> u16 {
     })
 }
 
-/// Whether somebody listens at a port. To connect would be a failed handshake in the log.
+/// Whether a port has a listener. To connect would be a failed handshake in the log.
 fn is_listened_at(port: u16) -> bool {
     let port = format!(":{port:04X}");
     let table = ["/proc/net/tcp", "/proc/net/tcp6"]
