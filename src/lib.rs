@@ -1,16 +1,16 @@
 //! `zcmdd` runs the OS commands that a host's owner has allowed, and evaluates mathematical
 //! expressions, for clients that hold a valid token; `zcmd` is its client.
 //!
-//! The rooms, in the order in which a request walks through them:
+//! The modules, in the order in which a request passes them:
 //!
-//! | room | what for | may name |
+//! | module | what for | may name |
 //! |---|---|---|
 //! | [`limits`] | every bound: value, unit, reason | – |
-//! | [`port`] | the door: events, actions, plain data | limits |
+//! | [`port`] | the boundary: events, actions, plain data | limits |
 //! | [`protocol`] | bytes ⇄ values, for both programs | port, limits |
 //! | [`service`] | every decision; pure | protocol, port, limits |
 //! | [`system`] | every touch of the machine; no decisions | port, limits |
-//! | [`daemon`] | the loop; alone knows service and system | service, system, port, limits |
+//! | [`daemon`] | the loop; alone knows service and system | service, protocol, system, port, limits |
 //! | [`client`] | connect, ask, print, exit status | protocol, system, port, limits |
 //!
 //! `tests/rooms.rs` holds this table against the source.

@@ -1,6 +1,6 @@
 //! What peers can make the daemon hold: the worst of each kind, measured as it grows.
 //!
-//! The bounds are those that the README's threat model states.
+//! The bounds are those that the threat model of docs/security.md states.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 

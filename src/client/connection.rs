@@ -74,7 +74,7 @@ impl Connection {
                 Some(_) => "is ZCMD_SERVER_KEY its public key, and does it list your own?",
             };
             return Err(Failure::refused(format!(
-                "somebody is there at {}, and the handshake fails; {why}",
+                "a server answers at {}, and the handshake fails; {why}",
                 servers.addresses.join(", ")
             )));
         }
