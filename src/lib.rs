@@ -10,7 +10,7 @@
 //! | [`protocol`] | bytes ⇄ values, for both programs | port, limits |
 //! | [`service`] | every decision; pure | protocol, port, limits |
 //! | [`system`] | every touch of the machine; no decisions | port, limits |
-//! | [`daemon`] | the loop; alone knows service and system | service, protocol, system, port, limits |
+//! | [`daemon`] | the loop; knows service and system | service, protocol, system, port, limits |
 //! | [`client`] | connect, ask, print, exit status | protocol, system, port, limits |
 //!
 //! `tests/rooms.rs` holds this table against the source.
