@@ -176,11 +176,14 @@ pub const GRACE_SECONDS_MAX: u64 = 300;
 
 // ---- the loop -------------------------------------------------------------------------------
 
+/// Descriptors of commands that are looked after in one turn: at most 4 MiB of output.
+pub const READY_PER_TURN: usize = 64;
 /// Commands that are started in one turn: a start takes the loop some 0.7 ms, and requests for
 /// maths wait for no more than four of them.
 pub const STARTS_PER_TURN: usize = 4;
-/// Messages taken from the socket in one turn, so that children and deadlines get theirs.
-pub const MESSAGES_PER_TURN: usize = 64;
+/// Messages taken from the socket in one turn, so that their replies leave while the next are on
+/// their way: with 64 a client that has 64 in flight and the daemon would wait in turns.
+pub const MESSAGES_PER_TURN: usize = 16;
 /// Milliseconds that a handshake may take.
 pub const HANDSHAKE_MS_MAX: i32 = 3000;
 /// Seconds without a word after which a peer's host is asked for a sign of life, seconds between
@@ -190,8 +193,9 @@ pub const KEEPALIVE: [i32; 3] = [15, 10, 3];
 pub const LINGER_MS: i32 = 1000;
 /// Bytes of messages taken from the socket in one turn: four of the largest.
 pub const MESSAGE_BYTES_PER_TURN: usize = 4 * MESSAGE_BYTES_MAX;
-/// Turns that are spent on messages alone before children and signals are looked for again.
-pub const TURNS_WITHOUT_WAIT: usize = 8;
+/// Turns that are spent on messages alone before children and signals are looked for again: some
+/// 500 messages, or 3 ms.
+pub const TURNS_WITHOUT_WAIT: usize = 32;
 /// Turns that are spent on messages which came before the daemon ended.
 pub const FAREWELL_TURNS: usize = 64;
 /// Time that is spent on peers who have not taken their replies when the daemon ends.

@@ -24,7 +24,7 @@ use crate::port::{Action, Event, Field, Level, Moment, Record};
 use crate::service::Service;
 use crate::service::policy::Policy;
 use crate::service::settings::Settings;
-use crate::system::child::{Children, Part, Slot};
+use crate::system::child::Children;
 use crate::system::clock;
 use crate::system::clock::Clock;
 use crate::system::log::Log;
@@ -69,7 +69,8 @@ impl Daemon {
         let (stop, reload) = (catch(&[SIGTERM, SIGINT])?, catch(&[SIGHUP])?);
         let orphans = catch(&[SIGCHLD])?;
         let purpose = format!("marks of the commands of {}", settings.endpoints.join(","));
-        let children = Children::new(policy.authority.keys.derive(&purpose));
+        let children = Children::new(policy.authority.keys.derive(&purpose))
+            .map_err(|error| vec![format!("cannot watch commands: {error}")])?;
         let (zap, router) = listen(&settings)?;
         let mut daemon = Self {
             service: Service::new(settings.clone(), policy.clone()),
@@ -91,13 +92,13 @@ impl Daemon {
     /// Serves until it is asked to stop, and all is answered.
     pub fn run(mut self) {
         tell_panics_by_place();
-        let (mut events, mut slots) = (Vec::new(), Vec::new());
+        let mut events = Vec::new();
         while !self.service.is_drained() || !events.is_empty() {
-            let Some(ready) = self.wait(&events, &mut slots) else {
+            let Some(ready) = self.wait(&events) else {
                 self.children.kill_all();
                 break;
             };
-            if self.gather(&ready, &slots, &mut events).is_break() {
+            if self.gather(ready, &mut events).is_break() {
                 self.children.kill_all();
                 break;
             }
@@ -143,25 +144,20 @@ impl Daemon {
         }
     }
 
-    /// Waits until something is ready or due; tells what is ready, the fixed slots first. None when
-    /// there is no more waiting, which the log says: without it the loop would spin.
-    fn wait(&mut self, events: &[Event], slots: &mut Vec<Slot>) -> Option<Vec<bool>> {
-        slots.clear();
-        self.children.slots(slots);
+    /// Waits until something is ready or due; tells what is ready. None when there is no more
+    /// waiting, which the log says: without it the loop would spin.
+    fn wait(&mut self, events: &[Event]) -> Option<[bool; 7]> {
         let readable = |descriptor| PollItem::from_fd(descriptor, PollEvents::POLLIN);
         let [question, failure] = self.zap.poll_items();
-        let mut items = vec![
+        let mut items = [
             self.router.poll_item(),
             question,
             failure,
             readable(self.stop.descriptor()),
             readable(self.reload.descriptor()),
             readable(self.orphans.descriptor()),
+            readable(self.children.descriptor()),
         ];
-        items.extend(slots.iter().map(|slot| match slot.part {
-            Part::Stdin => PollItem::from_fd(slot.descriptor, PollEvents::POLLOUT),
-            Part::End | Part::Output(_) => readable(slot.descriptor),
-        }));
         let now = self.clock.now().uptime;
         let deadline = self.service.next_deadline().map(|at| at.saturating_sub(now));
         let timeout = match deadline.into_iter().chain(self.children.next_look()).min() {
@@ -171,12 +167,11 @@ impl Daemon {
         };
         let polled = zmq::poll(&mut items, timeout);
         // A pipe whose other end is gone is an error to libzmq, and something to read to us.
-        let ready = items.iter().map(|item| !item.get_revents().is_empty()).collect();
+        let ready = items.each_ref().map(|item| !item.get_revents().is_empty());
         match polled {
             // After a signal, what is ready is so in the next turn.
             Ok(_) | Err(zmq::Error::EINTR) => Some(ready),
             Err(error) => {
-                drop(items);
                 let reason = vec![("reason", error.to_string().into())];
                 self.note(Level::Error, "cannot_wait", reason);
                 None
@@ -187,14 +182,10 @@ impl Daemon {
     /// Collects what happened. Breaks when everything is to end at once.
     fn gather(
         &mut self,
-        ready: &[bool],
-        slots: &[Slot],
+        [socket, question, failure, stop, reload, orphans, children]: [bool; 7],
         events: &mut Vec<Event>,
     ) -> std::ops::ControlFlow<()> {
-        let [socket, question, failure, stop, reload, orphans, children @ ..] = ready else {
-            return std::ops::ControlFlow::Continue(());
-        };
-        if *stop {
+        if stop {
             for _ in 0..self.stop.gather() {
                 if self.service.is_draining() || matches!(events.last(), Some(Event::Shutdown)) {
                     return std::ops::ControlFlow::Break(());
@@ -202,18 +193,18 @@ impl Daemon {
                 events.push(Event::Shutdown);
             }
         }
-        if *reload && self.reload.gather() > 0 {
+        if reload && self.reload.gather() > 0 {
             self.read_anew(events);
         }
-        for (slot, _) in slots.iter().zip(children).filter(|(_, ready)| **ready) {
-            self.children.gather(*slot, events);
+        if children {
+            self.children.gather(events);
         }
-        let signalled = *orphans && self.orphans.gather() > 0;
+        let signalled = orphans && self.orphans.gather() > 0;
         self.children.look_after(signalled, events);
-        if *question || *failure || self.zap.is_unsure() {
+        if question || failure || self.zap.is_unsure() {
             self.zap.gather(events);
         }
-        if *socket {
+        if socket {
             self.router.gather(events);
         }
         std::ops::ControlFlow::Continue(())

@@ -9,18 +9,19 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 use crate::limits;
-use crate::port::{Ending, Event, Invocation, JobId, Stream};
+use crate::port::{Ending, Event, Invocation, JobId};
 use crate::system::cgroup::{self, Cgroups};
 use crate::system::mark::{self, Marks, Place};
 use crate::system::orphans::{Orphans, Signs, sweep};
 use crate::system::running::{Running, Stage, spawn};
 use crate::system::tree;
+use crate::system::watch::{Part, Watch};
 
 /// All running commands.
 #[derive(Debug)]
@@ -37,42 +38,25 @@ pub struct Children {
     looked: bool,
     /// When they are to be looked at again, whatever happens.
     look_at: Option<Instant>,
+    /// What the loop waits for.
+    watch: Watch,
     buffer: Box<[u8]>,
-}
-
-/// Something of a child that the loop waits for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// Whose it is.
-    pub job: JobId,
-    /// What it is.
-    pub part: Part,
-    /// Its descriptor.
-    pub descriptor: RawFd,
-}
-
-/// What of a child is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Part {
-    /// Its end.
-    End,
-    /// Room in its standard input: the one slot that is waited for to be writable.
-    Stdin,
-    /// Its output.
-    Output(Stream),
 }
 
 impl Children {
     /// No children yet; orphans will be ours. Raises this process's own limit on descriptors to the
     /// highest that it may have, and remembers the former one for its children. The keys are those
     /// of the marks: the first makes them, all of them know them.
-    pub fn new(keys: Vec<[u8; 32]>) -> Self {
+    ///
+    /// # Errors
+    /// No descriptor is left to wait with.
+    pub fn new(keys: Vec<[u8; 32]>) -> io::Result<Self> {
         let Rlimit { current, maximum } = rustix::process::getrlimit(Resource::Nofile);
         // Failing that, there are fewer descriptors, and commands that find none do not start.
         let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
         // Any process but 0 switches it on. On a kernel without it, orphans are init's.
         let _ = rustix::process::set_child_subreaper(Some(Pid::INIT));
-        Self {
+        Ok(Self {
             running: BTreeMap::new(),
             commands: HashMap::new(),
             open_files: current.unwrap_or(1024),
@@ -81,8 +65,9 @@ impl Children {
             orphans: Orphans::begin(),
             looked: false,
             look_at: None,
+            watch: Watch::new()?,
             buffer: vec![0; limits::PIPE_BYTES_PER_TURN].into_boxed_slice(),
-        }
+        })
     }
 
     /// How it is known what belongs to a command: `cgroup` or `marks`.
@@ -110,7 +95,8 @@ impl Children {
             Err(error) => return not_started("cgroup", error),
         };
         let mark = self.marks.of(Place::Environment, job, leave);
-        match spawn(invocation, self.open_files, (mark::VARIABLE, &mark), cgroup.clone()) {
+        let mark = (mark::VARIABLE, mark.as_str());
+        match spawn(job, invocation, self.open_files, mark, cgroup.clone(), &self.watch) {
             Ok(running) => {
                 self.commands.insert(running.pid, job);
                 self.running.insert(job, running);
@@ -223,7 +209,7 @@ impl Children {
         }
         for (job, child) in &mut self.running {
             if matches!(child.stage, Stage::Held) {
-                child.finish(*job, &mut self.buffer, events);
+                child.finish(*job, &self.watch, &mut self.buffer, events);
             }
         }
         self.looked = false;
@@ -282,40 +268,27 @@ impl Children {
     /// Whether the output of a command is left where it is.
     pub fn pause(&mut self, job: JobId, paused: bool) {
         if let Some(child) = self.running.get_mut(&job) {
-            child.paused = paused;
+            child.pause(job, &self.watch, paused);
         }
     }
 
-    /// What to wait for.
-    pub fn slots(&self, slots: &mut Vec<Slot>) {
-        for (job, child) in &self.running {
-            let mut wait = |part, descriptor| slots.push(Slot { job: *job, part, descriptor });
-            if matches!(child.stage, Stage::Runs) {
-                wait(Part::End, child.end.as_raw_fd());
-            }
-            // They are closed when it has ended.
-            if let Some(stdin) = &child.stdin {
-                wait(Part::Stdin, stdin.pipe.as_raw_fd());
-            }
-            for (stream, pipe) in [(Stream::Stdout, &child.stdout), (Stream::Stderr, &child.stderr)]
-            {
-                if let (Some(pipe), false) = (pipe, child.paused) {
-                    wait(Part::Output(stream), pipe.as_raw_fd());
+    /// The descriptor that is readable when some command has something for `gather`.
+    pub fn descriptor(&self) -> RawFd {
+        self.watch.descriptor()
+    }
+
+    /// Takes what is ready: output, room for input, ends. The end of a command is told by
+    /// `look_after`.
+    pub fn gather(&mut self, events: &mut Vec<Event>) {
+        for (job, part) in self.watch.ready() {
+            let Some(child) = self.running.get_mut(&job) else { continue };
+            match part {
+                Part::Stdin => child.feed(),
+                Part::Output(stream) => {
+                    child.read(job, stream, &mut self.buffer, events);
                 }
+                Part::End => child.finish(job, &self.watch, &mut self.buffer, events),
             }
-        }
-    }
-
-    /// Does what a slot is ready for; the end of a command is told by `look_after`.
-    pub fn gather(&mut self, slot: Slot, events: &mut Vec<Event>) {
-        let Slot { job, part, .. } = slot;
-        let Some(child) = self.running.get_mut(&job) else { return };
-        match part {
-            Part::Stdin => child.feed(),
-            Part::Output(stream) => {
-                child.read(job, stream, &mut self.buffer, events);
-            }
-            Part::End => child.finish(job, &mut self.buffer, events),
         }
     }
 }

@@ -21,4 +21,5 @@ pub mod router;
 mod running;
 pub mod signals;
 pub mod tree;
+pub mod watch;
 pub mod zap;

@@ -23,6 +23,7 @@ use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
 use crate::limits;
 use crate::port::{Ending, Event, Invocation, JobId, Stream};
 use crate::system::launch::{self, Launch};
+use crate::system::watch::{Part, Watch};
 
 /// A command that was started and is not reaped.
 #[derive(Debug)]
@@ -72,12 +73,14 @@ pub(super) struct Input {
     written: usize,
 }
 
-/// Starts a command, with this mark in its environment and in this cgroup.
+/// Starts a command, with this mark in its environment and in this cgroup, and has it watched.
 pub(super) fn spawn(
+    job: JobId,
     invocation: &Invocation,
     open_files: u64,
     mark: (&str, &str),
     cgroup: Option<PathBuf>,
+    watch: &Watch,
 ) -> io::Result<Running> {
     let (report, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
     // This end, and the environment, are for the launcher to inherit; nothing else is.
@@ -99,7 +102,15 @@ pub(super) fn spawn(
         .stderr(Stdio::piped())
         .spawn()?;
     drop((theirs, environment));
-    let watched = watch(&mut process, &invocation.stdin);
+    let watched = open(&mut process, &invocation.stdin).and_then(|open| {
+        let (_, end, stdin, stdout, stderr) = &open;
+        watch.add(end, job, Part::End)?;
+        if let Some(stdin) = stdin {
+            watch.add(&stdin.pipe, job, Part::Stdin)?;
+        }
+        add_output(watch, job, stdout.as_ref(), stderr.as_ref())?;
+        Ok(open)
+    });
     let Ok((pid, end, stdin, stdout, stderr)) = watched else {
         // Without a way to know its end it must not run: it is killed, and so soon reaped.
         process.kill()?;
@@ -138,9 +149,21 @@ fn hand_over(invocation: &Invocation, mark: (&str, &str)) -> io::Result<File> {
     Ok(file)
 }
 
-type Watched = (Pid, OwnedFd, Option<Input>, Option<File>, Option<File>);
+fn add_output(
+    watch: &Watch,
+    job: JobId,
+    stdout: Option<&File>,
+    stderr: Option<&File>,
+) -> io::Result<()> {
+    for (stream, pipe) in [(Stream::Stdout, stdout), (Stream::Stderr, stderr)] {
+        pipe.map_or(Ok(()), |pipe| watch.add(pipe, job, Part::Output(stream)))?;
+    }
+    Ok(())
+}
 
-fn watch(process: &mut std::process::Child, text: &[u8]) -> io::Result<Watched> {
+type Opened = (Pid, OwnedFd, Option<Input>, Option<File>, Option<File>);
+
+fn open(process: &mut std::process::Child, text: &[u8]) -> io::Result<Opened> {
     let pid = i32::try_from(process.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or(io::ErrorKind::Other)?;
     let end = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
@@ -163,6 +186,20 @@ fn without_blocking(pipe: impl AsFd) -> io::Result<()> {
 }
 
 impl Running {
+    /// Whether its output is left where it is.
+    pub(super) fn pause(&mut self, job: JobId, watch: &Watch, paused: bool) {
+        if std::mem::replace(&mut self.paused, paused) == paused {
+            return;
+        }
+        let (stdout, stderr) = (self.stdout.as_ref(), self.stderr.as_ref());
+        if paused {
+            stdout.into_iter().chain(stderr).for_each(|pipe| watch.remove(pipe));
+        } else if add_output(watch, job, stdout, stderr).is_err() {
+            // What the kernel has no room to wait for is read when the command has ended.
+            self.paused = true;
+        }
+    }
+
     /// Writes what its standard input has room for. A command that does not read it, or has closed
     /// it, misses the rest.
     pub(super) fn feed(&mut self) {
@@ -205,7 +242,15 @@ impl Running {
 
     /// It has ended: takes what is left in its pipes, closes them, and finds out how it ended, if
     /// its status can be had now.
-    pub(super) fn finish(&mut self, job: JobId, buffer: &mut [u8], events: &mut Vec<Event>) {
+    pub(super) fn finish(
+        &mut self,
+        job: JobId,
+        watch: &Watch,
+        buffer: &mut [u8],
+        events: &mut Vec<Event>,
+    ) {
+        // It stays readable from now on.
+        watch.remove(&self.end);
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
         let status = match rustix::process::waitid(WaitId::PidFd(self.end.as_fd()), options) {
             Ok(None) => {
