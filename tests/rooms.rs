@@ -160,7 +160,7 @@ const LAYERED: &[Layers] = &[
     ),
     ("service/access", &["throttle", "log_budget", "clients", "caller", "authority", "mod"]),
     ("service/commands", &["keys", "parameter", "arguments", "mod", "parameters_file", "file"]),
-    ("service/jobs", &["output", "job", "mod", "drain"]),
+    ("service/jobs", &["output", "job", "mod", "drain", "transitions"]),
     ("daemon", &["load", "start", "survive", "mod"]),
 ];
 

@@ -12,6 +12,8 @@
 pub mod drain;
 pub mod job;
 pub mod output;
+#[cfg(test)]
+mod transitions;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
