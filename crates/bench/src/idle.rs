@@ -27,7 +27,7 @@ pub(crate) fn count() -> usize {
     WANTED.min(raise_descriptors().saturating_sub(OTHERS))
 }
 
-/// KiB a connection, and the part that is given back after their end, in percent.
+/// KiB a connection, and those that are still resident after the end of all.
 pub(crate) fn measure(
     server: &Server,
     target: &Target<'_>,
@@ -46,16 +46,15 @@ pub(crate) fn measure(
         }
     }
     target.answers()?;
-    let held = server.resident_kib()? - before;
-    let each = held / connections.len().max(1) as f64;
+    let count = connections.len().max(1) as f64;
+    let held = (server.resident_kib()? - before) / count;
     drop(connections);
     while server.descriptors()? > descriptors {
         plan.check()?;
         std::thread::sleep(LOOK);
     }
     target.answers()?;
-    let back = before + held - server.resident_kib()?;
-    Ok([each, 100.0 * back / held])
+    Ok([held, (server.resident_kib()? - before) / count])
 }
 
 fn connect(address: &str) -> std::io::Result<TcpStream> {
@@ -78,5 +77,5 @@ fn is_end(kind: ErrorKind) -> bool {
 /// The rows of this part.
 pub(crate) fn rows() -> [Row; 2] {
     let name = format!("a connection of {}", count());
-    [Row::new(name, "KiB"), Row::new("given back after their end", "%")]
+    [Row::new(name, "KiB"), Row::new("not given back after their end", "KiB")]
 }

@@ -14,7 +14,7 @@ use zcmd::client::settings::{Curve, Servers};
 use zcmd::client::status::Failure;
 use zcmd::protocol::curve::CurveKey;
 
-use crate::server::{LOOK, Server, failed};
+use crate::server::{CONNECTIONS_MAX, LOOK, Server, failed};
 
 const COMMANDS: &str =
     r#"{"true": {"run": ["/bin/true"]}, "sleep": {"run": ["/bin/sleep", "3600"]}}"#;
@@ -77,7 +77,7 @@ impl Place {
             ("MAX_CONCURRENT_COMMANDS", "64"),
             ("MAX_COMMANDS_PER_SUBJECT", "64"),
             ("COMMAND_TIMEOUT_SECONDS", "3600"),
-            ("CONNECTIONS_MAX", "20000"),
+            ("CONNECTIONS_MAX", &CONNECTIONS_MAX.to_string()),
             ("SHUTDOWN_GRACE_SECONDS", "0"),
         ]);
         command

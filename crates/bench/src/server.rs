@@ -14,6 +14,8 @@ use zcmd::client::status::Failure;
 
 /// The argument that makes this program the echo.
 pub(crate) const ECHO: &str = "--be-the-echo";
+/// How many connections a server of this run takes.
+pub(crate) const CONNECTIONS_MAX: i32 = 20_000;
 /// How long a server may take to end before it is killed.
 const END: Duration = Duration::from_secs(5);
 /// How often to look whether something has come, where nothing tells of it.
@@ -118,6 +120,8 @@ pub(crate) fn echo(address: &str, reply: &[u8]) -> ExitCode {
     let serve = || {
         // The context has an I/O thread of its own, as the daemon has.
         let router = zmq::Context::new().socket(zmq::ROUTER)?;
+        // Which this libzmq takes for a bound on connections.
+        router.set_backlog(CONNECTIONS_MAX)?;
         router.bind(address)?;
         let bound = router.get_last_endpoint()?.unwrap_or_default();
         let mut stdout = std::io::stdout();

@@ -37,7 +37,8 @@ impl Row {
     /// Baseline, daemon and ratio.
     fn spreads(&self) -> [Option<Spread>; 3] {
         let pairs = self.baseline.iter().zip(&self.daemon);
-        let ratios: Vec<f64> = pairs.map(|(baseline, daemon)| daemon / baseline).collect();
+        let ratios = pairs.map(|(baseline, daemon)| daemon / baseline);
+        let ratios: Vec<f64> = ratios.filter(|ratio| ratio.is_finite()).collect();
         [&self.baseline, &self.daemon, &ratios].map(|values| Spread::of(values))
     }
 }
@@ -62,7 +63,10 @@ impl Spread {
 
     /// The distance of the quartiles in percent of the median.
     fn noise(self) -> f64 {
-        100.0 * (self.q3 - self.q1) / self.median.abs().max(f64::MIN_POSITIVE)
+        match self.median {
+            0.0 => 0.0,
+            median => 100.0 * (self.q3 - self.q1) / median.abs(),
+        }
     }
 
     fn json(self) -> Value {
