@@ -1,7 +1,5 @@
 //! One answer each: what is printed, and the exit status.
 
-use std::time::Duration;
-
 use zcmd::limits;
 use zcmd::protocol::reply::{Answer, Code, Error, Ran};
 use zcmd::protocol::request::{Ask, Id, Os};

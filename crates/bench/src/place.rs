@@ -119,8 +119,10 @@ impl Place {
                 server.start = begin.elapsed();
                 let line: serde_json::Value = serde_json::from_str(line).unwrap_or_default();
                 let endpoint = line.pointer("/endpoints/0").and_then(|value| value.as_str());
-                let endpoint = endpoint.ok_or_else(|| Failure::refused("zcmdd does not listen"))?;
-                server.servers.addresses.push(endpoint.to_owned());
+                let port = endpoint.and_then(|endpoint| endpoint.rsplit(':').next());
+                let port = port.ok_or_else(|| Failure::refused("zcmdd does not listen"))?;
+                // The log has the address as libzmq writes it, an IPv4 one as IPv6.
+                server.servers.addresses.push(format!("tcp://127.0.0.1:{port}"));
                 return Ok(server);
             }
             std::thread::sleep(LOOK);

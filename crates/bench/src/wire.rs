@@ -38,6 +38,7 @@ impl<'a> Target<'a> {
         pid: Option<u32>,
         plan: &'a Plan,
     ) -> Result<Self, Failure> {
+        plan.check()?;
         let ask = Ask::Compute { expression: "2*(3+4)".to_owned(), variables: Vec::new() };
         let request = Request { id: Some(Id::Number(1)), token: token.to_owned(), ask }.encode();
         let bytes_max = limits::VALUE_REPLY_BYTES_MAX;
