@@ -275,17 +275,11 @@ pub const PROGRESS_MILLISECONDS: u64 = 200;
 pub const SHOWN_CHARACTERS_MAX: usize = 8 * 1024;
 /// Characters of an expression that are shown on each side of a fault.
 pub const CARET_CHARACTERS_MAX: usize = 60;
-/// Requests of one measurement.
-pub const BENCH_REQUESTS_MAX: usize = 1_000_000;
-/// Requests in flight of one measurement: what two peers hold for each other.
-pub const BENCH_IN_FLIGHT_MAX: usize = PEER_MESSAGES_MAX as usize;
-/// Rounds of a measurement, in which echo and daemon take turns.
-pub const BENCH_ROUNDS: usize = 5;
 
 const _: () = {
     assert!((MESSAGE_BYTES_MAX + 64 * MESSAGE_FRAMES_MAX) < FRAME_BYTES_MAX as usize);
-    assert!(BATCH_REQUESTS_MAX < BENCH_IN_FLIGHT_MAX);
-    assert!(RECEIVED_BYTES_MAX / VALUE_REPLY_BYTES_MAX >= BENCH_IN_FLIGHT_MAX);
+    assert!(BATCH_REQUESTS_MAX < PEER_MESSAGES_MAX as usize);
+    assert!(RECEIVED_BYTES_MAX / VALUE_REPLY_BYTES_MAX >= PEER_MESSAGES_MAX as usize);
     assert!(LINE_BYTES_MAX <= READ_BYTES_MAX);
     assert!(STDIN_BYTES_MAX + TOKEN_BYTES_MAX + PARAMETER_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(EXPRESSION_BYTES_MAX + TOKEN_BYTES_MAX < MESSAGE_BYTES_MAX);

@@ -5,14 +5,13 @@
 
 use std::ffi::OsString;
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use lexopt::prelude::*;
 use zcmd::client::batch::Batch;
-use zcmd::client::bench::Bench;
 use zcmd::client::settings::{self, Given};
-use zcmd::client::{Task, help, run, status, text, variables};
-use zcmd::limits;
+use zcmd::client::{Task, external, help, run, status, text, variables};
 use zcmd::protocol::request::{Ask, Os};
 use zcmd::service::maths::REFERENCE;
 
@@ -25,8 +24,8 @@ struct Line {
     lets: Vec<(String, String)>,
     columns: Option<Vec<String>>,
     stdin: bool,
-    requests: Option<usize>,
-    in_flight: Option<usize>,
+    /// A program that does it, and its arguments.
+    external: Option<(PathBuf, Vec<OsString>)>,
     /// What to print instead of doing anything.
     print: Option<String>,
 }
@@ -34,6 +33,11 @@ struct Line {
 fn main() -> ExitCode {
     let status = match Line::read(lexopt::Parser::from_env()) {
         Ok(Line { print: Some(text), .. }) => print(&text),
+        Ok(Line { external: Some((path, arguments)), .. }) => {
+            let failure = external::become_program(&path, arguments);
+            text::diagnose(&failure.message);
+            failure.status
+        }
         Ok(line) => {
             let given = line.given.clone();
             match line.task() {
@@ -69,7 +73,12 @@ impl Line {
             let Some(argument) = parser.next()? else { return Ok(line) };
             match argument {
                 Value(value) if line.subcommand.is_none() => {
-                    line.subcommand = Some(value.string()?)
+                    let name = value.string()?;
+                    line.external = program(&name, &mut parser)?;
+                    if line.external.is_some() {
+                        return Ok(line);
+                    }
+                    line.subcommand = Some(name);
                 }
                 Value(value) => {
                     line.operands.push(value.string()?);
@@ -80,7 +89,8 @@ impl Line {
                 Short('h') | Long("help") => {
                     let reference = REFERENCE.iter();
                     let reference = reference.map(|e| [e.form, e.about, e.example, e.result]);
-                    line.print = Some(help::text(line.subcommand.as_deref(), reference));
+                    let external = external::names();
+                    line.print = Some(help::text(line.subcommand.as_deref(), reference, external));
                     return Ok(line);
                 }
                 Short('V') | Long("version") => {
@@ -99,12 +109,6 @@ impl Line {
                 }
                 Long("let-columns") if line.is("batch") => {
                     line.columns = Some(variables::columns(&parser.value()?.string()?)?);
-                }
-                Long("requests") if line.is("bench") => {
-                    line.requests = Some(count(&mut parser, limits::BENCH_REQUESTS_MAX)?);
-                }
-                Long("in-flight") if line.is("bench") => {
-                    line.in_flight = Some(count(&mut parser, limits::BENCH_IN_FLIGHT_MAX)?);
                 }
                 other => return Err(other.unexpected()),
             }
@@ -181,10 +185,6 @@ impl Line {
                 };
                 Task::Batch(Batch { variables: self.lets, rows })
             }
-            "bench" => Task::Bench(Bench {
-                requests: self.requests.unwrap_or(20_000),
-                in_flight: self.in_flight.unwrap_or(64),
-            }),
             "keygen" => Task::Keygen(operands.next().ok_or("keygen: a file is missing")?),
             other => return Err(format!("unknown subcommand {other:?}")),
         };
@@ -195,10 +195,18 @@ impl Line {
     }
 }
 
-/// A number from 1 to `max`.
-fn count(parser: &mut lexopt::Parser, max: usize) -> Result<usize, lexopt::Error> {
-    parser.value()?.parse_with(|text: &str| match text.parse() {
-        Ok(count) if (1..=max).contains(&count) => Ok(count),
-        _ => Err(format!("expected a number from 1 to {max}")),
-    })
+/// The program for a subcommand that is not of this one, and all arguments but the name.
+fn program(
+    name: &str,
+    parser: &mut lexopt::Parser,
+) -> Result<Option<(PathBuf, Vec<OsString>)>, lexopt::Error> {
+    if help::SUBCOMMANDS.contains(&name) {
+        return Ok(None);
+    }
+    let Some(path) = external::find(name) else { return Ok(None) };
+    let after: Vec<OsString> = parser.raw_args()?.collect();
+    let mut arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    arguments.truncate(arguments.len().saturating_sub(after.len() + 1));
+    arguments.extend(after);
+    Ok(Some((path, arguments)))
 }

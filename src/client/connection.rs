@@ -298,7 +298,7 @@ impl Connection {
     }
 
     /// The socket itself, for measurements that must not measure this file.
-    pub(super) fn socket(&self) -> &zmq::Socket {
+    pub fn socket(&self) -> &zmq::Socket {
         &self.socket
     }
 }

@@ -3,9 +3,20 @@
 //! Promises: each text begins with examples that work as they stand. Leaves out: the functions of
 //! the maths, which the caller hands over.
 
+use std::collections::BTreeSet;
+
+/// The subcommands of the client itself.
+pub const SUBCOMMANDS: [&str; 9] =
+    ["compute", "os", "list", "ping", "status", "cancel", "menu", "batch", "keygen"];
+
 /// The help on a subcommand, or on all. `reference` lists what an expression may use: how it is
-/// written, what it means, an example, and what that gives.
-pub fn text<'a>(subcommand: Option<&str>, reference: impl Iterator<Item = [&'a str; 4]>) -> String {
+/// written, what it means, an example, and what that gives. `external` names the subcommands that
+/// are programs of their own.
+pub fn text<'a>(
+    subcommand: Option<&str>,
+    reference: impl Iterator<Item = [&'a str; 4]>,
+    external: BTreeSet<String>,
+) -> String {
     match subcommand {
         Some("compute") => {
             let mut text = COMPUTE.to_owned();
@@ -20,13 +31,19 @@ pub fn text<'a>(subcommand: Option<&str>, reference: impl Iterator<Item = [&'a s
         Some("cancel") => CANCEL.to_owned(),
         Some("menu") => MENU.to_owned(),
         Some("batch") => BATCH.to_owned(),
-        Some("bench") => BENCH.to_owned(),
         Some("keygen") => KEYGEN.to_owned(),
-        _ => ALL.to_owned(),
+        _ => {
+            let mut subcommands = format!("Subcommands: {}.\n", SUBCOMMANDS.join(", "));
+            if !external.is_empty() {
+                let names = Vec::from_iter(external).join(", ");
+                subcommands += &format!("Programs zcmd-NAME that are installed: {names}.\n");
+            }
+            format!("{EXAMPLES}\n{subcommands}{OPTIONS}")
+        }
     }
 }
 
-const ALL: &str = "\
+const EXAMPLES: &str = "\
 zcmd: run allowed commands and evaluate maths on a host where zcmdd listens
 
   export ZCMD_TOKEN_FILE=~/.zcmd-token     a file with your token (chmod 600)
@@ -37,8 +54,9 @@ zcmd: run allowed commands and evaluate maths on a host where zcmdd listens
   zcmd --server tcp://host:5555 ping       is anybody there?
   zcmd batch < expressions.txt             one expression a line, answers in order
   zcmd menu                                for people
+";
 
-Subcommands: compute, os, list, ping, status, cancel, menu, batch, bench, keygen.
+const OPTIONS: &str = "\
 `zcmd SUBCOMMAND --help` has more examples.
 
 Options:
@@ -147,14 +165,4 @@ zcmd keygen FILE
 
 For daemons on other hosts: give the printed key to their owner, who lists it. Without CURVE the
 client sends no token over a network, unless ZCMD_ALLOW_CLEARTEXT=yes.
-";
-
-const BENCH: &str = "\
-zcmd bench [OPTION]...
-
-  zcmd bench                               the daemon beside a bare ROUTER that echoes
-  zcmd bench --requests 100000 --in-flight 16
-
-Start the daemon with MAX_REQUESTS_PER_MINUTE=0. The echo runs on this host: compare a daemon on
-this host with it.
 ";

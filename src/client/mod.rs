@@ -6,10 +6,10 @@
 //! Leaves out: the command line, which `bin/zcmd.rs` reads.
 
 pub mod batch;
-pub mod bench;
 pub mod catalogue;
 pub mod connection;
 pub mod conversation;
+pub mod external;
 pub mod help;
 pub mod lines;
 pub mod menu;
@@ -41,8 +41,6 @@ pub enum Task {
     Batch(batch::Batch),
     /// Offer what there is to a person.
     Menu,
-    /// Measure a daemon.
-    Bench(bench::Bench),
     /// Make a pair of CURVE keys in this file.
     Keygen(String),
 }
@@ -70,7 +68,6 @@ fn perform(task: Task, settings: impl Fn() -> Result<Settings, Failure>) -> Resu
         }
         Task::Batch(batch) => batch.run(&settings()?),
         Task::Menu => menu::run(&settings()?, &catch()?),
-        Task::Bench(bench) => bench.run(&settings()?),
         Task::Keygen(path) => keygen(&path),
     }
 }

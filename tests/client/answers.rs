@@ -1,7 +1,5 @@
 //! One answer each: what is printed, and the exit status.
 
-use std::time::Duration;
-
 use zcmd::limits;
 use zcmd::protocol::reply::{Answer, Code, Error, Ran};
 use zcmd::protocol::request::{Ask, Id, Os};
@@ -192,7 +190,6 @@ fn a_wrong_command_line_is_answered_with_one_line_and_125() {
         (&["batch", "--token-file", "-"], "both the token and the input"),
         (&["--timeout", "soon", "ping"], "--timeout soon: expected seconds"),
         (&["--timeout"], "missing argument"),
-        (&["bench", "--in-flight", "0"], "a number from 1 to "),
     ];
     let played = Played::silent();
     for (arguments, message) in cases {
@@ -203,7 +200,7 @@ fn a_wrong_command_line_is_answered_with_one_line_and_125() {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    let subcommands = "compute os list ping status cancel menu batch bench keygen";
+    let subcommands = "compute os list ping status cancel menu batch keygen";
     for subcommand in subcommands.split(' ') {
         let run = run(zcmd("none", &[subcommand, "--help"]), "");
         assert!(run.status == 0 && run.err.is_empty(), "{run:?}");
@@ -213,16 +210,29 @@ fn help_and_version_go_to_standard_output() {
 }
 
 #[test]
-fn a_measurement_has_a_baseline() {
-    let played = Played::always(value("14"));
-    let run = played.run(&["bench", "--requests", "50", "--in-flight", "8"]);
-    assert!(run.status == 0 && run.err.is_empty(), "{run:?}");
-    for part in ["bare echo", "median", "p99", "8 in flight, requests/s", "ratio"] {
-        assert!(run.text().contains(part), "{run:?}");
+fn an_unknown_subcommand_is_a_program_if_there_is_one() {
+    let folder = std::env::temp_dir().join(format!("zcmd-programs-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    // Links, since a file that a test has just written may be busy.
+    for (name, program) in [("dance", "/bin/echo"), ("sing", "/bin/sh"), ("ping", "/bin/echo")] {
+        std::os::unix::fs::symlink(program, folder.join(format!("zcmd-{name}"))).unwrap();
     }
-    // The one that found out what the answer is, then one at a time and in flight.
-    assert_eq!(played.seen().len(), 1 + 2 * 50);
-    let limited = error(Code::RateLimited, "too many", None);
-    let limited = Error { retry_after: Some(Duration::from_secs(1)), ..limited };
-    Played::always(Answer::Error(limited)).run(&["bench"]).is(125, "", "MAX_REQUESTS_PER_MINUTE=0");
+    std::fs::write(folder.join("zcmd-torn"), "#!/none\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.join("zcmd-torn"), mode).unwrap();
+    let ask = |arguments: &[&str], stdin: &str| {
+        let mut command = zcmd("tcp://127.0.0.1:9", arguments);
+        command.env("PATH", format!("{}:/usr/bin:/bin", folder.display()));
+        run(command, stdin)
+    };
+    let passed = ["--json", "dance", "-x", "--help", "a b"];
+    ask(&passed, "").is(0, "--json -x --help a b\n", "");
+    ask(&["sing", "-c", "cat; exit 42"], "hello").is(42, "hello", "");
+    ask(&["torn"], "").is(126, "", "cannot start");
+    ask(&["../dance"], "").is(125, "", "unknown subcommand \"../dance\"");
+    ask(&["ping"], "").is(125, "", "no daemon answers");
+    let help = ask(&["--help"], "");
+    let line = help.text().lines().find(|line| line.starts_with("Programs")).unwrap();
+    assert!(line.contains("dance") && line.contains("sing"), "{line}");
+    std::fs::remove_dir_all(folder).unwrap();
 }

@@ -8,6 +8,7 @@ mod console;
 mod house;
 mod links;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -114,7 +115,7 @@ fn every_key_of_the_commands_file_is_named() {
 
 #[test]
 fn every_subcommand_and_option_of_the_client_is_named() {
-    let help = help::text(None, [].into_iter());
+    let help = help::text(None, [].into_iter(), BTreeSet::new());
     let subcommands = help.split("Subcommands: ").nth(1).unwrap().split('.').next().unwrap();
     let options = help.split_whitespace().map(|word| word.trim_end_matches([',', '.']));
     let options = options.filter(|word| word.starts_with("--") && word.len() > 2);

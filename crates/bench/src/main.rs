@@ -1,0 +1,174 @@
+//! `zcmd bench`: what the daemon costs, measured beside what the machine itself can do.
+//!
+//! Promises: baseline and daemon take turns in each round, so that what else the machine does
+//! falls on both; each number has its spread. The run ends at its --timeout.
+//! Leaves out: instructions and allocations, which scripts/request-cost counts; load on purpose
+//! and with ill will, which scripts/soak makes.
+
+mod idle;
+mod parts;
+mod place;
+mod server;
+mod table;
+mod wire;
+
+use std::io::Write;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use lexopt::prelude::*;
+use zcmd::client::settings::{Given, Settings};
+use zcmd::client::status::{self, Failure};
+use zcmd::client::text;
+
+use crate::table::Table;
+
+const HELP: &str = "\
+zcmd bench [OPTION]... [PART]...
+
+  zcmd bench                               all parts, of daemons of its own
+  zcmd bench wire idle                     two of them
+  zcmd bench --server ipc:///run/zcmd/s    the wire of a daemon that is there (with
+                                           MAX_REQUESTS_PER_MINUTE=0), with your token
+
+Parts:
+  wire       requests beside a bare ROUTER that echoes: rate, latency, processor time, memory
+  programs   true over the wire, zcmd compute and zcmd --version beside a plain fork and exec
+  fresh      start of the daemon until it listens, and its memory then
+  busy       maths beside 64 running commands, beside maths without
+  idle       memory of 10,000 idle connections, and after their end; at most 3 rounds
+  curve      requests and zcmd ping with CURVE, beside the same without
+
+Options:
+  --rounds N          in each, baseline and daemon take turns (21)
+  --requests N        in flight, for each of the two in each round; a tenth one at a time (20000)
+  --in-flight N       how many are under way at the same time (64)
+  --timeout SECONDS   how long the whole run may take (240)
+  --json              the table as one object
+  --server LIST, --token-file FILE          as of zcmd
+  --help, --version
+";
+
+/// How much to measure.
+pub(crate) struct Plan {
+    rounds: usize,
+    requests: usize,
+    in_flight: usize,
+    /// When the run has to be over.
+    until: Instant,
+}
+
+impl Plan {
+    /// Fails when the time is over.
+    pub(crate) fn check(&self) -> Result<(), Failure> {
+        match Instant::now() < self.until {
+            true => Ok(()),
+            false => Err(Failure::uncertain(
+                "the time is over; ask for fewer --rounds or --requests, or give a longer --timeout",
+            )),
+        }
+    }
+}
+
+/// A command line.
+struct Line {
+    plan: Plan,
+    given: Given,
+    parts: Vec<&'static parts::Part>,
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args().collect();
+    if let [_, first, address, reply] = arguments.as_slice()
+        && first == server::ECHO
+    {
+        return server::echo(address, reply.as_bytes());
+    }
+    let done = match read(lexopt::Parser::from_env()) {
+        Ok(Ok(line)) => measure(&line).map(|table| match line.given.json {
+            true => table.json(),
+            false => table.text(),
+        }),
+        Ok(Err(text)) => Ok(text),
+        Err(error) => Err(Failure::refused(format!("bench: {error} (see zcmd bench --help)"))),
+    };
+    let done = done.and_then(|text| {
+        let written = std::io::stdout().write_all(text.as_bytes());
+        written.map_err(|error| text::unwritten(&error))
+    });
+    let failure = match done {
+        Ok(()) => return ExitCode::from(status::DONE),
+        Err(failure) => failure,
+    };
+    if !failure.message.is_empty() {
+        text::diagnose(&failure.message);
+    }
+    ExitCode::from(failure.status)
+}
+
+/// A command line, or a text to print in its place.
+fn read(mut parser: lexopt::Parser) -> Result<Result<Line, String>, lexopt::Error> {
+    let (mut rounds, mut requests, mut in_flight) = (21, 20_000, 64);
+    let (mut given, mut parts) = (Given::default(), Vec::new());
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("rounds") => rounds = number(&mut parser, 1_000)?,
+            Long("requests") => requests = number(&mut parser, 1_000_000)?,
+            // What two peers hold for each other.
+            Long("in-flight") => {
+                in_flight = number(&mut parser, zcmd::limits::PEER_MESSAGES_MAX as usize)?;
+            }
+            Long("timeout") => given.timeout = Some(parser.value()?.string()?),
+            Long("json") => given.json = true,
+            Long("server") => given.server = Some(parser.value()?.string()?),
+            Long("token-file") => given.token_file = Some(parser.value()?.string()?),
+            Short('h') | Long("help") => return Ok(Err(HELP.to_owned())),
+            Short('V') | Long("version") => {
+                return Ok(Err(format!("zcmd-bench {}\n", env!("CARGO_PKG_VERSION"))));
+            }
+            Value(name) => {
+                let name = name.string()?;
+                let part = parts::PARTS.iter().find(|part| part.name == name);
+                parts.push(part.ok_or_else(|| format!("no part {name:?}"))?);
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    if given.server.is_some() && !parts.is_empty() {
+        return Err("a daemon that is there is measured on its wire only".into());
+    }
+    if parts.is_empty() {
+        parts = parts::PARTS.iter().collect();
+    }
+    let seconds: f64 = match &given.timeout {
+        Some(text) => text.parse().map_err(|_| format!("--timeout {text}: expected seconds"))?,
+        None => 240.0,
+    };
+    let most = zcmd::limits::TIMEOUT_SECONDS_MAX as f64;
+    let until = Instant::now() + Duration::from_secs_f64(seconds.clamp(0.0, most));
+    Ok(Ok(Line { plan: Plan { rounds, requests, in_flight, until }, given, parts }))
+}
+
+/// A number from 1 to `max`.
+fn number(parser: &mut lexopt::Parser, max: usize) -> Result<usize, lexopt::Error> {
+    parser.value()?.parse_with(|text: &str| match text.parse() {
+        Ok(number) if (1..=max).contains(&number) => Ok(number),
+        _ => Err(format!("expected a number from 1 to {max}")),
+    })
+}
+
+fn measure(line: &Line) -> Result<Table, Failure> {
+    let mut table = Table::begin(line.plan.rounds);
+    if line.given.server.is_some() {
+        let settings = Settings::gather(&line.given)?;
+        table.add(parts::WIRE, parts::wire_of(&settings, &line.plan)?);
+        return Ok(table);
+    }
+    // As many connections as the host lets this process have; its daemons inherit that.
+    server::raise_descriptors();
+    let place = place::Place::make()?;
+    for part in &line.parts {
+        table.add(part.title, (part.measure)(&place, &line.plan)?);
+    }
+    Ok(table)
+}
