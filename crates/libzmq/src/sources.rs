@@ -37,26 +37,40 @@ pub fn misplaced(sources: &Path, copy: &Path) -> Vec<String> {
 }
 
 /// A fresh copy of libzmq's sources. The crate that has them copies them for whatever builds them
-/// with it, after it has; its compilers are told to do nothing.
+/// with it, after it has: its compilers are told to do nothing, and it links no C++ library.
 fn released() -> PathBuf {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("a build script"));
     let _ = fs::remove_dir_all(out.join("source"));
     let target = env::var("TARGET").expect("a build script");
-    let tools = ["CC", "CXX", "AR", "RANLIB"].map(|tool| format!("{tool}_{target}"));
-    let before = tools.each_ref().map(env::var_os);
-    tools.iter().for_each(|tool| env::set_var(tool, "true"));
+    let changed = ["CC=true", "CXX=true", "AR=true", "RANLIB=true", "CXXSTDLIB="].map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or_default();
+        let name = format!("{name}_{target}");
+        let before = env::var_os(&name);
+        env::set_var(&name, value);
+        (name, before)
+    });
     libzmq::Build::new().build();
-    for (tool, value) in tools.iter().zip(before) {
-        match value {
-            Some(value) => env::set_var(tool, value),
-            None => env::remove_var(tool),
+    for (name, before) in changed {
+        match before {
+            Some(value) => env::set_var(name, value),
+            None => env::remove_var(name),
         }
     }
     out.join("source")
 }
 
+/// A file that includes all others: as one unit, calls between them are inlined.
+pub(crate) fn whole(sources: &Path) -> PathBuf {
+    let names = files(sources).into_iter().filter_map(|path| Some(path.file_name()?.to_owned()));
+    let includes = names.map(|name| format!("#include {name:?}\n"));
+    // Not one of `files`, which may be asked for again.
+    let path = sources.join("whole.cc");
+    fs::write(&path, includes.collect::<String>()).expect("room for a file");
+    path
+}
+
 /// All of libzmq but WebSockets.
-pub(crate) fn compiled(sources: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(sources: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(sources).expect("the sources");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();
     files.retain(|path| {

@@ -9,6 +9,7 @@ mod connections_max;
 mod copied_messages;
 mod corrected;
 mod failure_address;
+mod freed_memory;
 mod no_descriptor;
 mod pipes_count_bytes;
 mod routing_ids;
@@ -33,6 +34,7 @@ const ALL: &[(&str, &[Edit])] = &[
     ("unfinished_frames", unfinished_frames::EDITS),
     ("copied_messages", copied_messages::EDITS),
     ("small_pipes", small_pipes::EDITS),
+    ("freed_memory", freed_memory::EDITS),
     ("routing_ids", routing_ids::EDITS),
     ("failure_address", failure_address::EDITS),
     ("corrected", corrected::EDITS),
