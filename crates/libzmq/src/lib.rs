@@ -3,6 +3,8 @@
 //!
 //! Promises: nothing but a C and a C++ compiler is needed; a correction that does not find its
 //! place ends the build; the program can ask libzmq whether it was corrected (`zmq_has`).
+//! Two gains are dropped where they cannot be had, with a warning that `cargo build -vv` shows: one
+//! compilation unit, if names of two files clash; a static libstdc++, if the compiler has none.
 //! Leaves out: any system but Linux.
 //!
 //! # Options with another meaning
@@ -31,8 +33,9 @@
 //! 5. `cargo test --test transport --test memory`, then the whole suite, tell whether the corrections
 //!    still do what they are for: that an edit finds its place does not.
 //!
-//! Tried: 4.3.5 is built. The development branch of July 2026 (6b708e4a) and 4.3.4 were looked at in
-//! step 1; README.md has what was found.
+//! Tried: 4.3.5 is what is built. On the development branch (6b708e4a, July 2026) every edit finds its
+//! place, it compiles as one unit, and the tests of step 5 pass. On 4.3.4 one edit does not find its
+//! place (`pipes_count_bytes`, in `pipe.hpp`), on 4.3.2 sixteen do not.
 
 mod corrections;
 mod sources;
