@@ -101,6 +101,23 @@ fn worst_memory_of_strangers_in_the_clear() {
 }
 
 #[test]
+fn old_wound_memory_of_closed_connections_is_kept() {
+    raise_descriptors();
+    let house = House::new(json!({}));
+    let good = Good::new(&house);
+    let before = house.proc_status("VmRSS");
+    let strangers: Vec<_> = (0..STRANGERS).map(|_| Raw::ready(&house, b"")).collect();
+    let with = house.proc_status("VmRSS");
+    assert!(with > before + 16 * 1024, "{before} KiB, {with} KiB with all");
+    drop(strangers);
+    until("most of their memory to be given back", || {
+        let after = house.proc_status("VmRSS");
+        (after < before + (with - before) / 4).then_some(())
+    });
+    good.is_answered();
+}
+
+#[test]
 fn worst_memory_of_strangers_before_the_handshake() {
     raise_descriptors();
     let house = House::with_curve(json!({}), &[]);

@@ -61,7 +61,7 @@ impl Router {
     ) -> Result<Self, String> {
         let prepare = || {
             let socket = harden(context.socket(SocketType::ROUTER))?;
-            // Of all endpoints together, in the libzmq that zcmd builds.
+            // Of all endpoints together: see the table in crates/libzmq/src/lib.rs.
             socket.set_backlog(connections_max)?;
             if let Some(secret) = curve_secret {
                 socket.set_curve_server(true)?;
@@ -93,7 +93,7 @@ impl Router {
 
     /// Sets the bytes of replies that may wait in libzmq for all peers together.
     pub fn set_reply_room(&self, bytes: usize) {
-        // An option that only multicast uses: see libzmq/src/corrections/memory.rs.
+        // An option with another meaning: see the table in crates/libzmq/src/lib.rs.
         let kib = i32::try_from(bytes / 1024).unwrap_or(i32::MAX).max(1);
         // It takes any number above 0.
         let _ = self.socket.set_rate(kib);
@@ -160,7 +160,7 @@ impl Router {
 }
 
 /// What a reply will hold in libzmq, in KiB, in the flags that have no meaning: its corrections
-/// read it (libzmq/src/corrections/memory.rs), and any other libzmq passes it over.
+/// read it (see the table in crates/libzmq/src/lib.rs), and any other libzmq passes it over.
 fn announce(peer: &Peer, body: &[u8]) -> i32 {
     let cost = |bytes: usize| bytes + limits::FRAME_COST;
     let frames = peer.envelope.iter().skip(1).map(|frame| cost(frame.len()));
@@ -176,7 +176,7 @@ fn harden(socket: Result<Socket, Error>) -> Result<Socket, Error> {
     socket.set_rcvhwm(limits::PEER_MESSAGES_MAX)?;
     socket.set_sndhwm(limits::PEER_MESSAGES_MAX)?;
     // Options that only multicast and heartbeats use, neither of which is here: what all peers may
-    // have waiting, and the time for finishing a message (libzmq/src/corrections/memory.rs).
+    // have waiting, and the time for finishing a message (the table in crates/libzmq/src/lib.rs).
     socket.set_recovery_ivl(limits::INCOMING_KIB_MAX)?;
     socket.set_heartbeat_timeout(limits::MESSAGE_MS_MAX)?;
     socket.set_linger(limits::LINGER_MS)?;

@@ -16,7 +16,7 @@ use zcmd::protocol::reply::{Answer, Code, Error, Ran, Reply};
 use zcmd::protocol::request::{Ask, Id, Os, Request};
 
 /// No test takes longer, or it has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const TOKEN: &str = "the-token";
 
 /// A daemon with a script.

@@ -1,17 +1,17 @@
-//! Names: which routing id a peer has, what its address is, and how the program knows that it runs
-//! with the corrections.
+//! The ROUTER gives out all routing ids itself.
+//!
+//! Without it: a peer that chooses its own takes the id of one that left, and gets its replies; one
+//! whose choice is refused stays attached, with its messages piling up unread. And 64 squatted ids
+//! abort the process: the counter wraps around, and 4.3.5 asserts that the next id is free.
+//! The correction: the peer's choice is dropped, and an id that is taken is not given out.
+//! Upstream: zeromq/libzmq#4503 (open) for the refused peer; RFC 28 and ZMQ_ROUTER_HANDOVER let a
+//! peer choose.
+//! Tests: `old_wound_a_peer_that_takes_the_routing_id_of_one_that_left`,
+//! `old_wound_squatting_of_the_next_routing_ids`.
 
 use super::Edit;
 
-pub(super) const ALL: &[&[Edit]] = &[ROUTING_IDS, ADDRESS_OF_A_FAILURE, CORRECTED];
-
-/// The ROUTER gives out all routing ids itself. A peer that chose its own could take the id of one
-/// that had left, and get its replies; one whose choice was refused was left attached, with its
-/// messages piling up unread (RFC 28 lets a peer choose; zmq_setsockopt(3), ZMQ_ROUTER_HANDOVER).
-/// An id that is taken is not given out: the counter wraps around, and 4.3.5 asserts that the next
-/// one is free.
-/// Test: `old_wound_a_peer_that_takes_the_routing_id_of_one_that_left`.
-const ROUTING_IDS: &[Edit] = &[Edit(
+pub(super) const EDITS: &[Edit] = &[Edit(
     "router.cpp",
     "
         if (msg.size () == 0) {
@@ -66,31 +66,4 @@ const ROUTING_IDS: &[Edit] = &[Edit(
             routing_id.set (buf, sizeof buf);
         } while (has_out_pipe (routing_id));
 ",
-)];
-
-/// A monitor is told of a connection's failure with our address, which says nothing of the peer.
-/// Test: `old_wound_random_bytes_and_zmtp_1`.
-const ADDRESS_OF_A_FAILURE: &[Edit] = &[Edit(
-    "socket_base.cpp",
-    "
-                const std::string &endpoint_uri =
-                  endpoint_uri_pair_.identifier ();",
-    "
-                const std::string &endpoint_uri =
-                  endpoint_uri_pair_.remote.empty ()
-                    ? endpoint_uri_pair_.identifier ()
-                    : endpoint_uri_pair_.remote;",
-)];
-
-/// By this the program knows that it runs with all of these.
-/// Test: every start of a daemon, which refuses to without.
-const CORRECTED: &[Edit] = &[Edit(
-    "zmq.cpp",
-    "
-    if (strcmp (capability_, \"curve\") == 0)
-        return true;",
-    "
-    if (strcmp (capability_, \"curve\") == 0
-        || strcmp (capability_, \"corrections-of-zcmd\") == 0)
-        return true;",
 )];

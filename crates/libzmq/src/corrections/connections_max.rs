@@ -1,0 +1,100 @@
+//! The number of connections has a bound.
+//!
+//! Without it: each connection of a stranger costs 25 KiB and a descriptor, without end.
+//! The correction: ZMQ_BACKLOG bounds the connections of all listeners together as well. One beyond
+//! it is closed as soon as it is accepted, and the monitor is told. Connections are counted by their
+//! engines, which own the descriptors. The kernel's queue of connections that are not accepted yet
+//! keeps its length: a client that it drops waits seconds.
+//! Upstream: zeromq/libzmq#2877 (open; the answer is a firewall).
+//! Test: `connections_are_bounded_and_descriptors_are_kept_for_commands`.
+
+use super::Edit;
+
+pub(super) const EDITS: &[Edit] = &[
+    Edit("tcp_listener.cpp", "listen (_s, options.backlog)", "listen (_s, 1024)"),
+    Edit("ipc_listener.cpp", "listen (_s, options.backlog)", "listen (_s, 1024)"),
+    Edit(
+        "stream_listener_base.cpp",
+        "
+#include \"raw_engine.hpp\"
+",
+        "
+#include \"raw_engine.hpp\"
+#include \"budget.hpp\"
+",
+    ),
+    Edit(
+        "stream_listener_base.cpp",
+        "
+    i_engine *engine;
+",
+        "
+    if (accepted_connections () >= options.backlog) {
+        ::close (fd_);
+        _socket->event_handshake_failed_no_detail (endpoint_pair, EMFILE);
+        return;
+    }
+
+    i_engine *engine;
+",
+    ),
+    Edit(
+        "stream_engine_base.hpp",
+        "
+    bool in_event_internal ();
+",
+        "
+    bool in_event_internal ();
+
+    //  Whether a listener accepted this connection.
+    bool is_accepted () const
+    {
+        return _endpoint_uri_pair.local_type == endpoint_type_bind;
+    }
+",
+    ),
+    Edit(
+        "stream_engine_base.cpp",
+        "
+#include \"wire.hpp\"
+
+static std::string",
+        "
+#include \"wire.hpp\"
+#include \"budget.hpp\"
+
+static std::string",
+    ),
+    Edit(
+        "stream_engine_base.cpp",
+        "
+    //  Put the socket into non-blocking mode.
+    unblock_socket (_s);
+",
+        "
+    //  Put the socket into non-blocking mode.
+    unblock_socket (_s);
+
+    if (is_accepted ())
+        ++accepted_connections ();
+",
+    ),
+    Edit(
+        "stream_engine_base.cpp",
+        "
+        errno_assert (rc == 0);
+#endif
+        _s = retired_fd;
+    }
+",
+        "
+        errno_assert (rc == 0);
+#endif
+        _s = retired_fd;
+    }
+
+    if (is_accepted ())
+        --accepted_connections ();
+",
+    ),
+];

@@ -1,0 +1,105 @@
+//! Builds libzmq for `zmq-sys`: the sources of a released version, with CURVE, with descriptors
+//! that close on exec, and with the corrections in `corrections`.
+//!
+//! Promises: nothing but a C and a C++ compiler is needed; a correction that does not find its
+//! place ends the build; the program can ask libzmq whether it was corrected (`zmq_has`).
+//! Two gains are dropped where they cannot be had, with a warning that `cargo build -vv` shows: one
+//! compilation unit, if names of two files clash; a static libstdc++, if the compiler has none.
+//! Leaves out: any system but Linux.
+//!
+//! # Options with another meaning
+//!
+//! The corrections take their bounds through options and bits that a ROUTER without multicast and
+//! without heartbeats has no other use for. zcmd sets them in `src/system/router.rs`.
+//!
+//! | option | in libzmq | here | read by |
+//! |---|---|---|---|
+//! | `ZMQ_BACKLOG` | length of the kernel's queue | connections of all listeners together | `connections_max` |
+//! | `ZMQ_RECOVERY_IVL` | multicast | KiB that may wait to be read by the socket, of all peers | `pipes_count_bytes`, `whole_messages`, `unfinished_frames` |
+//! | `ZMQ_RATE` | multicast | KiB that may wait to be sent, to all peers | `whole_replies` |
+//! | `ZMQ_HEARTBEAT_TIMEOUT` | with heartbeats only | milliseconds for a message that was begun | `unfinished_frames` |
+//! | `ZMQ_MAXMSGSIZE` | bytes of a frame | bytes of a message, with its descriptors | `whole_messages` |
+//! | bits 8 to 30 of the flags of `zmq_send` | none | KiB of the whole message; with its first frame | `whole_replies` |
+//!
+//! # The next release of libzmq
+//!
+//! 1. `cargo run --example places -- SOURCES`, in this directory, with the `src` directory of the new
+//!    release: prints the edits that do not find their place, and changes a copy only.
+//! 2. Each of them is read again beside the new code: what its file says is wrong may be mended
+//!    upstream (then the file goes, its test stays), or its place has changed (then the edit does).
+//! 3. `libzmq` in Cargo.toml gets the new version of `zeromq-src`, or, if there is none, the sources
+//!    are taken from elsewhere in `sources.rs`; the version of this crate follows.
+//! 4. `platform.hpp` is compared with what `configure` of the new release would find.
+//! 5. `cargo test --test transport --test memory`, then the whole suite, tell whether the corrections
+//!    still do what they are for: that an edit finds its place does not.
+//!
+//! Tried: 4.3.5 is what is built. On the development branch (6b708e4a, July 2026) every edit finds its
+//! place, it compiles as one unit, and the tests of step 5 pass. On 4.3.4 one edit does not find its
+//! place (`pipes_count_bytes`, in `pipe.hpp`), on 4.3.2 sixteen do not.
+
+mod corrections;
+mod sources;
+
+use std::env;
+use std::path::Path;
+
+pub use sources::misplaced;
+
+/// What `zmq-sys` asks for.
+pub struct Build(());
+
+impl Build {
+    /// A build; there is nothing to choose.
+    #[allow(clippy::new_without_default)]
+    pub fn new() -> Self {
+        Self(())
+    }
+
+    /// There is no libsodium in it.
+    pub fn with_libsodium(&mut self, _: Option<()>) -> &mut Self {
+        self
+    }
+
+    /// Builds, and tells cargo what to link. With `ZCMD_SYSTEM_LIBZMQ` set, the system's own
+    /// libzmq is linked, without the corrections.
+    pub fn build(&mut self) {
+        println!("cargo:rerun-if-env-changed=ZCMD_SYSTEM_LIBZMQ");
+        if env::var_os("ZCMD_SYSTEM_LIBZMQ").is_some() {
+            println!("cargo:rustc-link-lib=dylib=zmq");
+            return;
+        }
+        let sources = sources::corrected();
+        // Also in a debug build: how long a handshake takes is part of what is tested.
+        let compiler = |cpp| {
+            let mut build = cc::Build::new();
+            build.cpp(cpp).opt_level(3).warnings(false).include(&sources);
+            build
+        };
+        let mut c = compiler(false);
+        let nacl = c.flag("-include").flag("platform.hpp").file(sources.join("tweetnacl.c"));
+        let objects = nacl.compile_intermediates();
+        let mut cpp = compiler(true);
+        cpp.std("c++11").flag("-fvisibility=hidden").objects(objects);
+        link_stdlib_statically(&mut cpp);
+        let whole = cpp.clone().file(sources::whole(&sources)).try_compile("zmq");
+        if let Err(error) = whole {
+            println!("cargo:warning=libzmq is compiled file by file, and slower: {error}");
+            cpp.files(sources::files(&sources)).compile("zmq");
+        }
+    }
+}
+
+/// Links the compiler's static libstdc++, where it has one: less memory, and a faster start.
+fn link_stdlib_statically(cpp: &mut cc::Build) {
+    let mut compiler = cpp.get_compiler().to_command();
+    let answer = compiler.arg("-print-file-name=libstdc++.a").output();
+    let path = answer.ok().and_then(|answer| String::from_utf8(answer.stdout).ok());
+    // A compiler that does not have the file answers with its bare name.
+    match path.as_deref().map(|path| Path::new(path.trim())).and_then(Path::parent) {
+        Some(place) if place.is_dir() => {
+            println!("cargo:rustc-link-search=native={}", place.display());
+            cpp.cpp_link_stdlib_static(true);
+        }
+        _ => println!("cargo:warning=there is no libstdc++.a: the shared one is linked"),
+    }
+}
