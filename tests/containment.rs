@@ -305,3 +305,26 @@ fn old_wound_what_commands_of_a_killed_daemon_started_is_ended_by_the_next_start
         house::kill(pid.parse().unwrap(), 9);
     }
 }
+
+#[test]
+fn old_wound_a_second_signal_ended_the_daemon_and_left_the_trees_of_its_commands() {
+    // It is busy, and so may be gone, its children being orphans, before these are signalled.
+    let script =
+        "for i in 1 2 3 4 5 6 7 8; do setsid sleep 300 & echo $!; done; while :; do :; done";
+    let tree = json!({"run": ["/bin/sh", "-c", script], "timeout_seconds": 300});
+    for _ in 0..10 {
+        let mut house = House::new(json!({"tree": tree.clone()}));
+        let socket = house.dealer();
+        house.send(&socket, json!({"command_type": "os", "command_name": "tree", "stream": true}));
+        let mut text = String::new();
+        until("eight processes", || {
+            text.push_str(receive(&socket)["data"].as_str().unwrap());
+            (text.lines().count() == 8).then_some(())
+        });
+        house.signal(15);
+        until("a drain", || (house.logged("draining").len() == 1).then_some(()));
+        house.signal(15);
+        house.wait();
+        until("the end of the tree", || (!text.lines().any(is_alive)).then_some(()));
+    }
+}
