@@ -221,6 +221,27 @@ fn old_wound_what_has_escaped_from_everything_but_its_cgroup_is_ended() {
 }
 
 #[test]
+fn old_wound_a_cgroup_in_which_a_command_made_others_stayed_for_ever() {
+    let cgroup = if is_root() { Cgroup::new("nested") } else { None };
+    if !given("cgroup v2 with cgroup.kill", cgroup.is_some()) {
+        return;
+    }
+    let cgroup = cgroup.unwrap();
+    cgroup.delegate();
+    let root = cgroup_root().unwrap();
+    let script = format!(
+        "cd {}$(sed -n 's/^0:://p' /proc/self/cgroup) && mkdir -p a/b c && echo made",
+        root.display()
+    );
+    let house = cgroup.house(json!({"nest": sh(&script), "quiet": sh(":")}));
+    assert_eq!(stdout(&house.os("nest", &[])), "made\n");
+    until("no cgroup", || {
+        house.os("quiet", &[]);
+        (cgroup.inner() == 0).then_some(())
+    });
+}
+
+#[test]
 fn a_cgroup_that_is_not_delegated_is_not_touched() {
     let cgroup = if is_root() { Cgroup::new("plain") } else { None };
     if !given("cgroup v2 with cgroup.kill", cgroup.is_some()) {
