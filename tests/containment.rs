@@ -221,6 +221,27 @@ fn old_wound_what_has_escaped_from_everything_but_its_cgroup_is_ended() {
 }
 
 #[test]
+fn old_wound_a_cgroup_in_which_a_command_made_others_stayed_for_ever() {
+    let cgroup = if is_root() { Cgroup::new("nested") } else { None };
+    if !given("cgroup v2 with cgroup.kill", cgroup.is_some()) {
+        return;
+    }
+    let cgroup = cgroup.unwrap();
+    cgroup.delegate();
+    let root = cgroup_root().unwrap();
+    let script = format!(
+        "cd {}$(sed -n 's/^0:://p' /proc/self/cgroup) && mkdir -p a/b c && echo made",
+        root.display()
+    );
+    let house = cgroup.house(json!({"nest": sh(&script), "quiet": sh(":")}));
+    assert_eq!(stdout(&house.os("nest", &[])), "made\n");
+    until("no cgroup", || {
+        house.os("quiet", &[]);
+        (cgroup.inner() == 0).then_some(())
+    });
+}
+
+#[test]
 fn a_cgroup_that_is_not_delegated_is_not_touched() {
     let cgroup = if is_root() { Cgroup::new("plain") } else { None };
     if !given("cgroup v2 with cgroup.kill", cgroup.is_some()) {
@@ -303,5 +324,28 @@ fn old_wound_what_commands_of_a_killed_daemon_started_is_ended_by_the_next_start
     assert!(is_alive(&left) && is_alive(&others));
     for pid in [left, others] {
         house::kill(pid.parse().unwrap(), 9);
+    }
+}
+
+#[test]
+fn old_wound_a_second_signal_ended_the_daemon_and_left_the_trees_of_its_commands() {
+    // It is busy, and so may be gone, its children being orphans, before these are signalled.
+    let script =
+        "for i in 1 2 3 4 5 6 7 8; do setsid sleep 300 & echo $!; done; while :; do :; done";
+    let tree = json!({"run": ["/bin/sh", "-c", script], "timeout_seconds": 300});
+    for _ in 0..10 {
+        let mut house = House::new(json!({"tree": tree.clone()}));
+        let socket = house.dealer();
+        house.send(&socket, json!({"command_type": "os", "command_name": "tree", "stream": true}));
+        let mut text = String::new();
+        until("eight processes", || {
+            text.push_str(receive(&socket)["data"].as_str().unwrap());
+            (text.lines().count() == 8).then_some(())
+        });
+        house.signal(15);
+        until("a drain", || (house.logged("draining").len() == 1).then_some(()));
+        house.signal(15);
+        house.wait();
+        until("the end of the tree", || (!text.lines().any(is_alive)).then_some(()));
     }
 }

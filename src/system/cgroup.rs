@@ -80,7 +80,7 @@ impl Cgroups {
     /// Removes what is over and empty; the kernel keeps what is not.
     pub fn tidy(&mut self) {
         self.over.retain(|cgroup| {
-            let removed = fs::remove_dir(cgroup);
+            let removed = remove(cgroup);
             removed.is_err_and(|error| error.kind() != io::ErrorKind::NotFound)
         });
     }
@@ -113,6 +113,24 @@ impl Cgroups {
 pub fn is_populated(cgroup: &Path) -> bool {
     let events = fs::read_to_string(cgroup.join("cgroup.events")).unwrap_or_default();
     events.lines().any(|line| line == "populated 1")
+}
+
+/// Removes a cgroup without processes, and those that its command has made beneath it: so many at
+/// once as a command may have processes.
+fn remove(cgroup: &Path) -> io::Result<()> {
+    if is_populated(cgroup) {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    let (mut found, mut next) = (vec![cgroup.to_owned()], 0);
+    while let Some(at) = found.get(next) {
+        let entries = fs::read_dir(at).into_iter().flatten().flatten();
+        let inner = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        let room = limits::TREE_PROCESSES_MAX.saturating_sub(found.len());
+        let inner: Vec<PathBuf> = inner.take(room).map(|entry| entry.path()).collect();
+        found.extend(inner);
+        next += 1;
+    }
+    found.iter().rev().try_for_each(fs::remove_dir)
 }
 
 /// Ends all processes of a cgroup, and beneath it, at once.

@@ -155,17 +155,19 @@ impl Children {
         // What has gone needs no signal. It is not reaped yet, so its numbers are its own.
         if signal == Signal::KILL {
             child.cgroup.iter().for_each(|cgroup| cgroup::kill(cgroup));
-            let _ = rustix::process::kill_process_group(child.pid, signal);
         }
-        if done.insert(child.pid) {
-            let _ = rustix::process::pidfd_send_signal(&child.end, signal);
-        }
-        tree::signal_descendants(child.pid, signal, done);
+        let end = &child.end;
+        signal_tree(child.pid, signal, done, || {
+            let _ = rustix::process::pidfd_send_signal(end, signal);
+        });
         for orphan in self.orphans.of(job) {
-            if done.insert(orphan) {
+            signal_tree(orphan, signal, done, || {
                 let _ = rustix::process::kill_process(orphan, signal);
-            }
-            tree::signal_descendants(orphan, signal, done);
+            });
+        }
+        // What it has forked meanwhile is still in its group.
+        if signal == Signal::KILL {
+            let _ = rustix::process::kill_process_group(child.pid, signal);
         }
         child.cgroup.iter().for_each(|cgroup| cgroup::signal(cgroup, signal, done));
     }
@@ -290,5 +292,26 @@ impl Children {
                 Part::End => child.finish(job, &self.watch, &mut self.buffer, events),
             }
         }
+    }
+}
+
+/// Signals a process and its descendants, each once. SIGKILL goes from the leaves up: what loses
+/// its parent before it is signalled would have to be found as an orphan, for which there may be
+/// no time. Any other signal goes from the root down, so that no parent does its next thing.
+fn signal_tree(root: Pid, signal: Signal, done: &mut HashSet<Pid>, signal_root: impl FnOnce()) {
+    let mut below = tree::descendants(root);
+    let mut signal_root = Some(signal_root).filter(|_| done.insert(root));
+    if signal == Signal::KILL {
+        below.reverse();
+    } else if let Some(signal_root) = signal_root.take() {
+        signal_root();
+    }
+    for (process, parent) in below {
+        if done.insert(process) {
+            tree::signal_child(process, parent, signal);
+        }
+    }
+    if let Some(signal_root) = signal_root {
+        signal_root();
     }
 }

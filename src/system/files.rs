@@ -61,7 +61,8 @@ fn open(path: &str) -> Result<(File, u32), String> {
 
 /// Checks that only root and this user can change the file at `path`, each directory that leads to
 /// it, and each symbolic link on the way. A directory where others may write must be sticky, as
-/// /tmp is: an entry in it belongs to its owner alone. A path that does not exist is no fault here.
+/// /tmp is: an entry in it belongs to its owner alone. A path that does not exist is no fault here,
+/// unless others could make what is missing: in a sticky directory.
 ///
 /// # Errors
 /// What others can change, and what to do about it.
@@ -78,7 +79,7 @@ pub fn check_trusted(path: &str) -> Result<(), String> {
             continue;
         }
         let next = at.join(step);
-        let Ok(found) = std::fs::symlink_metadata(&next) else { return Ok(()) };
+        let Ok(found) = std::fs::symlink_metadata(&next) else { return check_missing(&at, &next) };
         check_one(&next, &found)?;
         if !found.is_symlink() {
             at = next;
@@ -94,15 +95,31 @@ pub fn check_trusted(path: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Nobody but root and this user may make what is not there yet.
+fn check_missing(directory: &Path, path: &Path) -> Result<(), String> {
+    match std::fs::metadata(directory) {
+        Ok(found) if may_be_written(&found) => Err(format!(
+            "{} does not exist, and others can make it, since {} is open to them",
+            path.display(),
+            directory.display()
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// Whether others may write there. To be written by root's own group changes nothing.
+fn may_be_written(found: &Metadata) -> bool {
+    found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && found.gid() != 0)
+}
+
 fn check_one(path: &Path, found: &Metadata) -> Result<(), String> {
     let (path, own) = (path.display(), rustix::process::geteuid().as_raw());
     if found.uid() != 0 && found.uid() != own {
         return Err(format!("{path} belongs to user {}, not to root or to {own}", found.uid()));
     }
-    // The mode of a link says nothing. To be written by root's own group changes nothing.
-    let mode = if found.is_symlink() { 0 } else { found.mode() };
-    let is_sticky = found.is_dir() && mode & 0o1000 != 0;
-    if !is_sticky && (mode & 0o002 != 0 || (mode & 0o020 != 0 && found.gid() != 0)) {
+    let is_sticky = found.is_dir() && found.mode() & 0o1000 != 0;
+    // The mode of a link says nothing.
+    if !found.is_symlink() && !is_sticky && may_be_written(found) {
         return Err(format!("{path} can be changed by others; close it with: chmod go-w {path}"));
     }
     Ok(())
@@ -194,6 +211,22 @@ mod tests {
             assert_eq!(read_trusted_secret(link, 9).is_ok(), trusted && is_closed, "{name}");
             std::fs::remove_dir_all(&folder).unwrap();
         }
+    }
+
+    #[test]
+    fn old_wound_what_was_missing_in_a_sticky_directory_could_be_made_by_others() {
+        let folder = std::env::temp_dir().join(format!("zcmd-missing-{}", std::process::id()));
+        let (deep, link) = (folder.join("none/program"), folder.join("link"));
+        std::fs::create_dir(&folder).unwrap();
+        std::os::unix::fs::symlink("program", &link).unwrap();
+        for (mode, trusted) in [(0o755, true), (0o1777, false), (0o1757, false)] {
+            std::fs::set_permissions(&folder, PermissionsExt::from_mode(mode)).unwrap();
+            for missing in [&folder.join("program"), &deep, &link] {
+                let found = check_trusted(missing.to_str().unwrap());
+                assert_eq!(found.is_ok(), trusted, "{missing:?} {mode:o} {found:?}");
+            }
+        }
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

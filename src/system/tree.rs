@@ -4,7 +4,6 @@
 //! process that was looked at, and not a later one of its number; nothing here waits.
 //! Leaves out: a process that has lost its parent, which `system::orphans` looks after.
 
-use std::collections::HashSet;
 use std::fs;
 
 use rustix::process::{Pid, PidfdFlags, Signal};
@@ -62,22 +61,25 @@ fn is_child(child: Pid, parent: Pid) -> bool {
     stat(child.as_raw_nonzero().get()).is_some_and(|stat| stat.parent == parent)
 }
 
-/// Signals all descendants of a process that are not among those `done`, and no more than
+/// All descendants of a process, each with its parent and after it; no more than
 /// `TREE_PROCESSES_MAX` of them.
-pub fn signal_descendants(root: Pid, signal: Signal, done: &mut HashSet<Pid>) {
-    let (mut parents, mut seen) = (vec![root], 0);
+pub fn descendants(root: Pid) -> Vec<(Pid, Pid)> {
+    let (mut found, mut parents) = (Vec::new(), vec![root]);
     while let Some(parent) = parents.pop() {
         for child in children(parent) {
-            seen += 1;
-            if seen > limits::TREE_PROCESSES_MAX {
-                return;
+            if found.len() == limits::TREE_PROCESSES_MAX {
+                return found;
             }
-            if done.insert(child) {
-                signal_if(child, signal, || is_child(child, parent));
-            }
+            found.push((child, parent));
             parents.push(child);
         }
     }
+    found
+}
+
+/// Signals a process if it is still the child of this parent.
+pub fn signal_child(child: Pid, parent: Pid, signal: Signal) {
+    signal_if(child, signal, || is_child(child, parent));
 }
 
 /// Signals a process if it is, once it is held by its pidfd, still the one that is meant.

@@ -33,13 +33,15 @@ pub struct Authority {
 pub struct Revoked(BTreeSet<String>);
 
 impl Revoked {
-    /// Reads a list, one `jti` a line; blanks around it and empty lines mean nothing.
+    /// Reads a list, one `jti` a line; blanks around it, empty lines and the byte order mark of
+    /// some editors mean nothing.
     ///
     /// # Errors
     /// More lines than `REVOKED_TOKENS_MAX`.
     pub fn parse(text: &str) -> Result<Self, String> {
+        let lines = text.trim_start_matches('\u{feff}').lines();
         let lines: BTreeSet<String> =
-            text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
+            lines.map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect();
         if lines.len() > limits::REVOKED_TOKENS_MAX {
             return Err(format!("more than {} lines", limits::REVOKED_TOKENS_MAX));
         }
@@ -191,6 +193,12 @@ mod tests {
         }
         let none = authority(&open).identify(None, "", &at(1.0));
         assert_eq!(none.map(drop), Err(Unopened("no token")));
+    }
+
+    #[test]
+    fn old_wound_a_byte_order_mark_kept_the_first_revocation_from_its_token() {
+        let revoked = Revoked::parse("\u{feff}one\r\ntwo\r\n").unwrap();
+        assert_eq!((revoked.count(), revoked.has("one"), revoked.has("two")), (2, true, true));
     }
 
     #[test]

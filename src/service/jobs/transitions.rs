@@ -1,7 +1,7 @@
 //! The states of a job and all transitions between them, as a table that a test walks.
 //!
-//! A job waits, has a place, runs, is asked to end (SIGTERM), is killed (SIGKILL), and has ended; if
-//! it has left something running, its place is held until that has gone, too.
+//! A job waits, has a place, runs, is asked to end (SIGTERM), is killed (SIGKILL), and has ended.
+//! If it has left something running, its place is held until that has gone, too.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ enum State {
     /// Ended and answered; what it left is asked to end.
     Left,
     /// Ended and answered; what it left is killed.
-    LeftKilled,
+    LeftDead,
     /// Ended and answered; nothing is left.
     Gone,
 }
@@ -44,7 +44,7 @@ enum Step {
     /// It has ended, and left nothing.
     Ends,
     /// It has ended, and left something.
-    EndsWithLeftover,
+    EndsAndLeaves,
     /// What it left has gone.
     LeftoverGone,
     /// The daemon does not wait for it any more.
@@ -54,21 +54,21 @@ enum Step {
 use State::*;
 use Step::*;
 
-const STATES: [State; 8] = [Waiting, Starting, Running, Asked, Killed, Left, LeftKilled, Gone];
-const STEPS: [Step; 8] = [Tick, Due, Cancel, Expel, Ends, EndsWithLeftover, LeftoverGone, GiveUp];
+const STATES: [State; 8] = [Waiting, Starting, Running, Asked, Killed, Left, LeftDead, Gone];
+const STEPS: [Step; 8] = [Tick, Due, Cancel, Expel, Ends, EndsAndLeaves, LeftoverGone, GiveUp];
 
 /// A row for each state, a column for each step: the state that follows, with `!` if the job is
 /// answered then. A job that waits has no place, and one that starts begins with the next tick.
 const TRANSITIONS: &str = "
-            Tick        Due         Cancel      Expel       Ends     EndsWithLeftover  LeftoverGone  GiveUp
-Waiting     Waiting     Gone!       Gone!       Gone!       Waiting     Waiting        Waiting       Waiting
-Starting    Running     Running     Gone!       Gone!       Starting    Starting       Starting      Starting
-Running     Running     Asked       Asked       Asked       Gone!       Left!          Running       Gone!
-Asked       Asked       Killed      Asked       Asked       Gone!       Left!          Asked         Gone!
-Killed      Killed      Killed      Killed      Killed      Gone!       LeftKilled!    Killed        Gone!
-Left        Left        LeftKilled  Left        Left        Left        Left           Gone          Gone
-LeftKilled  LeftKilled  LeftKilled  LeftKilled  LeftKilled  LeftKilled  LeftKilled     Gone          Gone
-Gone        Gone        Gone        Gone        Gone        Gone        Gone           Gone          Gone
+            Tick     Due      Cancel   Expel    Ends       EndsAndLeaves LeftoverGone GiveUp
+Waiting     Waiting  Gone!    Gone!    Gone!    Waiting    Waiting       Waiting      Waiting
+Starting    Running  Running  Gone!    Gone!    Starting   Starting      Starting     Starting
+Running     Running  Asked    Asked    Asked    Gone!      Left!         Running      Gone!
+Asked       Asked    Killed   Asked    Asked    Gone!      Left!         Asked        Gone!
+Killed      Killed   Killed   Killed   Killed   Gone!      LeftDead!     Killed       Gone!
+Left        Left     LeftDead Left     Left     Left       Left          Gone         Gone
+LeftDead    LeftDead LeftDead LeftDead LeftDead LeftDead   LeftDead      Gone         Gone
+Gone        Gone     Gone     Gone     Gone     Gone       Gone          Gone         Gone
 ";
 
 const JOB: JobId = JobId(1);
@@ -106,8 +106,8 @@ impl Bench {
             Running => &[Tick],
             Asked => &[Tick, Cancel],
             Killed => &[Tick, Cancel, Due],
-            Left => &[Tick, EndsWithLeftover],
-            LeftKilled => &[Tick, EndsWithLeftover, Due],
+            Left => &[Tick, EndsAndLeaves],
+            LeftDead => &[Tick, EndsAndLeaves, Due],
             Gone => &[Tick, Ends],
         };
         if state != Waiting {
@@ -137,7 +137,7 @@ impl Bench {
                 (Some(_), None) => Killed,
             },
             (_, Some(Lingering { due: Some(_), .. })) => Left,
-            (_, Some(Lingering { due: None, .. })) => LeftKilled,
+            (_, Some(Lingering { due: None, .. })) => LeftDead,
             (None, None) => Gone,
         }
     }
@@ -163,7 +163,7 @@ impl Bench {
                 self.jobs.expel(now, |o| mine(o).then_some(Unopened("revoked")), out)
             }
             Ends => ends(&mut self.jobs, out, false),
-            EndsWithLeftover => ends(&mut self.jobs, out, true),
+            EndsAndLeaves => ends(&mut self.jobs, out, true),
             LeftoverGone => {
                 self.jobs.gone(JOB);
                 Vec::new()
