@@ -1,7 +1,7 @@
 //! `zcmd bench`: what the daemon costs, measured beside what the machine itself can do.
 //!
 //! Promises: baseline and daemon take turns in each round, so that what else the machine does
-//! falls on both; each number has its spread. The run ends at its --timeout.
+//! falls on both; each number has its spread. Each wait is bounded, and the run by its --timeout.
 //! Leaves out: instructions and allocations, which scripts/request-cost counts; load on purpose
 //! and with ill will, which scripts/soak makes.
 
