@@ -178,6 +178,9 @@ pub const GRACE_SECONDS_MAX: u64 = 300;
 
 /// Descriptors of commands that are looked after in one turn: at most 4 MiB of output.
 pub const READY_PER_TURN: usize = 64;
+/// Panics in a row, of what is due in a turn, after which the daemon ends: one that is not caused
+/// by a request, but by a state, comes back in each turn.
+pub const PANICS_MAX: usize = 16;
 /// Commands that are started in one turn: a start takes the loop some 0.7 ms, and requests for
 /// maths wait for no more than four of them.
 pub const STARTS_PER_TURN: usize = 4;

@@ -45,6 +45,8 @@ pub struct Daemon {
     reload: Signals,
     orphans: Signals,
     log: Log,
+    /// Panics in a row of what is due, which would go on for ever.
+    panics: usize,
 }
 
 impl Daemon {
@@ -83,6 +85,7 @@ impl Daemon {
             reload,
             orphans,
             log,
+            panics: 0,
         };
         daemon.router.set_reply_room(daemon.service.reply_room());
         daemon.announce(&policy);
@@ -98,7 +101,7 @@ impl Daemon {
                 self.children.kill_all();
                 break;
             };
-            if self.gather(ready, &mut events).is_break() {
+            if self.gather(ready, &mut events).is_break() || self.panics > limits::PANICS_MAX {
                 self.children.kill_all();
                 break;
             }
@@ -129,13 +132,20 @@ impl Daemon {
         self.children.begin_turn();
         for event in events.drain(..) {
             let handled = attempt(|| self.service.handle(&now, event, &mut actions));
-            if let Err(at) = handled {
-                // One that fails again would fail with each request: it is not tried twice.
-                let _ = attempt(|| self.service.recover(&now, &at, &mut actions));
-            }
+            self.recover(&now, handled, &mut actions);
         }
-        self.service.tick(&now, &mut actions);
+        let done = attempt(|| self.service.tick(&now, &mut actions));
+        self.panics = if done.is_err() { self.panics + 1 } else { 0 };
+        self.recover(&now, done, &mut actions);
         self.act(&now, actions, events);
+    }
+
+    /// Goes on after a panic.
+    fn recover(&mut self, now: &Moment, done: Result<(), String>, actions: &mut Vec<Action>) {
+        if let Err(at) = done {
+            // One that fails again would fail with each request: it is not tried twice.
+            let _ = attempt(|| self.service.recover(now, &at, actions));
+        }
     }
 
     fn act(&mut self, now: &Moment, actions: Vec<Action>, events: &mut Vec<Event>) {

@@ -140,10 +140,10 @@ impl Service {
         }
     }
 
-    /// Goes on after the last event made `handle` panic, at this place of the source. What had been
-    /// decided until then stays; a command that the event opened is closed before it begins; the
-    /// request that has no answer yet gets `internal`. No table is taken apart while something is
-    /// decided, so each is whole; a count may be one too low.
+    /// Goes on after the last call of `handle` or `tick` panicked, at this place of the source.
+    /// What had been decided until then stays; a command that the event opened is closed before it
+    /// begins; the request that has no answer yet gets `internal`. No table is taken apart while
+    /// something is decided, so each is whole; a count may be one too low.
     pub fn recover(&mut self, now: &Moment, at: &str, out: &mut Vec<Action>) {
         let opened = self.jobs.close_since(self.first_job, now.uptime, at);
         if opened.is_empty() {
@@ -166,6 +166,7 @@ impl Service {
 
     /// Does what is due.
     pub fn tick(&mut self, now: &Moment, out: &mut Vec<Action>) {
+        (self.serving, self.first_job) = (None, self.jobs.next_id());
         let closed = self.jobs.tick(now.uptime, out);
         self.close_all(closed, out);
         for routing_id in self.queue.tick(now.uptime, out) {

@@ -68,7 +68,7 @@ impl Drain {
             Stage::Farewell if is_due => *self = Self { stage: Stage::Leave, due: None },
             _ => {}
         }
-        if jobs.is_empty() && matches!(self.stage, Stage::End | Stage::Killed) {
+        if jobs.is_empty() && !matches!(self.stage, Stage::Farewell | Stage::Leave) {
             *self = Self { stage: Stage::Farewell, due: until(limits::FAREWELL) };
         } else if self.stage == Stage::End && jobs.next_deadline().is_none() {
             *self = Self { stage: Stage::Killed, due: until(limits::AFTER_KILL) };
