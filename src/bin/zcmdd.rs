@@ -13,6 +13,7 @@ use zcmd::protocol::curve::CurveKey;
 use zcmd::protocol::request::Os;
 use zcmd::protocol::token::Claims;
 use zcmd::service::access::authority::Authority;
+use zcmd::service::operations;
 use zcmd::service::settings::Settings;
 use zcmd::system::{clock::Clock, clock::unix_time, keypair, launch, random};
 
@@ -81,7 +82,7 @@ enum Task {
     Keygen,
     CurveKeygen(String),
     Token { claims: Claims, minutes: Option<u64> },
-    Print(&'static str),
+    Print(String),
 }
 
 fn main() -> ExitCode {
@@ -93,7 +94,7 @@ fn main() -> ExitCode {
         return ExitCode::from(WRONG_USAGE);
     }
     let done = match parse(arguments) {
-        Ok(Task::Print(text)) => Ok(text.to_owned()),
+        Ok(Task::Print(text)) => Ok(text),
         Ok(Task::Keygen) => unguessable::<32>().map(line),
         Ok(Task::CurveKeygen(path)) => keypair::write(&path).map(line).map_err(|why| vec![why]),
         Ok(Task::Serve) => settings().and_then(Daemon::start).map(|daemon| {
@@ -125,9 +126,9 @@ fn parse(arguments: Vec<OsString>) -> Result<Task, lexopt::Error> {
     let mut parser = Parser::from_args(arguments);
     let task = match parser.next()? {
         None => Task::Serve,
-        Some(Arg::Long("help") | Arg::Short('h')) => Task::Print(HELP),
+        Some(Arg::Long("help") | Arg::Short('h')) => Task::Print(help()),
         Some(Arg::Long("version") | Arg::Short('V')) => {
-            Task::Print(concat!("zcmdd ", env!("CARGO_PKG_VERSION"), "\n"))
+            Task::Print(concat!("zcmdd ", env!("CARGO_PKG_VERSION"), "\n").to_owned())
         }
         Some(Arg::Long("check")) => Task::Check,
         Some(Arg::Long("explain")) => {
@@ -182,6 +183,15 @@ fn settings() -> Result<Settings, Vec<String>> {
 fn line(mut text: String) -> String {
     text.push('\n');
     text
+}
+
+/// The help, with the requests that clients may send and the word of the scope that each needs.
+fn help() -> String {
+    let requests = operations::ALL.iter().map(|operation| {
+        let scope = operation.scope.map_or(String::new(), |word| format!(" (scope {word})"));
+        format!("  {:<10}{}{scope}\n", operation.name, operation.about)
+    });
+    format!("{HELP}\nRequests, by command_type:\n{}", requests.collect::<String>())
 }
 
 /// Prints all that is to be printed; a reader that has left has seen enough.
