@@ -12,6 +12,7 @@ mod list;
 mod os;
 mod ping;
 mod status;
+mod version;
 
 use crate::port::{Action, Moment, Subject};
 use crate::protocol::encode;
@@ -35,6 +36,7 @@ pub const ALL: &[&Operation] = &[
     &status::OPERATION,
     &ping::OPERATION,
     &cancel::OPERATION,
+    &version::OPERATION,
 ];
 
 /// One operation.
@@ -258,7 +260,7 @@ mod tests {
             (
                 r#"{"command_type":"nope"}"#,
                 "command_type: unknown \"nope\"; use one of compute, os, list, status, ping, \
-                 cancel (at byte 16)",
+                 cancel, version (at byte 16)",
             ),
             (
                 r#"{"command_type":"list","x":1}"#,
@@ -269,6 +271,14 @@ mod tests {
             let envelope = Envelope::read(body.as_bytes()).unwrap();
             assert_eq!(find(&envelope, &mut "").unwrap_err().to_string(), message);
         }
+    }
+
+    #[test]
+    fn version_tells_all_requests() {
+        let names: Vec<String> = ALL.iter().map(|known| format!("{:?}", known.name)).collect();
+        let wanted = format!("\"requests\":[{}]}}", names.join(","));
+        let found = answer("version", "{}");
+        assert!(found.starts_with("ok {\"version\":") && found.ends_with(&wanted), "{found}");
     }
 
     #[test]

@@ -124,7 +124,7 @@ fn lawful(fields: &Map<String, Value>) -> bool {
                 &["command_name", "parameters", "stdin", "timeout_ms", "stream", "explain"],
             ),
             Some("cancel") => (&["target"], &["target"]),
-            Some("list" | "ping" | "status") => (&[], &[]),
+            Some("list" | "ping" | "status" | "version") => (&[], &[]),
             _ => return false,
         };
     needed.iter().all(|name| fields.contains_key(*name))
