@@ -78,6 +78,11 @@ pub const CLOCK_MIN: std::time::Duration = std::time::Duration::from_secs(1_750_
 /// Seconds by which the clocks of issuer and daemon may differ, at most.
 pub const LEEWAY_SECONDS_MAX: u64 = 300;
 
+/// Tokens whose signature is remembered.
+pub const OPENED_TOKENS_MAX: usize = 256;
+/// Bytes of a token that is remembered: with the claims, all of them take at most 1 MiB.
+pub const OPENED_TOKEN_BYTES_MAX: usize = 1024;
+
 // ---- callers --------------------------------------------------------------------------------
 
 /// Subjects with a debt in the limiter: 16 Ki entries of some 100 bytes.

@@ -12,6 +12,7 @@ use zcmd::port::Moment;
 use zcmd::protocol::token::{Keys, hmac_sha256};
 use zcmd::service::access::authority::{Authority, Revoked};
 use zcmd::service::access::clients::Clients;
+use zcmd::service::access::opened::OpenedTokens;
 use zcmd::service::settings::TokenRules;
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -391,7 +392,10 @@ fn every_attack_token_has_its_verdict_and_its_reason() {
     }
     let (mut wrong, mut reasons) = (Vec::new(), BTreeMap::<_, usize>::new());
     for (token, wanted) in &attacks {
-        let found = authority.identify(Some(&client), token, &now).err().map(|why| why.0);
+        let known = &mut OpenedTokens::default();
+        let mut judge = || authority.identify(known, Some(&client), token, &now);
+        let found = judge().err().map(|why| why.0);
+        assert_eq!(judge().err().map(|why| why.0), found, "the same when it is known");
         *reasons.entry(found).or_default() += 1;
         if found != *wanted {
             let shown: String = token.chars().take(200).collect();

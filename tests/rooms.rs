@@ -158,7 +158,10 @@ const LAYERED: &[Layers] = &[
             "mod",
         ],
     ),
-    ("service/access", &["throttle", "log_budget", "clients", "caller", "authority", "mod"]),
+    (
+        "service/access",
+        &["throttle", "log_budget", "clients", "opened", "caller", "authority", "mod"],
+    ),
     ("service/commands", &["keys", "parameter", "arguments", "mod", "parameters_file", "file"]),
     ("service/jobs", &["output", "job", "mod", "drain", "transitions"]),
     ("daemon", &["load", "start", "survive", "mod"]),

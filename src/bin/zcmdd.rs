@@ -13,6 +13,7 @@ use zcmd::protocol::curve::CurveKey;
 use zcmd::protocol::request::Os;
 use zcmd::protocol::token::Claims;
 use zcmd::service::access::authority::Authority;
+use zcmd::service::access::opened::OpenedTokens;
 use zcmd::service::operations;
 use zcmd::service::settings::Settings;
 use zcmd::system::{clock::Clock, clock::unix_time, keypair, launch, random};
@@ -240,7 +241,7 @@ fn explain(scope: String, os: &Os) -> ExitCode {
     };
     let token = policy.authority.keys.sign(&claims);
     let open = Authority { clients: None, ..policy.authority };
-    let caller = match open.identify(None, &token, &now) {
+    let caller = match open.identify(&mut OpenedTokens::default(), None, &token, &now) {
         Ok(caller) => caller,
         Err(why) => return complain(&[format!("no token of this scope would hold: {}", why.0)]),
     };

@@ -5,7 +5,7 @@
 //! read by the strict reader and has claims of the right types. Every refusal has one exact reason,
 //! for the log; it repeats nothing of the token.
 //! Leaves out: time, issuer, audience and revocation, which `service::access::caller` decides. Any
-//! other algorithm. A cache: it would save 2 % of a round trip.
+//! other algorithm.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

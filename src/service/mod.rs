@@ -31,6 +31,7 @@ use crate::protocol::reply::{Answer, Reply};
 use access::Access;
 use access::caller::Caller;
 use access::log_budget::Network;
+use access::opened::OpenedTokens;
 use audit::name_of;
 use counters::Counters;
 use jobs::drain::Drain;
@@ -81,13 +82,15 @@ impl Service {
     /// of its acceptance, since a command may outlast its token.
     pub fn replace(&mut self, now: &Moment, policy: Policy, out: &mut Vec<Action>) {
         self.policy = policy;
+        self.access.tokens = OpenedTokens::default();
         self.counters.reloads += 1;
         let output_bytes_max = self.policy.commands.output_bytes_max(&self.settings.commands);
         self.queue.resize(send_queue::room_for(&self.settings.commands, output_bytes_max));
         let authority = &self.policy.authority;
         let why = |order: &Order| {
             let key = order.origin.peer.key.as_deref();
-            authority.identify(key, &order.token, &order.accepted).err()
+            let known = &mut OpenedTokens::default();
+            authority.identify(known, key, &order.token, &order.accepted).err()
         };
         let closed = self.jobs.expel(now.uptime, why, out);
         self.close_all(closed, out);
@@ -223,7 +226,8 @@ impl Service {
             Err(fault) => return self.refuse(now, None, Refusal::Malformed(fault), out),
         };
         let key = origin.peer.key.as_deref();
-        let caller = match self.policy.authority.identify(key, &envelope.token, now) {
+        let known = &mut self.access.tokens;
+        let caller = match self.policy.authority.identify(known, key, &envelope.token, now) {
             Ok(caller) => caller,
             Err(why) => {
                 self.counters.token(why.0);

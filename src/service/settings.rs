@@ -8,6 +8,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::ops::RangeInclusive;
+use std::rc::Rc;
 use std::time::Duration;
 
 use crate::limits;
@@ -75,7 +76,7 @@ pub struct TokenRules {
     /// By how much the clocks may differ.
     pub leeway: Duration,
     /// The scope of tokens that name none.
-    pub default_scope: String,
+    pub default_scope: Rc<str>,
 }
 
 /// Where the keys are.
@@ -158,7 +159,7 @@ impl Settings {
                 issuer: read.text("JWT_ISSUER"),
                 audience: read.text("JWT_AUDIENCE"),
                 leeway: read.seconds("JWT_LEEWAY_SECONDS", 30, 0..=limits::LEEWAY_SECONDS_MAX),
-                default_scope: read.text("DEFAULT_SCOPE").unwrap_or_default(),
+                default_scope: read.text("DEFAULT_SCOPE").unwrap_or_default().into(),
             },
             revoked_file: read.text("REVOKED_TOKENS_FILE"),
             token_lifetime: read.seconds("JWT_EXPIRATION_MINUTES", 30, 1..=525_600) * 60,

@@ -7,12 +7,14 @@
 //! Leaves out: how a token is read, which is `protocol::token`.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use crate::limits;
-use crate::port::{Moment, Subject};
+use crate::port::Moment;
 use crate::protocol::token::{Keys, Unopened};
 use crate::service::access::caller::Caller;
 use crate::service::access::clients::Clients;
+use crate::service::access::opened::OpenedTokens;
 use crate::service::settings::TokenRules;
 
 /// All that decides whether a token is valid.
@@ -59,12 +61,14 @@ impl Revoked {
 }
 
 impl Authority {
-    /// Tells who asks, over a connection with this CURVE key.
+    /// Tells who asks, over a connection with this CURVE key; `known` has tokens that were opened
+    /// with the same keys.
     ///
     /// # Errors
     /// The token is not valid now; why.
     pub fn identify(
         &self,
+        known: &mut OpenedTokens,
         key: Option<&str>,
         token: &str,
         now: &Moment,
@@ -77,7 +81,8 @@ impl Authority {
         if token.is_empty() {
             return Err(Unopened("no token"));
         }
-        let claims = keys.open(token)?;
+        let opened = known.open(keys, token)?;
+        let claims = &opened.claims;
         if now.unix < limits::CLOCK_MIN {
             return Err(Unopened("the clock of this host is not set"));
         }
@@ -111,11 +116,7 @@ impl Authority {
         if client.is_some_and(|client| !client.may_speak_for(&claims.subject)) {
             return Err(Unopened("the client's key may not speak for this subject"));
         }
-        Ok(Caller {
-            subject: Subject::new(claims.issuer, claims.subject),
-            token_id: claims.id,
-            scope: claims.scope.unwrap_or_else(|| rules.default_scope.clone()),
-        })
+        Ok(Caller { opened, default_scope: Rc::clone(&rules.default_scope) })
     }
 }
 
@@ -188,10 +189,11 @@ mod tests {
         ];
         for (claims, rules, now, wanted) in cases {
             let token = keys.sign(&claims);
-            let found = authority(rules).identify(None, &token, &at(now));
+            let found =
+                authority(rules).identify(&mut OpenedTokens::default(), None, &token, &at(now));
             assert_eq!(found.map(drop).map_err(|why| why.0), wanted, "{claims:?} at {now}");
         }
-        let none = authority(&open).identify(None, "", &at(1.0));
+        let none = authority(&open).identify(&mut OpenedTokens::default(), None, "", &at(1.0));
         assert_eq!(none.map(drop), Err(Unopened("no token")));
     }
 
@@ -219,7 +221,7 @@ mod tests {
             (set, Ok(())),
         ] {
             let now = Moment { uptime: Duration::ZERO, unix };
-            let found = authority.identify(None, &token, &now);
+            let found = authority.identify(&mut OpenedTokens::default(), None, &token, &now);
             assert_eq!(found.map(drop).map_err(|why| why.0), wanted, "{unix:?}");
         }
     }
@@ -267,7 +269,7 @@ mod tests {
         for (authority, key, claims, wanted) in cases {
             let token = authority.keys.sign(&claims);
             let key = key.map(String::as_str);
-            let found = authority.identify(key, &token, &at(1.0));
+            let found = authority.identify(&mut OpenedTokens::default(), key, &token, &at(1.0));
             assert_eq!(found.map(drop).map_err(|why| why.0), wanted, "{key:?} {claims:?}");
         }
     }

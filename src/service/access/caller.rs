@@ -3,32 +3,34 @@
 //! Promises: a `Caller` is made by `Authority::identify` alone, from a token that is valid now.
 //! Leaves out: the checks, which are in `access::authority`.
 
+use std::rc::Rc;
+
 use crate::port::Subject;
+use crate::service::access::opened::Opened;
 
 /// The holder of a valid token.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    pub(super) subject: Subject,
-    pub(super) token_id: Option<String>,
-    pub(super) scope: String,
+    pub(super) opened: Rc<Opened>,
+    pub(super) default_scope: Rc<str>,
 }
 
 impl Caller {
     /// A caller with this scope.
     #[cfg(test)]
     pub(crate) fn imagined(scope: &str) -> Self {
-        let subject = Subject::new(None, "nobody".to_owned());
-        Self { subject, token_id: None, scope: scope.to_owned() }
+        let (claims, subject) = (Default::default(), Subject::new(None, "nobody".to_owned()));
+        Self { opened: Rc::new(Opened { claims, subject }), default_scope: scope.into() }
     }
 
     /// Whom limits and counts belong to.
     pub fn subject(&self) -> &Subject {
-        &self.subject
+        &self.opened.subject
     }
 
     /// The `jti` of the token.
     pub fn token_id(&self) -> Option<&str> {
-        self.token_id.as_deref()
+        self.opened.claims.id.as_deref()
     }
 
     /// Whether the scope includes this word.
@@ -40,7 +42,8 @@ impl Caller {
     /// command. The words are separated by blanks (RFC 8693, 4.2).
     pub fn rule(&self, word: &str) -> Option<&str> {
         let includes = |own: &&str| *own == word || (*own == "os:*" && word.starts_with("os:"));
-        self.scope.split(' ').find(includes)
+        let scope = self.opened.claims.scope.as_deref().unwrap_or(&self.default_scope);
+        scope.split(' ').find(includes)
     }
 }
 

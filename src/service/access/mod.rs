@@ -10,6 +10,7 @@ pub mod authority;
 pub mod caller;
 pub mod clients;
 pub mod log_budget;
+pub mod opened;
 pub mod throttle;
 
 use std::time::Duration;
@@ -18,12 +19,15 @@ use crate::limits;
 use crate::port::{Handshake, Subject, Verdict};
 use crate::service::access::clients::Clients;
 use crate::service::access::log_budget::{LogBudget, Network};
+use crate::service::access::opened::OpenedTokens;
 use crate::service::access::throttle::Throttle;
 use crate::service::settings::Rate;
 
 /// What is remembered of peers and callers.
 #[derive(Debug)]
 pub struct Access {
+    /// Tokens that were opened before.
+    pub tokens: OpenedTokens,
     /// Requests of each subject.
     pub callers: Throttle<Subject>,
     /// Handshakes of each address of the network.
@@ -46,6 +50,7 @@ impl Access {
         let far = rate(limits::HANDSHAKES_PER_MINUTE, limits::HANDSHAKE_BURST);
         let local = rate(limits::LOCAL_HANDSHAKES_PER_MINUTE, limits::LOCAL_HANDSHAKE_BURST);
         Self {
+            tokens: OpenedTokens::default(),
             callers: Throttle::new(callers, limits::SUBJECTS_MAX),
             handshakes: Throttle::new(far, limits::ADDRESSES_MAX),
             local_handshakes: Throttle::new(local, 1),

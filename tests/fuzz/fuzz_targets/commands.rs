@@ -39,7 +39,7 @@ static CALLER: LazyLock<Caller> = LazyLock::new(|| {
     let (rules, revoked) = Default::default();
     let authority = Authority { rules, keys, revoked, clients: None };
     let now = Moment { uptime: Duration::from_secs(1), unix: Duration::from_secs(1_800_000_000) };
-    authority.identify(None, &token, &now).expect("a caller")
+    authority.identify(&mut Default::default(), None, &token, &now).expect("a caller")
 });
 
 fuzz_target!(|input: &str| {

@@ -1,0 +1,89 @@
+//! Tokens that were opened before, so that their signature is not checked with each request: the
+//! HMAC and the reading of the claims are more than half of what a request for maths costs.
+//!
+//! Promises: only a token that a key has signed is kept, byte for byte, so strangers leave nothing
+//! here. What depends on time, revocations and connections is decided with each request. The table
+//! is bounded in number and in bytes; its hash has a random key, so that nothing is learnt of a
+//! token from the time that a look-up takes. A reload, which may change the keys, begins with none.
+//! Leaves out: whether a token is valid now, which is `Authority::identify`.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+
+use crate::limits;
+use crate::port::Subject;
+use crate::protocol::token::{Claims, Keys, Unopened};
+
+/// What a token says that one of the keys has signed.
+#[derive(Debug)]
+pub struct Opened {
+    /// Its claims.
+    pub claims: Claims,
+    /// Its issuer and subject.
+    pub subject: Subject,
+}
+
+/// The tokens that are known.
+#[derive(Default)]
+pub struct OpenedTokens(HashMap<Box<str>, Rc<Opened>>);
+
+impl std::fmt::Debug for OpenedTokens {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} tokens", self.0.len())
+    }
+}
+
+impl OpenedTokens {
+    /// Opens a token, or finds it opened.
+    ///
+    /// # Errors
+    /// It does not open with these keys.
+    pub fn open(&mut self, keys: &Keys, token: &str) -> Result<Rc<Opened>, Unopened> {
+        if let Some(opened) = self.0.get(token) {
+            return Ok(Rc::clone(opened));
+        }
+        let claims = keys.open(token)?;
+        let subject = Subject::new(claims.issuer.clone(), claims.subject.clone());
+        let opened = Rc::new(Opened { claims, subject });
+        if token.len() <= limits::OPENED_TOKEN_BYTES_MAX {
+            if self.0.len() >= limits::OPENED_TOKENS_MAX {
+                // Tokens that are in use are back with their next request.
+                self.0.clear();
+            }
+            self.0.insert(token.into(), Rc::clone(&opened));
+        }
+        Ok(opened)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_opened_once_and_the_table_is_bounded() {
+        let keys = Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap();
+        let sign =
+            |subject: String| keys.sign(&Claims { subject, expires: 1.0, ..Claims::default() });
+        let mut tokens = OpenedTokens::default();
+        let token = sign("a".to_owned());
+        let first = tokens.open(&keys, &token).unwrap();
+        assert!(Rc::ptr_eq(&first, &tokens.open(&keys, &token).unwrap()));
+        let forged = format!("{}A", &token[..token.len() - 1]);
+        assert!(tokens.open(&keys, &forged).is_err() && tokens.open(&keys, "x.y.z").is_err());
+        assert_eq!(tokens.0.len(), 1, "what does not open leaves nothing");
+        for number in 0..2 * limits::OPENED_TOKENS_MAX {
+            tokens.open(&keys, &sign(number.to_string())).unwrap();
+            assert!(tokens.0.len() <= limits::OPENED_TOKENS_MAX);
+        }
+        let before = tokens.0.len();
+        let claims = Claims {
+            subject: "a".to_owned(),
+            scope: Some("x".repeat(limits::OPENED_TOKEN_BYTES_MAX)),
+            expires: 1.0,
+            ..Claims::default()
+        };
+        tokens.open(&keys, &keys.sign(&claims)).unwrap();
+        assert_eq!(tokens.0.len(), before, "a long one is not kept");
+    }
+}
