@@ -2,11 +2,11 @@
 //!
 //! Promises: a connection counts when its handshake is done (ZMTP 3, RFC 37, spoken by hand, so
 //! that it costs this process a descriptor and no more). After their end, memory is read when the
-//! server has closed its descriptors and has answered once more.
+//! server has closed its descriptors, has answered once more, and has had time to give it back.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use zcmd::client::status::Failure;
 
@@ -21,6 +21,8 @@ const WANTED: usize = 10_000;
 const OTHERS: usize = 200;
 /// How long an answer to a handshake may take.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a server may take to give memory back: the daemon does so after a second.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(3);
 
 /// How many connections there can be.
 pub(crate) fn count() -> usize {
@@ -54,6 +56,11 @@ pub(crate) fn measure(
         std::thread::sleep(LOOK);
     }
     target.answers()?;
+    // What is given back goes a moment later.
+    let until = Instant::now() + GIVEN_BACK_WITHIN;
+    while Instant::now() < until && server.resident_kib()? > before + held * count / 10.0 {
+        std::thread::sleep(LOOK);
+    }
     Ok([held, (server.resident_kib()? - before) / count])
 }
 
