@@ -93,6 +93,10 @@ fn main() -> ExitCode {
         return ExitCode::from(WRONG_USAGE);
     }
     let done = match parse(arguments) {
+        Ok(Task::Keygen | Task::Token { .. }) if output_was_closed() => {
+            eprintln!("zcmdd: cannot write to standard output: it is closed");
+            return ExitCode::from(NOT_WRITTEN);
+        }
         Ok(Task::Print(text)) => Ok(text.to_owned()),
         Ok(Task::Keygen) => unguessable::<32>().map(line),
         Ok(Task::CurveKeygen(path)) => keypair::write(&path).map(line).map_err(|why| vec![why]),
@@ -182,6 +186,16 @@ fn settings() -> Result<Settings, Vec<String>> {
 fn line(mut text: String) -> String {
     text.push('\n');
     text
+}
+
+/// Whether standard output was closed at the start: the standard library opens /dev/null there, to
+/// read and to write, which `>/dev/null` does not.
+fn output_was_closed() -> bool {
+    use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
+    let stdout = std::io::stdout();
+    fcntl_getfl(&stdout).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
+        && fstat(&stdout)
+            .is_ok_and(|out| stat("/dev/null").is_ok_and(|null| out.st_rdev == null.st_rdev))
 }
 
 /// Prints all that is to be printed; a reader that has left has seen enough.
