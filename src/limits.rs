@@ -164,12 +164,15 @@ pub const TREE_PROCESSES_MAX: usize = 4096;
 /// Time after which an environment that could not be read is read again: `exec` takes less, also
 /// of a large program from a slow disk.
 pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
+/// Lists of orphans in one look: two, if one of them had ended; more, if they fork faster than they
+/// are looked at.
+pub const LISTS_PER_LOOK: usize = 4;
 /// Looks at all processes for those that an earlier run of the daemon has left: what they start
 /// while they are being killed is found by the next look.
 pub const SWEEPS_MAX: usize = 8;
 /// Bytes of a process's environment in which its mark is looked for. One whose mark is behind more
 /// than that is taken for one without.
-pub const ENVIRONMENT_BYTES_MAX: u64 = 128 * 1024;
+pub const ENVIRONMENT_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of the launcher's report of a failure.
 pub const LAUNCH_REPORT_BYTES_MAX: usize = 1024;
 /// Bytes of /etc/passwd and /etc/group.

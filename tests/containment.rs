@@ -349,3 +349,52 @@ fn old_wound_a_second_signal_ended_the_daemon_and_left_the_trees_of_its_commands
         until("the end of the tree", || (!text.lines().any(is_alive)).then_some(()));
     }
 }
+
+/// One line of processes, or as many as two to the power of its argument, in which each forks the
+/// next one, in a session of its own, and ends; for ten seconds, if they are let.
+const STORM: &str = "
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+int main(int count, char **arguments) {
+    time_t end = time(NULL) + 10;
+    if (fork() != 0) return 0;
+    for (int doublings = atoi(arguments[1]); doublings > 0; doublings--) fork();
+
+    while (time(NULL) < end) {
+        setsid();
+        if (fork() > 0) _exit(0);
+    }
+    return 0;
+}";
+
+#[test]
+fn old_wound_a_fork_storm_outlived_the_place_of_its_command_and_the_daemon() {
+    if !is_root() {
+        return;
+    }
+    for (ends, doublings) in (0..20).map(|number| (number % 2 == 0, number / 8)) {
+        let mut house = House::with(json!({}), &[("MAX_CONCURRENT_COMMANDS", "1")]);
+        let path = cc(&house, "storm", STORM, &[]);
+        // Of all tests at the same time; what fork(2) refuses is tried again.
+        let storm =
+            json!({"run": [path, doublings.to_string()], "user": "nobody", "processes_max": 64});
+        let commands = json!({"storm": storm, "next": sh("exit 0")});
+        fs::write(house.path("commands.json"), commands.to_string()).unwrap();
+        house.signal(1);
+        until("the reload", || (!house.logged("reloaded").is_empty()).then_some(()));
+        assert_eq!(house.os("storm", &[])["status"], "ok");
+        if ends {
+            house.signal(15);
+            assert!(house.wait().success());
+        } else {
+            assert_eq!(house.os("next", &[])["status"], "ok");
+        }
+        let is_of_it = |entry: fs::DirEntry| {
+            fs::read_link(entry.path().join("exe")).is_ok_and(|program| program == Path::new(&path))
+        };
+        // It is looked for many times, since one that forks is easily missed.
+        let found = (0..100).any(|_| fs::read_dir("/proc").unwrap().flatten().any(is_of_it));
+        assert!(!found, "some of it is left, ends: {ends}, doublings: {doublings}");
+    }
+}

@@ -626,6 +626,20 @@ fn old_wound_a_key_or_a_token_that_could_not_be_written_was_a_success() {
 }
 
 #[test]
+fn old_wound_a_key_or_a_token_for_a_closed_standard_output_was_a_success() {
+    let secret = "0123456789abcdefghijklmnopqrstuvwxyz";
+    for (output, status) in [(">&-", 74), (">/dev/null", 0)] {
+        for arguments in ["keygen", "token --sub a"] {
+            let script = format!("exec {} {arguments} {output}", env!("CARGO_BIN_EXE_zcmdd"));
+            let mut shell = std::process::Command::new("/bin/sh");
+            let shell = shell.args(["-c", &script]).env("JWT_SECRET_KEY", secret);
+            let output = shell.output().unwrap();
+            assert_eq!(output.status.code(), Some(status), "{script} {output:?}");
+        }
+    }
+}
+
+#[test]
 fn a_log_that_was_moved_away_is_opened_anew_on_sighup() {
     let house = House::new(json!({}));
     let moved = house.folder.join("moved");

@@ -95,6 +95,10 @@ fn main() -> ExitCode {
         return ExitCode::from(WRONG_USAGE);
     }
     let done = match parse(arguments) {
+        Ok(Task::Keygen | Task::Token { .. }) if output_was_closed() => {
+            eprintln!("zcmdd: cannot write to standard output: it is closed");
+            return ExitCode::from(NOT_WRITTEN);
+        }
         Ok(Task::Print(text)) => Ok(text),
         Ok(Task::Keygen) => unguessable::<32>().map(line),
         Ok(Task::CurveKeygen(path)) => keypair::write(&path).map(line).map_err(|why| vec![why]),
@@ -193,6 +197,16 @@ fn help() -> String {
         format!("  {:<10}{}{scope}\n", operation.name, operation.about)
     });
     format!("{HELP}\nRequests, by command_type:\n{}", requests.collect::<String>())
+}
+
+/// Whether standard output was closed at the start: the standard library opens /dev/null there, to
+/// read and to write, which `>/dev/null` does not.
+fn output_was_closed() -> bool {
+    use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
+    let stdout = std::io::stdout();
+    fcntl_getfl(&stdout).is_ok_and(|flags| flags & OFlags::RWMODE == OFlags::RDWR)
+        && fstat(&stdout)
+            .is_ok_and(|out| stat("/dev/null").is_ok_and(|null| out.st_rdev == null.st_rdev))
 }
 
 /// Prints all that is to be printed; a reader that has left has seen enough.

@@ -2,11 +2,14 @@
 //!
 //! Promises: a panic in the handling of one event ends neither the daemon nor the handling of
 //! others; what is told of it is its place in the source and never its text, which may hold what a
-//! request says. Leaves out: what becomes of the request, which `Service::recover` decides.
+//! request says. Telling it waits for no reader.
+//! Leaves out: what becomes of the request, which `Service::recover` decides.
 
 use std::cell::Cell;
 use std::io::Write;
 use std::panic::AssertUnwindSafe;
+
+use crate::system::log::standard_error;
 
 thread_local! {
     /// Where the source panicked last.
@@ -14,11 +17,14 @@ thread_local! {
 }
 
 /// Has a panic tell the place of the source and nothing else: its text may hold what a request
-/// says.
+/// says. What a stuck reader of standard error does not take is lost.
 pub(super) fn tell_panics_by_place() {
-    std::panic::set_hook(Box::new(|panic| {
+    let errors = standard_error().ok();
+    std::panic::set_hook(Box::new(move |panic| {
         let at = panic.location().map_or("an unknown place".to_owned(), ToString::to_string);
-        let _ = writeln!(std::io::stderr(), "zcmdd: panic at {at}");
+        if let Some(mut errors) = errors.as_ref() {
+            let _ = errors.write_all(format!("zcmdd: panic at {at}\n").as_bytes());
+        }
         PANICKED_AT.set(Some(at));
     }));
 }
@@ -35,6 +41,43 @@ pub(super) fn attempt(work: impl FnOnce()) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::process::{Command, Stdio};
+    use std::time::{Duration, Instant};
+
+    /// Panics more than a pipe holds, in a process of its own.
+    #[test]
+    fn old_wound_a_panic_waited_for_the_reader_of_standard_error() {
+        const PANICS: &str = "ZCMD_TEST_PANICS";
+        if std::env::var_os(PANICS).is_some() {
+            tell_panics_by_place();
+            (0..5000).for_each(|_| assert!(attempt(|| panic!("a fault")).is_err()));
+            return;
+        }
+        let name =
+            "daemon::survive::tests::old_wound_a_panic_waited_for_the_reader_of_standard_error";
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(PANICS, "1")
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = process.try_wait().unwrap() {
+                break Some(status);
+            }
+            if start.elapsed() > Duration::from_secs(20) {
+                process.kill().unwrap();
+                process.wait().unwrap();
+                break None;
+            }
+            std::thread::yield_now();
+        };
+        assert!(status.is_some_and(|status| status.success()), "{status:?}");
+        let text = std::io::read_to_string(process.stderr.take().unwrap()).unwrap();
+        assert!(text.starts_with("zcmdd: panic at src/daemon/survive.rs:"), "{text}");
+    }
 
     #[test]
     fn old_wound_a_panic_in_one_request_ended_the_daemon() {

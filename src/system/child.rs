@@ -1,10 +1,11 @@
 //! Commands as child processes, beside the loop.
 //!
 //! Promises: nothing here blocks. A child that was started ends with exactly one `Event::Ended`,
-//! after all of its output. It is reaped when nothing is left of what it started, so its number,
+//! after all of its output. It is reaped when nothing is left of what it started, which, if there
+//! was something, two looks `LOOK_AGAIN` apart, and those between, have found. So its number,
 //! and that of its session, cannot belong to another before that. A signal reaches its process by
 //! the pidfd, whatever group that has moved itself to, and what it started by its cgroup, if it has
-//! one, by descent, and as orphans. Children are listed once a turn.
+//! one, by descent, and as orphans. Orphans are looked at once a turn.
 //! Leaves out: what may be started, how long it may run and what becomes of its output.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -36,6 +37,8 @@ pub struct Children {
     orphans: Orphans,
     /// Whether the orphans have been looked at in this turn.
     looked: bool,
+    /// Whether that look has seen them all.
+    saw_all: bool,
     /// When they are to be looked at again, whatever happens.
     look_at: Option<Instant>,
     /// What the loop waits for.
@@ -64,6 +67,7 @@ impl Children {
             cgroups: Cgroups::find(),
             orphans: Orphans::begin(),
             looked: false,
+            saw_all: false,
             look_at: None,
             watch: Watch::new()?,
             buffer: vec![0; limits::PIPE_BYTES_PER_TURN].into_boxed_slice(),
@@ -180,8 +184,9 @@ impl Children {
         }
         let cgroups = self.cgroups.as_ref();
         let signs = Signs { commands: &self.commands, marks: &self.marks, cgroups };
-        let mut found: Vec<JobId> =
-            self.orphans.look(&signs).into_iter().map(|(job, _)| job).collect();
+        let (found, saw_all) = self.orphans.look(&signs);
+        self.saw_all = saw_all;
+        let mut found: Vec<JobId> = found.into_iter().map(|(job, _)| job).collect();
         found.dedup();
         for job in found {
             match self.running.get(&job) {
@@ -190,9 +195,12 @@ impl Children {
                 _ => {}
             }
         }
-        let lingers = |child: &Running| matches!(child.stage, Stage::Lingers(_));
-        let again = self.orphans.unknown().next().is_some()
-            || (self.cgroups.is_some() && self.running.values().any(lingers));
+        // Of these, no signal may tell that nothing is left.
+        let lingers = |child: &Running| match child.stage {
+            Stage::Lingers { quiet, .. } => self.cgroups.is_some() || quiet.is_some() || !saw_all,
+            _ => false,
+        };
+        let again = self.orphans.unknown().next().is_some() || self.running.values().any(lingers);
         self.look_at = again.then(|| Instant::now() + limits::LOOK_AGAIN);
     }
 
@@ -235,21 +243,29 @@ impl Children {
             Stage::Ended(ending) => {
                 let ending = ending.clone();
                 let doubts: Vec<Pid> = self.orphans.unknown().collect();
-                let leftover = !child.leave && (is_there || !doubts.is_empty());
+                let leftover = !child.leave && (is_there || !doubts.is_empty() || !self.saw_all);
                 match leftover {
                     true => {
-                        child.stage = Stage::Lingers(doubts);
+                        child.stage = Stage::Lingers { doubts, quiet: None };
                         self.look_at.get_or_insert_with(|| Instant::now() + limits::LOOK_AGAIN);
                     }
                     false => self.reap(job),
                 }
                 events.push(Event::Ended { job, ending, leftover });
             }
-            Stage::Lingers(doubts) => {
+            Stage::Lingers { doubts, quiet } => {
                 doubts.retain(|pid| self.orphans.is_unknown(*pid));
-                if !is_there && doubts.is_empty() {
-                    self.reap(job);
-                    events.push(Event::Gone(job));
+                match quiet {
+                    _ if is_there || !doubts.is_empty() || !self.saw_all => *quiet = None,
+                    Some(since) if since.elapsed() >= limits::LOOK_AGAIN => {
+                        self.reap(job);
+                        events.push(Event::Gone(job));
+                    }
+                    Some(_) => {}
+                    None => {
+                        *quiet = Some(Instant::now());
+                        self.look_at.get_or_insert_with(|| Instant::now() + limits::LOOK_AGAIN);
+                    }
                 }
             }
         }

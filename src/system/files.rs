@@ -95,6 +95,13 @@ pub fn check_trusted(path: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether root and this user alone can make or change what is in a directory, sticky or not.
+pub fn is_closed(directory: &Path) -> bool {
+    let is_trusted = |path: &str| check_trusted(path).is_ok();
+    directory.to_str().is_some_and(is_trusted)
+        && std::fs::metadata(directory).is_ok_and(|found| !may_be_written(&found))
+}
+
 /// Nobody but root and this user may make what is not there yet.
 fn check_missing(directory: &Path, path: &Path) -> Result<(), String> {
     match std::fs::metadata(directory) {

@@ -15,7 +15,7 @@ use rustix::fs::OFlags;
 use crate::limits;
 use crate::port::{Field, Level, Record};
 use crate::system::line::{json, text};
-use crate::system::rotation::{Rotating, append};
+use crate::system::rotation::{Rotating, append, append_own};
 
 /// Where lines go.
 #[derive(Debug)]
@@ -40,11 +40,11 @@ impl Log {
     /// standard error.
     ///
     /// # Errors
-    /// The file cannot be opened.
+    /// The file cannot be opened, or others may have put it there.
     pub fn open(file: Option<&str>, text: bool, bytes_max: u64, keep: u64) -> io::Result<Self> {
         let (out, target) = match file {
             Some(path) => {
-                let out = append(path)?;
+                let out = append_own(path)?;
                 let file = out.metadata()?;
                 let target = Rotating::new(path, file.len(), bytes_max, keep);
                 // A device or a pipe is not rotated: another thing would stand in its place.
@@ -178,7 +178,10 @@ fn first_line(waiting: &[u8], from: usize) -> Option<&[u8]> {
 /// Standard error without blocking. A new description is opened, since the old one is shared with
 /// whoever started us; what cannot be opened anew is a socket, such as that of a journal, and is
 /// made not to block.
-fn standard_error() -> io::Result<File> {
+///
+/// # Errors
+/// It is closed, or no descriptor is left.
+pub fn standard_error() -> io::Result<File> {
     append("/proc/self/fd/2").or_else(|_| {
         let shared = rustix::io::fcntl_dupfd_cloexec(io::stderr(), 3)?;
         let flags = rustix::fs::fcntl_getfl(&shared)?;
@@ -190,7 +193,7 @@ fn standard_error() -> io::Result<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn record(fields: Vec<(&'static str, Field)>) -> Record {
         Record { level: Level::Info, event: "tested", fields }
@@ -214,6 +217,57 @@ mod tests {
         }
         assert!(std::fs::read_to_string(&path).unwrap().contains("\"n\":19"));
         std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// What stands at the name of a log in a directory of this mode, and whether it is taken. Another
+    /// user's can be made by root alone.
+    #[test]
+    fn old_wound_a_log_followed_a_link_that_others_had_planted() {
+        let folder = std::env::temp_dir().join(format!("zcmd-planted-{}", std::process::id()));
+        let (path, target) = (folder.join("log"), folder.join("target"));
+        let cases = [
+            (0o755, "nothing", true),
+            (0o755, "link", true),
+            (0o755, "file", true),
+            (0o1777, "nothing", true),
+            (0o1777, "link", false),
+            (0o1777, "hard link", false),
+            (0o1777, "file", true),
+            (0o1777, "another's", false),
+            (0o777, "link", false),
+            (0o775, "link", false),
+        ];
+        for (mode, stands, taken) in cases {
+            let is_root = rustix::process::geteuid().is_root();
+            if !is_root && (stands == "another's" || mode == 0o775) {
+                assert!(std::env::var_os("CI").is_none(), "in CI, tests run as root");
+                println!("skipped, since this is not root: {stands} {mode:o}");
+                continue;
+            }
+            std::fs::create_dir(&folder).unwrap();
+            let open = || Log::open(path.to_str(), false, 1000, 0);
+            // One that is open meets it on SIGHUP.
+            let mut before = open().unwrap();
+            std::fs::rename(&path, &target).unwrap();
+            match stands {
+                "nothing" => {}
+                "link" => std::os::unix::fs::symlink(&target, &path).unwrap(),
+                "hard link" => std::fs::hard_link(&target, &path).unwrap(),
+                _ => std::fs::write(&path, "").unwrap(),
+            }
+            if stands == "another's" {
+                std::os::unix::fs::lchown(&path, Some(1), None).unwrap();
+            }
+            if mode == 0o775 {
+                std::os::unix::fs::chown(&folder, None, Some(1)).unwrap();
+            }
+            std::fs::set_permissions(&folder, PermissionsExt::from_mode(mode)).unwrap();
+            let opened = open();
+            assert_eq!(opened.is_ok(), taken, "{mode:o} {stands} {opened:?}");
+            let reopened = before.reopen();
+            assert_eq!(reopened.is_ok(), taken, "{mode:o} {stands} {reopened:?}");
+            std::fs::remove_dir_all(&folder).unwrap();
+        }
     }
 
     #[test]

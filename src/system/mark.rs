@@ -144,15 +144,13 @@ fn tag(key: &[u8; 32], place: Place, text: &str) -> String {
     tag.iter().take(TAG_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The beginning of a process's environment; empty if there is none, or it cannot be read.
+/// The beginning of a process's environment; empty if there is none, or it cannot be read. It is
+/// read in one go: of a process that ends meanwhile, the rest, with its mark, would be missing.
 fn environment(pid: Pid) -> Vec<u8> {
-    let mut environment = Vec::new();
+    let mut environment = vec![0; limits::ENVIRONMENT_BYTES_MAX];
     let file = File::open(format!("/proc/{}/environ", pid.as_raw_nonzero()));
-    if let Ok(file) = file
-        && file.take(limits::ENVIRONMENT_BYTES_MAX).read_to_end(&mut environment).is_err()
-    {
-        environment.clear();
-    }
+    let count = file.and_then(|mut file| file.read(&mut environment)).unwrap_or(0);
+    environment.truncate(count);
     environment
 }
 

@@ -6,8 +6,10 @@
 //! command's, and has no mark of a command that may leave children, has escaped and is killed. What
 //! was a child of this process before it became the daemon is left alone; if there was any, or if
 //! this is the first process of a container, so is every process without a mark, since it may come
-//! from there. The ended are reaped. An environment that cannot be read may be in the middle of
-//! `exec`: it is read again after `LOOK_AGAIN`, and nothing waits meanwhile.
+//! from there. The ended are reaped. One of them may have left another, so a look lists all again
+//! until none in the list has ended: that list is whole. If none of a few is, the look says so.
+//! An environment that cannot be read may be in the middle of `exec`: it is read again after
+//! `LOOK_AGAIN`, and nothing waits meanwhile.
 //! Leaves out: how commands end.
 
 use std::collections::{HashMap, HashSet};
@@ -62,9 +64,17 @@ impl Orphans {
         Self { known: children.into_iter().map(|pid| (pid, Owner::Spared)).collect(), spares }
     }
 
-    /// Looks at all children once. Returns those that have become known as a running command's.
-    pub fn look(&mut self, signs: &Signs<'_>) -> Vec<(JobId, Pid)> {
+    /// Looks at all children. Returns those that have become known as a running command's, and
+    /// whether all have been seen: not if in each list was one that had ended.
+    pub fn look(&mut self, signs: &Signs<'_>) -> (Vec<(JobId, Pid)>, bool) {
         let mut found = Vec::new();
+        let is_whole = (0..limits::LISTS_PER_LOOK).any(|_| !self.look_once(signs, &mut found));
+        (found, is_whole)
+    }
+
+    /// Looks at one list of all children; tells whether one of them had ended.
+    fn look_once(&mut self, signs: &Signs<'_>, found: &mut Vec<(JobId, Pid)>) -> bool {
+        let mut reaped = false;
         let children: HashSet<Pid> =
             tree::children(rustix::process::getpid()).into_iter().collect();
         self.known.retain(|pid, _| children.contains(pid));
@@ -75,6 +85,7 @@ impl Orphans {
             let status = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
             if !status.is_ok_and(|ended| ended.is_none()) {
                 self.known.remove(&pid);
+                reaped = true;
                 continue;
             }
             let owner = match self.known.get(&pid) {
@@ -91,7 +102,7 @@ impl Orphans {
             }
             self.known.insert(pid, owner);
         }
-        found
+        reaped
     }
 
     /// Whose a process is that is not known yet.

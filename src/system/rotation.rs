@@ -2,14 +2,19 @@
 //!
 //! Promises: the new file is there before an old one is moved, so a rotation that cannot succeed
 //! moves nothing, however often it is tried. Of the old files only the oldest goes, and that for a
-//! new one.
+//! new one. In a directory where others may write, what they have put at the name of the log is
+//! never written to.
 //! Leaves out: what is written, and what becomes of lines when the file is full.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 
 use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::system::files::is_closed;
 
 /// A file that rotates.
 #[derive(Debug)]
@@ -40,9 +45,9 @@ impl Rotating {
     /// Opens it again.
     ///
     /// # Errors
-    /// It cannot be opened.
+    /// It cannot be opened, or others may have put it there.
     pub fn reopen(&mut self) -> io::Result<File> {
-        let file = append(&self.path)?;
+        let file = append_own(&self.path)?;
         self.size = file.metadata()?.len();
         Ok(file)
     }
@@ -82,7 +87,7 @@ impl Rotating {
     fn make_new(&self) -> io::Result<File> {
         // One may be left by a daemon that was killed in the middle of a rotation.
         let _ = fs::remove_file(self.new_name());
-        options().create_new(true).open(self.new_name())
+        options(OFlags::empty()).create_new(true).open(self.new_name())
     }
 
     /// Moves each file to the next number, up to the first number that is free: what a rotation
@@ -106,11 +111,42 @@ impl Rotating {
 /// # Errors
 /// It cannot be opened or made.
 pub fn append(path: &str) -> io::Result<File> {
-    options().create(true).open(path)
+    options(OFlags::empty()).create(true).open(path)
 }
 
-fn options() -> OpenOptions {
-    let flags = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+/// The same where others may put something at this name: a link or a file of theirs, or another
+/// name of a file of ours. Where root and this user alone can, what they have put there is taken.
+///
+/// # Errors
+/// As `append`; what is there is not a file of root's or of this user's, with one name.
+pub fn append_own(path: &str) -> io::Result<File> {
+    let directory = Path::new(path).parent().filter(|parent| *parent != Path::new(""));
+    let directory = directory.unwrap_or(Path::new("."));
+    if is_closed(directory) {
+        return append(path);
+    }
+    let refused = || {
+        io::Error::other(format!(
+            "others can put something at {path}, so it must be a file of root's or of this user's \
+             with one name, and no link; or give it a directory where only they may write"
+        ))
+    };
+    let opened = match options(OFlags::NOFOLLOW).open(path) {
+        // Made by this call or not at all; no link is followed.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            options(OFlags::NOFOLLOW).create_new(true).open(path)
+        }
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::LOOP) => return Err(refused()),
+        opened => opened,
+    };
+    let file = opened?;
+    let found = file.metadata()?;
+    let is_own = found.uid() == 0 || found.uid() == rustix::process::geteuid().as_raw();
+    if is_own && found.is_file() && found.nlink() == 1 { Ok(file) } else { Err(refused()) }
+}
+
+fn options(more: OFlags) -> OpenOptions {
+    let flags = i32::try_from((OFlags::NONBLOCK | more).bits()).unwrap_or(0);
     let mut options = OpenOptions::new();
     options.append(true).mode(0o640).custom_flags(flags);
     options

@@ -13,6 +13,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::process::{ChildStdin, Command, Stdio};
+use std::time::Instant;
 
 use rustix::fs::{MemfdFlags, OFlags};
 use rustix::io::FdFlags;
@@ -61,8 +62,13 @@ pub(super) enum Stage {
     Held,
     /// It has ended, which is not told yet.
     Ended(Ending),
-    /// It has ended, and something that it started has not. These orphans may be its as well.
-    Lingers(Vec<Pid>),
+    /// It has ended, and something that it started has not, as far as is known.
+    Lingers {
+        /// These orphans may be its as well.
+        doubts: Vec<Pid>,
+        /// Since when no look has found any of it.
+        quiet: Option<Instant>,
+    },
 }
 
 /// What a command has still to read.
