@@ -247,6 +247,20 @@ fn old_wound_a_value_that_is_no_number_is_a_success() {
 }
 
 #[test]
+fn old_wound_a_signal_of_no_known_name_ends_it_without_a_word() {
+    for name in ["SIGNOVEL", "", "SIG200", "\\u001b[2J"] {
+        let rest = r#""stdout":"x","stderr":"","duration_ms":1"#;
+        let body = format!(r#"{{"id":$,"status":"ok","result":{{"signal":"{name}",{rest}}}}}"#);
+        let run = says(&[&body]).run(OS);
+        run.is(255, "x", "zcmd: the command was ended by a signal that is not known here: ");
+        assert!(run.err.lines().count() == 1 && !run.err.contains('\u{1b}'), "{run:?}");
+    }
+    let known = r#"{"id":$,"status":"ok","result":{"signal":"SIGTERM","stdout":"","stderr":"","duration_ms":1}}"#;
+    let run = says(&[known]).run(OS);
+    assert_eq!((run.status, run.err.as_str()), (143, ""));
+}
+
+#[test]
 fn old_wound_a_batch_that_is_answered_with_something_else() {
     let cases = [
         r#"{"id":$,"status":"output","stream":"stdout","data":"x"}"#,
