@@ -7,6 +7,7 @@
 mod house;
 
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 
 use house::raw::{Good, Raw, descriptors, raise_descriptors};
 use house::{House, receive, sh, until};
@@ -194,28 +195,35 @@ fn old_wound_an_envelope_of_any_size_comes_back_with_each_reply() {
 
 #[test]
 fn old_wound_unread_replies_over_many_connections() {
-    let large = json!({"run": ["/usr/bin/head", "-c", "1048576", "/dev/zero"]});
+    let large = json!({"run": ["/usr/bin/head", "-c", "262144", "/dev/zero"]});
     let house = House::with(
         json!({"large": large, "small": sh("echo 1")}),
-        &[("MAX_QUEUED_COMMANDS", "4096"), ("MAX_COMMANDS_PER_SUBJECT", "8")],
+        &[
+            ("MAX_QUEUED_COMMANDS", "4096"),
+            ("MAX_COMMANDS_PER_SUBJECT", "8"),
+            ("COMMAND_OUTPUT_BYTES_MAX", "262144"),
+        ],
     );
     let good = Good::new(&house);
     let growth = Growth::begin(&house);
     let body = house.body(json!({"command_type": "os", "command_name": "large"}));
-    let mut lazy: Vec<_> = (0..100).map(|_| Raw::ready(&house, b"")).collect();
+    // Over ipc the kernel holds at most 208 KiB for each; over TCP it takes megabytes off the daemon.
+    let connect = || UnixStream::connect(house.ipc.trim_start_matches("ipc://")).unwrap();
+    let mut lazy: Vec<_> = (0..100).map(|_| Raw::over(connect(), b"")).collect();
     for peer in &mut lazy {
-        for _ in 0..3 {
+        for _ in 0..2 {
             peer.send(false, &body).unwrap();
         }
     }
     until("their end", || {
         good.is_answered();
-        (house.logged("command_ended").len() >= 300).then_some(())
+        (house.log().matches("\"command_ended\"").count() >= 200).then_some(())
     });
-    // 420 MiB were made. Who reads is answered, with what is not large at once.
+    // 67 MiB were made: a daemon that keeps them all grows by 83 MiB, this one by 13. Who reads is
+    // answered, with what is not large at once.
     let small = house.os("small", &[]);
     assert_eq!(small["result"]["stdout"], "1\n");
-    growth.is_below(96 * 1024, "a hundred connections with a token");
+    growth.is_below(32 * 1024, "a hundred connections with a token");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{House, receive};
 
 /// A peer that speaks ZMTP 3 by hand (RFC 37).
-pub struct Raw(pub TcpStream);
+pub struct Raw<S = TcpStream>(pub S);
 
 impl Raw {
     pub fn open(house: &House) -> TcpStream {
@@ -40,8 +40,14 @@ impl Raw {
 
     /// A connection whose handshake is done.
     pub fn ready(house: &House, id: &[u8]) -> Self {
-        let mut stream = Self::open(house);
-        stream.write_all(&Self::handshake(id)).unwrap();
+        Self::over(Self::open(house), id)
+    }
+}
+
+impl<S: Read + Write> Raw<S> {
+    /// The same over another stream.
+    pub fn over(mut stream: S, id: &[u8]) -> Self {
+        stream.write_all(&Raw::handshake(id)).unwrap();
         // Its greeting, and the two bytes that begin its own READY.
         stream.read_exact(&mut [0; 66]).unwrap();
         Self(stream)
