@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -14,10 +14,27 @@ pub struct Raw<S = TcpStream>(pub S);
 
 impl Raw {
     pub fn open(house: &House) -> TcpStream {
-        let stream = TcpStream::connect(house.tcp.trim_start_matches("tcp://")).unwrap();
+        Self::open_from(Ipv4Addr::LOCALHOST, house)
+    }
+
+    /// From this address of loopback.
+    pub fn open_from(source: Ipv4Addr, house: &House) -> TcpStream {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+        let (family, closed) = (AddressFamily::INET, SocketFlags::CLOEXEC);
+        let socket = socket_with(family, SocketType::STREAM, closed, None).unwrap();
+        bind(&socket, &SocketAddrV4::new(source, 0)).unwrap();
+        let daemon: SocketAddrV4 = house.tcp.trim_start_matches("tcp://").parse().unwrap();
+        connect(&socket, &daemon).unwrap();
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
         stream.set_write_timeout(Some(super::PATIENCE)).unwrap();
         stream
+    }
+
+    /// From one address of many: no two of the first 65,024 numbers have the same.
+    pub fn open_as(number: usize, house: &House) -> TcpStream {
+        let [high, low] = [number / 254, number % 254 + 1].map(|part| u8::try_from(part).unwrap());
+        Self::open_from(Ipv4Addr::new(127, 1, high, low), house)
     }
 
     pub fn greeting(mechanism: &str) -> [u8; 64] {
