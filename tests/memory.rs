@@ -7,6 +7,8 @@
 mod house;
 
 use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::unix::net::UnixStream;
 
 use house::raw::{Good, Raw, descriptors, raise_descriptors};
 use house::{House, receive, sh, until};
@@ -45,8 +47,13 @@ fn message(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// A connection of one of many addresses, each of which may hold but a share of all.
+fn stranger(number: usize, house: &House) -> Raw {
+    Raw::over(Raw::open_as(number, house), b"")
+}
+
 /// Writes what is taken without waiting; whether all of it was.
-fn pour(stream: &mut std::net::TcpStream, bytes: &[u8]) -> bool {
+fn pour(stream: &mut TcpStream, bytes: &[u8]) -> bool {
     stream.set_nonblocking(true).unwrap();
     let mut left = bytes;
     while let Ok(count @ 1..) = stream.write(left) {
@@ -57,7 +64,7 @@ fn pour(stream: &mut std::net::TcpStream, bytes: &[u8]) -> bool {
 }
 
 /// Whether the other side has ended a connection.
-fn is_ended(stream: &mut std::net::TcpStream) -> bool {
+fn is_ended(stream: &mut TcpStream) -> bool {
     stream.set_nonblocking(true).unwrap();
     let mut buffer = [0; 4096];
     loop {
@@ -75,7 +82,7 @@ fn worst_memory_of_strangers_in_the_clear() {
     let house = House::new(json!({}));
     let good = Good::new(&house);
     let growth = Growth::begin(&house);
-    let mut strangers: Vec<_> = (0..STRANGERS).map(|_| Raw::ready(&house, b"")).collect();
+    let mut strangers: Vec<_> = (0..STRANGERS).map(|n| stranger(n, &house)).collect();
     growth.is_below(STRANGERS_MAX / 2, "a thousand idle connections");
     // They ask, with the largest envelopes, and do not read.
     let request = message(b"{\"command_type\":\"ping\",\"token\":\"\"}").repeat(40);
@@ -106,7 +113,7 @@ fn old_wound_memory_of_closed_connections_is_kept() {
     let house = House::new(json!({}));
     let good = Good::new(&house);
     let before = house.proc_status("VmRSS");
-    let strangers: Vec<_> = (0..STRANGERS).map(|_| Raw::ready(&house, b"")).collect();
+    let strangers: Vec<_> = (0..STRANGERS).map(|n| stranger(n, &house)).collect();
     let with = house.proc_status("VmRSS");
     assert!(with > before + 16 * 1024, "{before} KiB, {with} KiB with all");
     drop(strangers);
@@ -128,7 +135,7 @@ fn worst_memory_of_strangers_before_the_handshake() {
     begun.push(6);
     begun.extend((250_u64 * 1024).to_be_bytes());
     begun.extend(vec![b'x'; 249 * 1024]);
-    let mut strangers: Vec<_> = (0..STRANGERS).map(|_| Raw::open(&house)).collect();
+    let mut strangers: Vec<_> = (0..STRANGERS).map(|n| Raw::open_as(n, &house)).collect();
     for stranger in &mut strangers {
         pour(stranger, &begun);
     }
@@ -194,28 +201,35 @@ fn old_wound_an_envelope_of_any_size_comes_back_with_each_reply() {
 
 #[test]
 fn old_wound_unread_replies_over_many_connections() {
-    let large = json!({"run": ["/usr/bin/head", "-c", "1048576", "/dev/zero"]});
+    let large = json!({"run": ["/usr/bin/head", "-c", "262144", "/dev/zero"]});
     let house = House::with(
         json!({"large": large, "small": sh("echo 1")}),
-        &[("MAX_QUEUED_COMMANDS", "4096"), ("MAX_COMMANDS_PER_SUBJECT", "8")],
+        &[
+            ("MAX_QUEUED_COMMANDS", "4096"),
+            ("MAX_COMMANDS_PER_SUBJECT", "8"),
+            ("COMMAND_OUTPUT_BYTES_MAX", "262144"),
+        ],
     );
     let good = Good::new(&house);
     let growth = Growth::begin(&house);
     let body = house.body(json!({"command_type": "os", "command_name": "large"}));
-    let mut lazy: Vec<_> = (0..100).map(|_| Raw::ready(&house, b"")).collect();
+    // Over ipc the kernel holds at most 208 KiB for each; over TCP it takes megabytes off the daemon.
+    let connect = || UnixStream::connect(house.ipc.trim_start_matches("ipc://")).unwrap();
+    let mut lazy: Vec<_> = (0..100).map(|_| Raw::over(connect(), b"")).collect();
     for peer in &mut lazy {
-        for _ in 0..3 {
+        for _ in 0..2 {
             peer.send(false, &body).unwrap();
         }
     }
     until("their end", || {
         good.is_answered();
-        (house.logged("command_ended").len() >= 300).then_some(())
+        (house.log().matches("\"command_ended\"").count() >= 200).then_some(())
     });
-    // 420 MiB were made. Who reads is answered, with what is not large at once.
+    // 67 MiB were made: a daemon that keeps them all grows by 83 MiB, this one by 13. Who reads is
+    // answered, with what is not large at once.
     let small = house.os("small", &[]);
     assert_eq!(small["result"]["stdout"], "1\n");
-    growth.is_below(96 * 1024, "a hundred connections with a token");
+    growth.is_below(32 * 1024, "a hundred connections with a token");
 }
 
 #[test]
@@ -270,6 +284,31 @@ fn old_wound_frames_that_are_never_finished() {
 }
 
 #[test]
+fn old_wound_one_address_takes_all_connections() {
+    let house = House::with(json!({}), &[("CONNECTIONS_MAX", "20")]);
+    let mut strangers: Vec<TcpStream> = Vec::new();
+    // Each holds as many as it leaves free: 10 of 20, 5 of the 10 others, 3 of the 5 others.
+    for (address, open) in [(2, 10), (3, 15), (4, 18)] {
+        let address = Ipv4Addr::new(127, 0, 0, address);
+        strangers.extend((0..30).map(|_| {
+            let mut stranger = Raw::open_from(address, &house);
+            pour(&mut stranger, &Raw::handshake(b""));
+            stranger
+        }));
+        until("those that are too many to be ended", || {
+            strangers.retain_mut(|stranger| !is_ended(stranger));
+            (strangers.len() <= open).then_some(())
+        });
+        // Fewer if a connection of the round before was not gone yet.
+        assert!(strangers.len() + 3 >= open, "{} of {open}", strangers.len());
+        // There is room for a newcomer, over TCP and over ipc.
+        Good::new(&house);
+        let local = UnixStream::connect(house.ipc.trim_start_matches("ipc://")).unwrap();
+        Raw::over(local, b"");
+    }
+}
+
+#[test]
 fn connections_are_bounded_and_descriptors_are_kept_for_commands() {
     let commands = || json!({"slow": sh("sleep 0.1")});
     let few = House::with(commands(), &[("CONNECTIONS_MAX", "20")]);
@@ -277,7 +316,7 @@ fn connections_are_bounded_and_descriptors_are_kept_for_commands() {
     for (house, max) in [(&few, 20), (&narrow, 40)] {
         let good = Good::new(house);
         let before = descriptors(house);
-        let mut strangers: Vec<_> = (0..100).map(|_| Raw::open(house)).collect();
+        let mut strangers: Vec<_> = (0..100).map(|n| Raw::open_as(n, house)).collect();
         for stranger in &mut strangers {
             // Those that are too many have been ended.
             pour(stranger, &Raw::handshake(b""));

@@ -232,7 +232,7 @@ impl Run<'_> {
             let index = number.checked_sub(first).and_then(|index| usize::try_from(index).ok());
             let slot = index.and_then(|index| self.slots.get_mut(index));
             let Some(Slot { state: state @ State::Sent(_), .. }) = slot else { continue };
-            if let Answer::Ran(_) | Answer::Output { .. } = &reply.answer {
+            if !reply.answer.answers_expression() {
                 return Err(self.lost("what came is no reply to what was asked"));
             }
             let State::Sent(asked) = std::mem::replace(state, State::Answered(Vec::new())) else {

@@ -275,6 +275,12 @@ impl<'a> Conversation<'a> {
                 self.written.0, self.written.1
             ));
         }
+        if let Err(signal) = &ran.end
+            && status::of_signal(signal).is_none()
+        {
+            let what = "the command was ended by a signal that is not known here";
+            text::diagnose(&format!("{what}: {signal:?}"));
+        }
         Ok(())
     }
 

@@ -103,12 +103,16 @@ const SIGNALS: &[&str] = &[
     "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
 ];
 
-/// 128 and the number of the signal of this name.
-fn signaled(name: &str) -> u8 {
+/// The exit status for the end by the signal of this name: 128 and its number, if it is known.
+pub fn of_signal(name: &str) -> Option<u8> {
     let name = name.strip_prefix("SIG").unwrap_or(name);
     let known = SIGNALS.iter().zip(1..).find(|(known, _)| **known == name);
     let number = known.map(|(_, number)| number).or_else(|| name.parse().ok());
-    number.and_then(|number| 128u8.checked_add(number)).unwrap_or(UNCERTAIN)
+    number.and_then(|number| 128u8.checked_add(number))
+}
+
+fn signaled(name: &str) -> u8 {
+    of_signal(name).unwrap_or(UNCERTAIN)
 }
 
 /// What an error says, and what a person can do about it.

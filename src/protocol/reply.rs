@@ -219,11 +219,23 @@ impl Answer {
     pub fn answers(&self, ask: &Ask) -> bool {
         match (self, ask) {
             (Self::Error(_), _) => true,
+            (_, Ask::Compute { .. }) => self.answers_expression(),
             (Self::Ran(_), Ask::Os(os)) => !os.explain,
             (Self::Output { .. }, Ask::Os(os)) => os.stream && !os.explain,
             (Self::Result(_), Ask::Os(os)) => os.explain,
             (Self::Result(_), _) => true,
             (Self::Ran(_) | Self::Output { .. }, _) => false,
+        }
+    }
+
+    /// Whether an expression may be answered so: with a finite number, or an error.
+    pub fn answers_expression(&self) -> bool {
+        match self {
+            Self::Error(_) => true,
+            Self::Result(json) => {
+                Json::parse(json.as_bytes()).is_ok_and(|json| json.real().is_ok())
+            }
+            Self::Ran(_) | Self::Output { .. } => false,
         }
     }
 }

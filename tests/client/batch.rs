@@ -8,14 +8,14 @@ use zcmd::protocol::request::{Ask, Request};
 
 use crate::played::{Caller, Client, Played, error, run, value};
 
-/// Answers an expression with itself, `bad` with an error.
+/// Answers a number with itself, another expression with 0, `bad` with an error.
 fn answer(request: &Request, caller: &Caller<'_>) {
-    let Ask::Compute { expression, variables } = &request.ask else { panic!() };
-    let names: String = variables.iter().map(|(name, value)| format!(";{name}={value}")).collect();
+    let Ask::Compute { expression, .. } = &request.ask else { panic!() };
     match expression.as_str() {
         "bad" => caller.reply(request, Answer::Error(error(Code::BadExpression, "is bad", None))),
         "end" => caller.reply(request, Answer::Error(error(Code::Unauthorized, "expired", None))),
-        text => caller.reply(request, value(&format!("\"{text}{names}\""))),
+        text if text.parse::<f64>().is_ok() => caller.reply(request, value(text)),
+        _ => caller.reply(request, value("0")),
     }
 }
 
@@ -28,8 +28,8 @@ fn daemon() -> Played {
 
 /// Lines of numbers, and the answers to them.
 fn numbers(count: usize) -> (String, String) {
-    let lines = (0..count).map(|number| format!("{number}\n")).collect();
-    (lines, (0..count).map(|number| format!("\"{number}\"\n")).collect())
+    let lines: String = (0..count).map(|number| format!("{number}\n")).collect();
+    (lines.clone(), lines)
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn a_line_without_a_value_keeps_its_place() {
     let long = "9".repeat(limits::LINE_BYTES_MAX + 1);
     let lines = format!("1\n\nbad\n  \n{long}\n2\r\nbad\n3");
     let run = daemon().feed(&["batch"], &lines);
-    assert_eq!(run.text(), "\"1\"\n\n\n\n\n\"2\"\n\n\"3\"\n");
+    assert_eq!(run.text(), "1\n\n\n\n\n2\n\n3\n");
     assert_eq!(run.status, 125);
     let mut complaints: Vec<&str> = run.err.lines().collect();
     complaints.sort_unstable();
@@ -89,11 +89,22 @@ fn a_line_without_a_value_keeps_its_place() {
 
 #[test]
 fn variables_come_from_the_command_line_and_from_columns() {
-    let run = daemon().feed(&["batch", "--let", "k=2"], "k\n");
-    run.is(0, "\"k;k=2\"\n", "");
+    let played = daemon();
+    let asked = || {
+        let asked = played.seen().into_iter().map(|request| match request.ask {
+            Ask::Compute { expression, variables } => variables
+                .iter()
+                .fold(expression, |all, (name, value)| format!("{all};{name}={value}")),
+            other => panic!("{other:?}"),
+        });
+        asked.collect::<Vec<_>>()
+    };
+    played.feed(&["batch", "--let", "k=2"], "k\n").is(0, "0\n", "");
+    assert_eq!(asked(), ["k;k=2"]);
     let rows = "1, 2\n\n3 -.5\nx,1\n1\n";
-    let run = daemon().feed(&["batch", "--let", "k=2", "--let-columns", "x,y", "-x+y"], rows);
-    assert_eq!(run.text(), "\"-x+y;k=2;x=1;y=2\"\n\n\"-x+y;k=2;x=3;y=-0.5\"\n\n\n");
+    let run = played.feed(&["batch", "--let", "k=2", "--let-columns", "x,y", "-x+y"], rows);
+    assert_eq!(run.text(), "0\n\n0\n\n\n");
+    assert_eq!(asked(), ["k;k=2", "-x+y;k=2;x=1;y=2", "-x+y;k=2;x=3;y=-0.5"]);
     assert_eq!(run.status, 125);
     assert_eq!(
         run.err,
@@ -151,19 +162,19 @@ fn a_daemon_that_falls_silent_is_not_waited_for_for_ever() {
         true
     });
     let run = played.feed(&["--timeout", "0.3", "batch"], "0\n1\n2\n");
-    run.is(255, "\"0\"\n", "stopped at line 2: no answer for 0.3 s");
+    run.is(255, "0\n", "stopped at line 2: no answer for 0.3 s");
 }
 
 #[test]
 fn a_token_that_ends_ends_it() {
     let run = daemon().feed(&["batch"], "1\n2\nend\n3\n");
-    run.is(125, "\"1\"\n\"2\"\n\n", "stopped at line 3: expired");
+    run.is(125, "1\n2\n\n", "stopped at line 3: expired");
 }
 
 #[test]
 fn json_replies_come_in_order_and_as_they_came() {
     let run = daemon().feed(&["--json", "batch"], "1\n2\n");
-    let replies = [1, 2].map(|n| format!("{{\"id\":{n},\"status\":\"ok\",\"result\":\"{n}\"}}\n"));
+    let replies = [1, 2].map(|n| format!("{{\"id\":{n},\"status\":\"ok\",\"result\":{n}}}\n"));
     run.is(0, &replies.concat(), "");
 }
 
@@ -175,7 +186,7 @@ fn an_answer_does_not_wait_for_the_next_line() {
     let mut stdin = client.child.stdin.take().unwrap();
     for number in 0..3 {
         writeln!(stdin, "{number}").unwrap();
-        assert_eq!(client.read_until("\n"), format!("\"{number}\"\n"));
+        assert_eq!(client.read_until("\n"), format!("{number}\n"));
     }
     drop(stdin);
     client.end().is(0, "", "");

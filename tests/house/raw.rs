@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -10,14 +10,31 @@ use serde_json::json;
 use super::{House, receive};
 
 /// A peer that speaks ZMTP 3 by hand (RFC 37).
-pub struct Raw(pub TcpStream);
+pub struct Raw<S = TcpStream>(pub S);
 
 impl Raw {
     pub fn open(house: &House) -> TcpStream {
-        let stream = TcpStream::connect(house.tcp.trim_start_matches("tcp://")).unwrap();
+        Self::open_from(Ipv4Addr::LOCALHOST, house)
+    }
+
+    /// From this address of loopback.
+    pub fn open_from(source: Ipv4Addr, house: &House) -> TcpStream {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+        let (family, closed) = (AddressFamily::INET, SocketFlags::CLOEXEC);
+        let socket = socket_with(family, SocketType::STREAM, closed, None).unwrap();
+        bind(&socket, &SocketAddrV4::new(source, 0)).unwrap();
+        let daemon: SocketAddrV4 = house.tcp.trim_start_matches("tcp://").parse().unwrap();
+        connect(&socket, &daemon).unwrap();
+        let stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(super::PATIENCE)).unwrap();
         stream.set_write_timeout(Some(super::PATIENCE)).unwrap();
         stream
+    }
+
+    /// From one address of many: no two of the first 65,024 numbers have the same.
+    pub fn open_as(number: usize, house: &House) -> TcpStream {
+        let [high, low] = [number / 254, number % 254 + 1].map(|part| u8::try_from(part).unwrap());
+        Self::open_from(Ipv4Addr::new(127, 1, high, low), house)
     }
 
     pub fn greeting(mechanism: &str) -> [u8; 64] {
@@ -40,8 +57,14 @@ impl Raw {
 
     /// A connection whose handshake is done.
     pub fn ready(house: &House, id: &[u8]) -> Self {
-        let mut stream = Self::open(house);
-        stream.write_all(&Self::handshake(id)).unwrap();
+        Self::over(Self::open(house), id)
+    }
+}
+
+impl<S: Read + Write> Raw<S> {
+    /// The same over another stream.
+    pub fn over(mut stream: S, id: &[u8]) -> Self {
+        stream.write_all(&Raw::handshake(id)).unwrap();
         // Its greeting, and the two bytes that begin its own READY.
         stream.read_exact(&mut [0; 66]).unwrap();
         Self(stream)

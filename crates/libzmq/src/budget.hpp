@@ -2,13 +2,19 @@
 //  depends on how many peers there are: libzmq's own high-water marks count messages of each.
 //
 //  A queue may hold half of what all of them leave free (dynamic thresholds, Choudhury and Hahne,
-//  1998), so that there is always room for those who hold little.
+//  1998), and a peer's address as many connections as all of them leave free, so that there is
+//  always room for those who hold little.
 #pragma once
 
+#include <netinet/in.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <string>
 
 namespace zmq
 {
@@ -26,12 +32,74 @@ inline std::atomic<int64_t> &held_out ()
     return bytes;
 }
 
-//  Connections that listeners accepted.
-inline std::atomic<int> &accepted_connections ()
+//  A connection that a listener accepted, as long as it is open.
+class accepted_t
 {
-    static std::atomic<int> count (0);
-    return count;
-}
+  public:
+    explicit accepted_t (int fd_) : _from (from (fd_))
+    {
+        const std::lock_guard<std::mutex> guard (all ().lock);
+        ++all ().count;
+        ++all ().of[_from];
+    }
+    ~accepted_t ()
+    {
+        const std::lock_guard<std::mutex> guard (all ().lock);
+        --all ().count;
+        const auto it = all ().of.find (_from);
+        if (--it->second == 0)
+            all ().of.erase (it);
+    }
+
+    //  Whether one more may be kept: its address holds fewer than all leave free.
+    static bool is_room_for (int fd_, int max_)
+    {
+        const std::lock_guard<std::mutex> guard (all ().lock);
+        const auto it = all ().of.find (from (fd_));
+        const int held = it == all ().of.end () ? 0 : it->second;
+        return held < max_ - all ().count;
+    }
+
+  private:
+    accepted_t (const accepted_t &) = delete;
+    accepted_t &operator= (const accepted_t &) = delete;
+
+    struct all_t
+    {
+        std::mutex lock;
+        int count = 0;
+        //  An address is there as long as it has a connection.
+        std::map<std::string, int> of;
+    };
+    //  Never freed: engines may outlive what is static.
+    static all_t &all ()
+    {
+        static all_t *const all = new all_t;
+        return *all;
+    }
+
+    //  The bytes of the peer's address: of IPv6 the network (/64); empty for ipc, and for a peer
+    //  that has left already.
+    static std::string from (int fd_)
+    {
+        sockaddr_storage peer;
+        socklen_t size = sizeof peer;
+        if (getpeername (fd_, reinterpret_cast<sockaddr *> (&peer), &size) != 0)
+            return std::string ();
+        if (peer.ss_family == AF_INET) {
+            const in_addr &four = reinterpret_cast<sockaddr_in *> (&peer)->sin_addr;
+            return std::string (reinterpret_cast<const char *> (&four), 4);
+        }
+        if (peer.ss_family != AF_INET6)
+            return std::string ();
+        const in6_addr &six = reinterpret_cast<sockaddr_in6 *> (&peer)->sin6_addr;
+        const char *const bytes = reinterpret_cast<const char *> (&six);
+        return IN6_IS_ADDR_V4MAPPED (&six) ? std::string (bytes + 12, 4)
+                                           : std::string (bytes, 8);
+    }
+
+    const std::string _from;
+};
 
 //  Up to this size a frame is held by the connection's read buffer, or costs as much as one; it
 //  is the default of in_batch_size.

@@ -14,7 +14,7 @@
 //!
 //! | option | in libzmq | here | read by |
 //! |---|---|---|---|
-//! | `ZMQ_BACKLOG` | length of the kernel's queue | connections of all listeners together | `connections_max` |
+//! | `ZMQ_BACKLOG` | length of the kernel's queue | connections of all listeners together; an address holds as many as are left free | `connections_max` |
 //! | `ZMQ_RECOVERY_IVL` | multicast | KiB that may wait to be read by the socket, of all peers | `pipes_count_bytes`, `whole_messages`, `unfinished_frames` |
 //! | `ZMQ_RATE` | multicast | KiB that may wait to be sent, to all peers | `whole_replies` |
 //! | `ZMQ_HEARTBEAT_TIMEOUT` | with heartbeats only | milliseconds for a message that was begun | `unfinished_frames` |

@@ -3,7 +3,7 @@
 //! Promises: each fault is over when its phase is.
 
 use std::fs;
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::{Duration, Instant};
 
 use crate::host::DESCRIPTORS_MAX;
@@ -71,15 +71,26 @@ pub fn disk_full(scene: &Scene<'_>) -> Result<Tally, String> {
     tally
 }
 
+/// A connection from one address of many: one alone does not get all connections.
+fn connect(number: usize, scene: &Scene<'_>) -> Result<TcpStream, rustix::io::Errno> {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?;
+    let last = u8::try_from(number % 250 + 1).unwrap_or(1);
+    bind(&socket, &SocketAddrV4::new(Ipv4Addr::new(127, 0, 1, last), 0))?;
+    match connect(&socket, &scene.host.address) {
+        Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(socket.into()),
+        Err(error) => Err(error),
+    }
+}
+
 /// Idle connections take all descriptors.
 pub fn no_descriptors(scene: &Scene<'_>) -> Result<Tally, String> {
     let mut open = Vec::new();
     while scene.is_on() {
         if open.len() as u64 >= DESCRIPTORS_MAX + 200 {
             std::thread::sleep(PAUSE);
-        } else if let Ok(stream) =
-            TcpStream::connect_timeout(&scene.host.address, Duration::from_millis(200))
-        {
+        } else if let Ok(stream) = connect(open.len(), scene) {
             open.push(stream);
         }
     }

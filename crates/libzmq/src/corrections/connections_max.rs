@@ -1,12 +1,15 @@
-//! The number of connections has a bound.
+//! The number of connections has a bound, of which each address has a share.
 //!
-//! Without it: each connection of a stranger costs 25 KiB and a descriptor, without end.
-//! The correction: ZMQ_BACKLOG bounds the connections of all listeners together as well. One beyond
-//! it is closed as soon as it is accepted, and the monitor is told. Connections are counted by their
-//! engines, which own the descriptors. The kernel's queue of connections that are not accepted yet
+//! Without it: each connection of a stranger costs 25 KiB and a descriptor, without end; with a bound
+//! for all alone, one address keeps every newcomer out.
+//! The correction: ZMQ_BACKLOG bounds the connections of all listeners together as well, and an
+//! address (of IPv6 a /64; ipc is one) holds at most as many as are left free: half, if it is alone.
+//! One beyond it is closed as soon as it is accepted, and the monitor is told. Connections are
+//! counted by their engines, which own the descriptors. The kernel's queue of connections that are not accepted yet
 //! keeps its length: a client that it drops waits seconds.
 //! Upstream: zeromq/libzmq#2877 (open; the answer is a firewall).
-//! Test: `connections_are_bounded_and_descriptors_are_kept_for_commands`.
+//! Tests: `connections_are_bounded_and_descriptors_are_kept_for_commands`,
+//! `old_wound_one_address_takes_all_connections`.
 
 use super::Edit;
 
@@ -29,7 +32,7 @@ pub(super) const EDITS: &[Edit] = &[
     i_engine *engine;
 ",
         "
-    if (accepted_connections () >= options.backlog) {
+    if (!accepted_t::is_room_for (fd_, options.backlog)) {
         ::close (fd_);
         _socket->event_handshake_failed_no_detail (endpoint_pair, EMFILE);
         return;
@@ -46,24 +49,20 @@ pub(super) const EDITS: &[Edit] = &[
         "
     bool in_event_internal ();
 
-    //  Whether a listener accepted this connection.
-    bool is_accepted () const
-    {
-        return _endpoint_uri_pair.local_type == endpoint_type_bind;
-    }
+    //  Counts this connection, if a listener accepted it.
+    std::unique_ptr<accepted_t> _accepted;
+    bool is_accepted () const { return _accepted != NULL; }
 ",
     ),
     Edit(
-        "stream_engine_base.cpp",
+        "stream_engine_base.hpp",
         "
-#include \"wire.hpp\"
-
-static std::string",
+#include \"tcp.hpp\"
+",
         "
-#include \"wire.hpp\"
+#include \"tcp.hpp\"
 #include \"budget.hpp\"
-
-static std::string",
+",
     ),
     Edit(
         "stream_engine_base.cpp",
@@ -75,8 +74,8 @@ static std::string",
     //  Put the socket into non-blocking mode.
     unblock_socket (_s);
 
-    if (is_accepted ())
-        ++accepted_connections ();
+    if (_endpoint_uri_pair.local_type == endpoint_type_bind)
+        _accepted.reset (new accepted_t (_s));
 ",
     ),
     Edit(
@@ -93,8 +92,7 @@ static std::string",
         _s = retired_fd;
     }
 
-    if (is_accepted ())
-        --accepted_connections ();
+    _accepted.reset ();
 ",
     ),
 ];
