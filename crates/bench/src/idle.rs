@@ -17,16 +17,16 @@ use crate::wire::Target;
 
 /// How many connections are wanted.
 const WANTED: usize = 10_000;
-/// Descriptors that each side needs for other things.
-const OTHERS: usize = 200;
+/// Descriptors that each side needs for other things; the daemon keeps some back for commands.
+const OTHERS: usize = 600;
 /// How long an answer to a handshake may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a server may take to give memory back: the daemon does so after a second.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(3);
 
-/// How many connections there can be.
+/// How many connections there can be: the daemon gives one address half of what it can have.
 pub(crate) fn count() -> usize {
-    WANTED.min(raise_descriptors().saturating_sub(OTHERS))
+    WANTED.min(raise_descriptors().saturating_sub(OTHERS) / 2)
 }
 
 /// KiB a connection, and those that are still resident after the end of all.
