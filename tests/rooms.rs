@@ -32,8 +32,12 @@ const RULES: &[Rule] = &[
     ("port", &["limits"], MACHINE),
     ("protocol", &["port", "limits"], MACHINE),
     ("service", &["protocol", "port", "limits"], MACHINE),
-    ("system", &["port", "limits"], &["println!", "print!"]),
-    ("daemon", &["service", "protocol", "system", "port", "limits"], &["println!", "print!"]),
+    ("system", &["port", "limits"], &["println!", "print!", "thread::sleep"]),
+    (
+        "daemon",
+        &["service", "protocol", "system", "port", "limits"],
+        &["println!", "print!", "thread::sleep"],
+    ),
     ("client", &["protocol", "system", "port", "limits"], &[]),
     ("bin", &["client", "daemon", "service", "protocol", "system", "port", "limits"], &[]),
 ];
@@ -321,6 +325,7 @@ fn the_check_bites() {
         ("client/x.rs", "//! x\nuse crate::service::maths;", "names \"service\""),
         ("limits.rs", "//! x\nuse crate::port;", "names \"port\""),
         ("system/x.rs", "//! x\nuse crate::protocol::reply;", "names \"protocol\""),
+        ("system/x.rs", "//! x\nstd::thread::sleep(TIME);", "has thread::sleep"),
         ("kitchen/x.rs", "//! x\n", "no room of this house"),
         ("service/x.rs", "use crate::port;", "does not begin"),
     ];

@@ -11,9 +11,9 @@ use std::cell::RefCell;
 use libfuzzer_sys::fuzz_target;
 use zcmd::limits::{MESSAGE_BYTES_MAX, MESSAGE_FRAMES_MAX};
 use zcmd::port::{Event, Misframing};
-use zcmd::system::zap::Zap;
 use zcmd::system::listener::Access;
 use zcmd::system::router::Router;
+use zcmd::system::zap::Zap;
 
 /// Messages and bytes of one input: enough to go over each bound a few times.
 const MESSAGES_MAX: usize = 32;
