@@ -4,7 +4,6 @@
 //! a parameter repeats.
 #![no_main]
 
-use std::sync::LazyLock;
 use std::time::Duration;
 
 use libfuzzer_sys::fuzz_target;
@@ -27,7 +26,11 @@ const LIMITS: CommandLimits = CommandLimits {
     output_bytes_max: 100,
 };
 
-static CALLER: LazyLock<Caller> = LazyLock::new(|| {
+thread_local! {
+    static CALLER: Caller = caller();
+}
+
+fn caller() -> Caller {
     let keys = Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").expect("a key");
     let claims = Claims {
         subject: "a".to_owned(),
@@ -40,9 +43,10 @@ static CALLER: LazyLock<Caller> = LazyLock::new(|| {
     let authority = Authority { rules, keys, revoked, clients: None };
     let now = Moment { uptime: Duration::from_secs(1), unix: Duration::from_secs(1_800_000_000) };
     authority.identify(&mut Default::default(), None, &token, &now).expect("a caller")
-});
+}
 
 fuzz_target!(|input: &str| {
+    let caller = CALLER.with(Caller::clone);
     let mut parts = input.split('\0');
     let text = parts.next().unwrap_or_default();
     let values: Vec<String> = parts.map(str::to_owned).collect();
@@ -56,7 +60,7 @@ fuzz_target!(|input: &str| {
     let strict = opinion(text.as_bytes());
     assert!(matches!(strict, Opinion::Lawful(_)), "{strict:?}");
     let file = lenient(text.as_bytes()).expect("JSON");
-    let list = zcmd::protocol::encode(&commands.list(&CALLER));
+    let list = zcmd::protocol::encode(&commands.list(&caller));
     let listed = lenient(&list).expect("JSON");
     let count = file.as_object().map(serde_json::Map::len);
     assert_eq!(listed["commands"].as_array().map(Vec::len), count);
@@ -67,7 +71,7 @@ fuzz_target!(|input: &str| {
         let os = Os { name: name.clone(), parameters: values.clone(), ..Os::default() };
         let repeats = entry["parameters"].as_array().into_iter().flatten();
         let repeats = repeats.filter_map(|parameter| parameter.get("repeat")).count() > 0;
-        match commands.permit(&CALLER, &LIMITS, &os) {
+        match commands.permit(&caller, &LIMITS, &os) {
             Ok(permit) => {
                 let elements = entry["run"].as_array().map_or(0, Vec::len);
                 assert!(repeats || permit.invocation.arguments.len() + 1 == elements);
