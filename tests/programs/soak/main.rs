@@ -41,8 +41,8 @@ const LEFT_MIB: f64 = 32.0;
 const BREAK_OFF_MIB: f64 = 512.0;
 const BREAK_OFF_ALL_MIB: f64 = 2048.0;
 /// Milliseconds that the good client may wait, at the worst: one that is starved waits for as long
-/// as the attack goes on, and one on a busy machine, which also attacks, for a second or two.
-const WORST_MS: f64 = 4_000.0;
+/// as the attack goes on, and one on a busy machine, which also attacks, for some seconds.
+const WORST_MS: f64 = 8_000.0;
 /// How long what a phase began may take to go away.
 const SETTLE: Duration = Duration::from_secs(10);
 /// Minutes after which all phases begin anew.
