@@ -209,6 +209,9 @@ pub const MESSAGE_BYTES_PER_TURN: usize = 4 * MESSAGE_BYTES_MAX;
 pub const TURNS_WITHOUT_WAIT: usize = 32;
 /// Turns that are spent on messages which came before the daemon ended.
 pub const FAREWELL_TURNS: usize = 64;
+/// Silence after which no request is on its way any more, when the daemon ends: a peer's process
+/// that a busy machine has put aside is back within it.
+pub const FAREWELL_SILENCE: std::time::Duration = std::time::Duration::from_millis(100);
 /// Time that is spent on peers who have not taken their replies when the daemon ends.
 pub const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
 /// Time after SIGKILL in which everything has ended that can end, when the daemon ends: what is

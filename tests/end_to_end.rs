@@ -582,6 +582,22 @@ fn requests_that_came_before_the_end_are_answered() {
 }
 
 #[test]
+fn old_wound_requests_that_were_on_their_way_at_the_end_were_not_answered() {
+    let mut house = House::new(json!({}));
+    let socket = house.dealer();
+    house.send(&socket, json!({"command_type": "ping"}));
+    assert_eq!(receive(&socket)["status"], "ok");
+    house.signal(SIGTERM);
+    // Each comes when the last one was answered, so that none is there before the end begins.
+    for id in 0..5 {
+        house.send(&socket, json!({"command_type": "ping", "id": id}));
+        let reply = receive(&socket);
+        assert!(reply["status"] == "ok" || code(&reply) == "shutting_down", "{reply}");
+    }
+    assert_eq!(house.wait().code(), Some(0));
+}
+
+#[test]
 fn a_log_that_nobody_reads_stops_nothing() {
     let place = folder();
     write_secret(&place.join("key"), "0123456789abcdefghijklmnopqrstuvwxyz");

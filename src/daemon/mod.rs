@@ -96,20 +96,27 @@ impl Daemon {
     pub fn run(mut self) {
         tell_panics_by_place();
         let mut events = Vec::new();
+        let mut until = self.clock.now().uptime;
         while !self.service.is_drained() || !events.is_empty() {
-            let Some(ready) = self.wait(&events) else {
-                self.children.kill_all();
-                break;
+            let ready = self.wait(&events);
+            let ends_at_once = match ready {
+                Some(ready) => self.gather(ready, &mut events).is_break(),
+                None => true,
             };
-            if self.gather(ready, &mut events).is_break() || self.panics > limits::PANICS_MAX {
+            if ends_at_once || self.panics > limits::PANICS_MAX {
                 self.children.kill_all();
+                until = Duration::ZERO;
                 break;
             }
             self.turn(&mut events);
             self.serve(limits::TURNS_WITHOUT_WAIT, &mut events);
+            until = self.clock.now().uptime.saturating_add(limits::FAREWELL);
         }
-        // Whoever asked before the end is told that it is the end.
+        // Requests that are on their way are told that it is the end, until there is a silence.
         self.serve(limits::FAREWELL_TURNS, &mut events);
+        while self.clock.now().uptime < until && self.router.is_ready(limits::FAREWELL_SILENCE) {
+            self.serve(limits::FAREWELL_TURNS, &mut events);
+        }
         self.note(Level::Info, "stopped", vec![]);
     }
 

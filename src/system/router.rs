@@ -8,6 +8,7 @@
 
 use std::collections::HashSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use zmq::{Context, DONTWAIT, Error, Message, PollEvents, PollItem, SNDMORE, Socket, SocketType};
 
@@ -103,6 +104,12 @@ impl Router {
     pub fn poll_item(&mut self) -> PollItem<'_> {
         self.blocked.clear();
         self.socket.as_poll_item(PollEvents::POLLIN)
+    }
+
+    /// Whether there is something to gather, or comes within this time.
+    pub fn is_ready(&mut self, within: Duration) -> bool {
+        let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
+        zmq::poll(&mut [self.poll_item()], within).is_ok_and(|ready| ready > 0)
     }
 
     /// Takes what has come, `MESSAGES_PER_TURN` messages and as many frames as they may have at
