@@ -21,7 +21,7 @@ pub struct Connection {
     server: String,
     later: Servers,
     reply_bytes_max: usize,
-    /// Whether somebody was there.
+    /// Whether a server was there.
     reached: bool,
     lost: bool,
 }

@@ -46,7 +46,7 @@ pub struct Servers {
 /// The keys of a connection with CURVE (RFC 26).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Curve {
-    /// The public key of the daemon: whoever answers must have its secret.
+    /// The public key of the daemon: the server must have its secret.
     pub server: CurveKey,
     /// The client's secret key, and the public one that the daemon lists.
     pub own: [CurveKey; 2],

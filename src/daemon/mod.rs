@@ -55,7 +55,7 @@ impl Daemon {
     /// # Errors
     /// All that stands in the way.
     pub fn start(settings: Settings) -> Result<Self, Vec<String>> {
-        // What this process was left with is nobody's business but its own.
+        // Descriptors that this process has inherited must not reach commands.
         close_fds::set_fds_cloexec(3, &[]);
         // A command of the same user must not read the keys out of this process.
         let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);

@@ -4,7 +4,7 @@
 //! Promises: an object with two members of one name is refused, names compared after unescaping;
 //! so are trailing bytes and what is nested too deep. Every fault says what is wrong and at which
 //! byte, and repeats no value of the text: a misplaced token never reaches an error or a log.
-//! Leaves out: numbers. They stay text until somebody knows how exact they must be.
+//! Leaves out: numbers. They stay text until their reader knows how exact they must be.
 
 use std::borrow::Cow;
 use std::fmt;

@@ -44,7 +44,7 @@ pub enum Ask {
     List,
     /// The counters.
     Status,
-    /// Is anybody there?
+    /// Does the daemon answer?
     Ping,
     /// End a command.
     Cancel {

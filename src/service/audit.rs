@@ -1,6 +1,6 @@
 //! Lines of the log, as far as they are the same for many events.
 //!
-//! Promises: whoever is behind an event is named by all that is known of it, and always by the same
+//! Promises: the cause of an event is named by all that is known of it, and always by the same
 //! names. Leaves out: what happened, which is said where it is decided.
 
 use std::net::IpAddr;

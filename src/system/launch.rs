@@ -107,7 +107,7 @@ pub fn run(arguments: &[OsString]) {
     close_fds::set_fds_cloexec(3, &[]);
     let failure = match prepare(parent, rest) {
         Ok(mut command) => {
-            // Nothing of it has had any effect before: it is the command's, and not the daemon's.
+            // It has had no effect before: it is the command's, and not the daemon's.
             command.env_clear().envs(variables.split('\0').filter_map(|text| text.split_once('=')));
             let _ = report.write_all(READY.to_string().as_bytes());
             Failure("exec", command.exec().to_string())

@@ -1,6 +1,6 @@
 //! The files of `ipc` endpoints, and what is looked at before the daemon listens.
 //!
-//! Promises: a socket's file has its mode from its first moment; one that somebody listens on, and
+//! Promises: a socket's file has its mode from its first moment; one that a process listens on, and
 //! one that is no socket, is left alone, where libzmq would remove it.
 //! Leaves out: the socket.
 
@@ -22,7 +22,7 @@ pub struct Access {
 /// Has `bind` make the socket of this path.
 ///
 /// # Errors
-/// Somebody listens there, or there is another kind of file; or as `bind`.
+/// Another process listens there, or there is another kind of file; or as `bind`.
 pub fn with_access(
     path: &str,
     access: &Access,

@@ -176,8 +176,8 @@ fn first_line(waiting: &[u8], from: usize) -> Option<&[u8]> {
 }
 
 /// Standard error without blocking. A new description is opened, since the old one is shared with
-/// whoever started us; what cannot be opened anew is a socket, such as that of a journal, and is
-/// made not to block.
+/// the process that started this one. What cannot be opened anew is a socket, such as that of a
+/// journal, and is made not to block.
 ///
 /// # Errors
 /// It is closed, or no descriptor is left.

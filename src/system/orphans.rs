@@ -40,7 +40,7 @@ enum Owner {
 #[derive(Debug)]
 pub struct Orphans {
     known: HashMap<Pid, Owner>,
-    /// Whether one without a mark may be somebody else's.
+    /// Whether one without a mark may belong to another.
     spares: bool,
 }
 

@@ -1,7 +1,7 @@
 //! The socket: a ZeroMQ `ROUTER`.
 //!
 //! Promises: frames are read one by one, and what is over a bound is dropped as it comes, never
-//! collected first; a message of a wrong layout is reported once, and nothing of it is used.
+//! collected first; a message of a wrong layout is reported once, and no part of it is used.
 //! Sending never blocks, and a reply that cannot be sent comes back with the reason. Replies to
 //! one peer leave in order or not at all.
 //! Leaves out: what is in a body.

@@ -267,7 +267,7 @@ impl Running {
             Err(_) => None, // Not to be known; it is over all the same.
         };
         for stream in [Stream::Stdout, Stream::Stderr] {
-            // Bounded by what fits a pipe: somebody else may go on writing to it.
+            // Bounded by what fits a pipe: another process may go on writing to it.
             let mut drained = 0;
             while drained < limits::DRAIN_BYTES_MAX {
                 match self.read(job, stream, buffer, events) {

@@ -14,7 +14,7 @@ use crate::system::signals::uninterrupted;
 
 /// Where libzmq asks.
 const ADDRESS: &str = "inproc://zeromq.zap.01";
-/// Where a socket tells of handshakes that failed before anybody was asked.
+/// Where a socket tells of handshakes that failed before the handler was asked.
 const FAILURES: &str = "inproc://failures";
 
 /// The ZAP handler of one context.
@@ -134,7 +134,7 @@ pub(super) fn address_of(text: &str) -> Option<IpAddr> {
 }
 
 /// The question that libzmq asks. Only CURVE shows a key; the credentials of any other mechanism
-/// are somebody's claim.
+/// are a claim.
 fn handshake(frames: Vec<Vec<u8>>) -> Option<Handshake> {
     let [peer, _, _, request, _, address, _, mechanism, credentials @ ..] = frames.as_slice()
     else {

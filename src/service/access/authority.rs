@@ -102,13 +102,13 @@ impl Authority {
         match (&claims.audience, &rules.audience) {
             (None, None) => {}
             (Some(names), Some(wanted)) if names.contains(wanted) => {}
-            // RFC 7519, 4.1.3: whoever does not find itself in it must refuse.
+            // RFC 7519, 4.1.3: a recipient that is not in it must refuse.
             _ => return Err(Unopened("another audience")),
         }
         if claims.id.as_ref().is_some_and(|id| revoked.has(id)) {
             return Err(Unopened("revoked"));
         }
-        // RFC 7800: of no use to whoever stole it, and came with another key.
+        // RFC 7800: of no use to a thief, who comes with another key.
         let thumbprint = client.map(|client| &client.thumbprint);
         if claims.confirmation.is_some() && claims.confirmation.as_ref() != thumbprint {
             return Err(Unopened("bound to another key"));

@@ -4,7 +4,7 @@
 //! algorithm, ITU-T I.371 annex A, in its virtual-scheduling form). An absent bucket is full.
 //! Promises: a refusal costs nothing; waiting for the time it names always suffices; a caller that
 //! asks every 900 ms of a bucket that drips once a second is not starved, since nothing is
-//! rounded; the table is bounded, nobody's debt is forgotten, and a full table sends new callers
+//! rounded; the table is bounded, no debt is forgotten, and a full table sends new callers
 //! to one bucket that they share.
 //! Leaves out: who a caller is.
 

@@ -92,7 +92,7 @@ pub(super) struct Waiting(pub(super) Order);
 pub(super) struct Running {
     pub(super) order: Order,
     started: Duration,
-    /// When something is to be done about it: its time limit, or the end of its grace.
+    /// When it is due: its time limit, or the end of its grace.
     pub(super) due: Option<Duration>,
     pub(super) stop: Option<Stop>,
     pub(super) stdout: Capture,

@@ -1,11 +1,11 @@
 //! Commands from their permit to their reply: waiting, running, stopping, ended.
 //!
-//! Promises: every job that is opened is closed exactly once, and whoever asked for it is told how
-//! it ended. Waiting is bounded in number and in time; whoever has fewest commands running comes
-//! first, and among those who has waited longest. So many start in one turn that the loop does not
-//! keep others waiting. A command, and what it started, are asked to end (SIGTERM) and, when they
-//! have not by the end of the grace, are ended (SIGKILL): at the time limit, on demand, when a
-//! reload shuts its caller out, and when the command has ended by itself and left something
+//! Promises: every job that is opened is closed exactly once, and its caller is told how it ended.
+//! Waiting is bounded in number and in time. The caller with the fewest running commands comes
+//! first, and of these the one that has waited longest. A turn starts only so many that the loop
+//! does not keep others waiting. A command, and what it started, are asked to end (SIGTERM) and,
+//! when they have not by the end of the grace, are ended (SIGKILL): at the time limit, on demand,
+//! when a reload shuts its caller out, and when the command has ended by itself and left something
 //! running. A job counts as running until nothing is left of it; its reply does not wait for that.
 //! Leaves out: how processes are started and ended, and what the replies look like.
 
@@ -74,7 +74,7 @@ impl Jobs {
     /// As many wait as may; the earliest time at which one of them must have moved up.
     pub fn open(&mut self, now: Duration, order: Order) -> Result<(), Refusal> {
         let may_start = self.has_room() && self.tally().fits(&self.limits, &order);
-        // A queue that is full of others still has a place for somebody's first.
+        // A queue that is full of others still has a place for the first of another caller.
         let is_first = !self.waiting.values().any(|job| job.0.subject == order.subject);
         let room = self.limits.queued_max * if is_first { 2 } else { 1 };
         if !may_start && self.waiting.len() >= room {
@@ -193,7 +193,7 @@ impl Jobs {
         JobId(self.next)
     }
 
-    /// Closes what was opened from this name on; nothing of it has begun.
+    /// Closes what was opened from this name on; none of it has begun.
     pub fn close_since(&mut self, first: JobId, now: Duration, at: &str) -> Vec<Closed> {
         let why = |id: JobId| (id >= first).then(|| Refusal::Internal(at.to_owned()));
         self.close_unstarted(now, |id, _| why(id))

@@ -85,7 +85,7 @@ pub struct Call<'a> {
     pub draining: bool,
     /// Jobs that the handler has closed; they are answered before this request.
     pub closed: Vec<Closed>,
-    /// What is to be done.
+    /// The actions that follow.
     pub out: &'a mut Vec<Action>,
 }
 
