@@ -340,17 +340,24 @@ fn old_wound_processes_that_are_not_a_commands_are_left_alone() {
 
 #[test]
 fn old_wound_orphans_of_helpers_that_were_there_before_are_left_alone() {
+    // Its number is written when it exists, so each step below tells where it went missing.
     let house = House::begun_by(
         r#"sh -c 'while [ ! -e "$FOLDER/go" ]; do sleep 0.05; done
             env -i setsid sleep 300 & echo $! > "$FOLDER/orphan"' & exec "$@""#,
         json!({"quiet": sh(":")}),
     );
     fs::write(house.path("go"), "").unwrap();
-    let orphan = until("an orphan that is the daemon's child", || {
-        let pid = fs::read_to_string(house.path("orphan")).ok()?.trim().to_owned();
-        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let is_orphan = status.contains(&format!("PPid:\t{}\n", house.pid()));
-        (is_orphan && status.contains("Name:\tsleep")).then_some(pid)
+    let orphan = until("the number of the orphan", || {
+        let pid = fs::read_to_string(house.path("orphan")).ok()?;
+        pid.ends_with('\n').then(|| pid.trim().to_owned())
+    });
+    let status = || {
+        let status = fs::read_to_string(format!("/proc/{orphan}/status"));
+        status.unwrap_or_else(|error| panic!("process {orphan} is gone: {error}"))
+    };
+    until("the orphan's program", || status().contains("Name:\tsleep").then_some(()));
+    until("an orphan that is the daemon's child", || {
+        status().contains(&format!("PPid:\t{}\n", house.pid())).then_some(())
     });
     (0..20).for_each(|_| drop(house.os("quiet", &[])));
     assert!(is_alive(&orphan));

@@ -308,7 +308,12 @@ pub fn make_keys(path: &str) -> String {
 impl Drop for House {
     fn drop(&mut self) {
         let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
+        let end = self.daemon.wait();
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+            let from = log.char_indices().rev().nth(8192).map_or(0, |(index, _)| index);
+            eprintln!("the daemon's end: {end:?}; the last of its log:\n{}", &log[from..]);
+        }
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
