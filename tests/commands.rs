@@ -365,6 +365,32 @@ fn old_wound_orphans_of_helpers_that_were_there_before_are_left_alone() {
 }
 
 #[test]
+fn old_wound_an_orphan_of_a_session_outside_the_pid_namespace_ended_the_daemon() {
+    // As after `docker exec`: the daemon is the first process of a container.
+    if !house::is_root("a process namespace") {
+        return;
+    }
+    let house = House::begun_by(
+        r#"exec unshare --pid --fork --kill-child --mount-proc sh -c '
+            sh -c "while [ ! -e $FOLDER/go ]; do sleep 0.05; done
+                sleep 300 & echo \$! > $FOLDER/orphan" & exec "$@"' sh "$@""#,
+        json!({"alive": {
+            "run": ["/bin/sh", "-c", "kill -0 \"$0\"", "{pid}"],
+            "parameters": [{"name": "pid", "type": "text"}],
+        }}),
+    );
+    fs::write(house.path("go"), "").unwrap();
+    let orphan = until("the orphan", || {
+        let pid = fs::read_to_string(house.path("orphan")).ok()?;
+        pid.ends_with('\n').then(|| pid.trim().to_owned())
+    });
+    for _ in 0..20 {
+        let reply = house.os("alive", &[&orphan]);
+        assert_eq!(reply["result"]["exit_code"], 0, "{reply}");
+    }
+}
+
+#[test]
 fn old_wound_leave_children_of_one_command_spares_nothing_of_another() {
     let forged = "ZCMD_JOB=$(echo $ZCMD_JOB | sed s/own/left/) \"$0\" session & echo $!; sleep 0.1";
     let house = House::new(json!({

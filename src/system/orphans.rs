@@ -108,8 +108,9 @@ impl Orphans {
     /// Whose a process is that is not known yet.
     fn owner(&self, pid: Pid, since: Instant, signs: &Signs<'_>) -> Owner {
         let cgroup = signs.cgroups.and_then(|cgroups| cgroups.owner(pid, signs.marks));
-        let session = rustix::process::getsid(Some(pid)).ok();
-        let session = session.and_then(|session| signs.commands.get(&session));
+        // Not `getsid`, whose 0 for a session of another namespace is no `Pid`.
+        let session = tree::stat(pid.as_raw_nonzero().get()).map_or(0, |stat| stat.session);
+        let session = Pid::from_raw(session).and_then(|session| signs.commands.get(&session));
         let mark = match (cgroup, session) {
             (Some(mark), _) => mark,
             (None, Some(job)) => return Owner::Job(*job),

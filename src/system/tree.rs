@@ -10,11 +10,14 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::limits;
 
-/// What tells one process from a later one of its number, and who its parent is.
+/// What tells one process from a later one of its number, and where it belongs. A number that is not
+/// known in this process's namespace is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// The number of its parent; 0 if that is in another namespace.
+    /// The number of its parent.
     pub parent: i32,
+    /// The number of its session.
+    pub session: i32,
     /// When it was started, in clock ticks since the boot.
     pub started: u64,
 }
@@ -22,10 +25,11 @@ pub struct Stat {
 /// Looks at a process; nothing if there is none of this number.
 pub fn stat(pid: i32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything; after it come state and parent.
+    // The name, in parentheses, may hold anything; after it come state, parent, group and session.
     let mut fields = text.rsplit(") ").next()?.split(' ');
     let parent = fields.nth(1)?.parse().ok()?;
-    Some(Stat { parent, started: fields.nth(17)?.parse().ok()? })
+    let session = fields.nth(1)?.parse().ok()?;
+    Some(Stat { parent, session, started: fields.nth(15)?.parse().ok()? })
 }
 
 /// All processes that /proc shows.
