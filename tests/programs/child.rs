@@ -52,10 +52,13 @@ fn main() -> std::io::Result<()> {
         }
         // Moves to the process group of its parent, where signals to its own do not reach it.
         Some("regroup") => {
-            let parent = rustix::process::getppid();
-            let group = rustix::process::getpgid(parent)?;
+            let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
+            let status = std::fs::read_to_string(format!("/proc/{parent}/status"))?;
+            let group = status.lines().find_map(|line| line.strip_prefix("NSpgid:"));
+            // It is 0, and so its own, if that of its parent is outside of the namespace.
+            let group = group.and_then(|number| number.trim().parse().ok());
             // It is refused where it cannot do harm.
-            let _ = rustix::process::setpgid(None, Some(group));
+            let _ = rustix::process::setpgid(None, group.and_then(rustix::process::Pid::from_raw));
             wait()
         }
         Some("wait") => wait(),
