@@ -13,12 +13,12 @@ use std::{env, fs};
 
 /// Each target, and the files whose literals are its seeds.
 const SOURCES: &[(&str, &[&str])] = &[
-    ("commands", &["src/service/commands", "tests/story.rs"]),
+    ("commands", &["src/service/commands", "tests/story"]),
     ("evaluate", &["src/service/maths", "tests/maths_differential.rs", "tests/maths_vectors.rs"]),
     ("json", &["src/protocol", "tests/attack_tokens.rs", "src/client/catalogue.rs"]),
     ("keys", &["src/protocol/curve.rs", "src/protocol/token.rs", "src/service/access"]),
     ("replies", &["src/protocol/reply.rs", "src/client", "tests/client"]),
-    ("requests", &["src/service/operations", "tests/story.rs", "tests/end_to_end.rs"]),
+    ("requests", &["src/service/operations", "tests/story", "tests/end_to_end.rs"]),
     ("tokens", &["src/protocol/token.rs", "tests/attack_tokens.rs", "src/service/access"]),
 ];
 
