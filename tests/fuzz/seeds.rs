@@ -18,7 +18,7 @@ const SOURCES: &[(&str, &[&str])] = &[
     ("json", &["src/protocol", "tests/attack_tokens.rs", "src/client/catalogue.rs"]),
     ("keys", &["src/protocol/curve.rs", "src/protocol/token.rs", "src/service/access"]),
     ("replies", &["src/protocol/reply.rs", "src/client", "tests/client"]),
-    ("requests", &["src/service/operations", "tests/story", "tests/end_to_end.rs"]),
+    ("requests", &["src/service/operations", "tests/story", "tests/end_to_end"]),
     ("tokens", &["src/protocol/token.rs", "tests/attack_tokens.rs", "src/service/access"]),
 ];
 
