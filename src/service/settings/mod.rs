@@ -106,6 +106,19 @@ pub struct CommandLimits {
     pub output_bytes_max: usize,
 }
 
+/// What holds where no variable says otherwise.
+impl Default for CommandLimits {
+    fn default() -> Self {
+        Self {
+            concurrent_max: 8,
+            queued_max: 64,
+            per_subject_max: 4,
+            timeout: Duration::from_secs(30),
+            output_bytes_max: 1024 * 1024,
+        }
+    }
+}
+
 /// Where and what to log.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
@@ -139,9 +152,6 @@ impl Settings {
         let mut read = Reader { lookup, faults: Vec::new(), shown: Vec::new() };
         let per_minute = read.number("MAX_REQUESTS_PER_MINUTE", 60, 0..=1_000_000);
         let burst = read.number("RATE_BURST", per_minute.max(1), 1..=1_000_000);
-        let concurrent = 1..=limits::CONCURRENT_COMMANDS_MAX as u64;
-        let timeouts = 1..=limits::COMMAND_SECONDS_MAX;
-        let outputs = 1..=limits::OUTPUT_BYTES_MAX as u64;
         let endpoints = read.endpoints();
         let (curve_secret_file, curve_clients_file) = read.curve();
         let settings = Self {
@@ -149,11 +159,11 @@ impl Settings {
             curve_secret_file,
             curve_clients_file,
             endpoints,
-            connections_max: size(read.number(
+            connections_max: read.count(
                 "CONNECTIONS_MAX",
                 limits::CONNECTIONS_DEFAULT,
-                1..=limits::CONNECTIONS_MAX,
-            )),
+                &(1..=limits::CONNECTIONS_MAX),
+            ),
             system_libzmq: read.choice("ALLOW_SYSTEM_LIBZMQ", &["no", "yes"]) == "yes",
             ipc_mode: read.mode("IPC_MODE", 0o660),
             ipc_group: read.text("IPC_GROUP"),
@@ -168,17 +178,7 @@ impl Settings {
             token_lifetime: read.seconds("JWT_EXPIRATION_MINUTES", 30, 1..=525_600) * 60,
             rate: Rate { per_minute: narrow(per_minute), burst: narrow(burst) },
             commands_file: read.text("COMMANDS_FILE"),
-            commands: CommandLimits {
-                concurrent_max: size(read.number("MAX_CONCURRENT_COMMANDS", 8, concurrent.clone())),
-                queued_max: size(read.number(
-                    "MAX_QUEUED_COMMANDS",
-                    64,
-                    0..=limits::QUEUED_COMMANDS_MAX as u64,
-                )),
-                per_subject_max: size(read.number("MAX_COMMANDS_PER_SUBJECT", 4, concurrent)),
-                timeout: read.seconds("COMMAND_TIMEOUT_SECONDS", 30, timeouts),
-                output_bytes_max: size(read.number("COMMAND_OUTPUT_BYTES_MAX", 1_048_576, outputs)),
-            },
+            commands: read.commands(),
             shutdown_grace: read.seconds(
                 "SHUTDOWN_GRACE_SECONDS",
                 10,
@@ -202,6 +202,32 @@ impl Settings {
 }
 
 impl Reader<'_> {
+    fn commands(&mut self) -> CommandLimits {
+        let default = CommandLimits::default();
+        let concurrent = 1..=limits::CONCURRENT_COMMANDS_MAX;
+        let (queued, outputs) = (0..=limits::QUEUED_COMMANDS_MAX, 1..=limits::OUTPUT_BYTES_MAX);
+        let (timeout, timeouts) = (default.timeout.as_secs(), 1..=limits::COMMAND_SECONDS_MAX);
+        CommandLimits {
+            concurrent_max: self.count(
+                "MAX_CONCURRENT_COMMANDS",
+                default.concurrent_max,
+                &concurrent,
+            ),
+            queued_max: self.count("MAX_QUEUED_COMMANDS", default.queued_max, &queued),
+            per_subject_max: self.count(
+                "MAX_COMMANDS_PER_SUBJECT",
+                default.per_subject_max,
+                &concurrent,
+            ),
+            timeout: self.seconds("COMMAND_TIMEOUT_SECONDS", timeout, timeouts),
+            output_bytes_max: self.count(
+                "COMMAND_OUTPUT_BYTES_MAX",
+                default.output_bytes_max,
+                &outputs,
+            ),
+        }
+    }
+
     fn level(&mut self) -> Level {
         match self.choice("LOG_LEVEL", &["info", "error", "warn", "debug"]) {
             "error" => Level::Error,
@@ -236,10 +262,6 @@ impl Reader<'_> {
 
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-fn size(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -48,6 +48,17 @@ impl Reader<'_> {
         number
     }
 
+    /// A number of things that are held in memory.
+    pub(super) fn count(
+        &mut self,
+        name: &'static str,
+        default: usize,
+        range: &RangeInclusive<usize>,
+    ) -> usize {
+        let range = *range.start() as u64..=*range.end() as u64;
+        usize::try_from(self.number(name, default as u64, range)).unwrap_or(default)
+    }
+
     pub(super) fn seconds(
         &mut self,
         name: &'static str,
