@@ -25,9 +25,9 @@ pub const ENVELOPE_FRAME_BYTES_MAX: usize = 255;
 pub const INCOMING_KIB_MAX: i32 = 6 * 1024;
 /// Connections at the same time, unless the owner says otherwise: with 25 KiB for each one, and
 /// what may wait for and from all of them, less than 64 MiB.
-pub const CONNECTIONS_DEFAULT: u64 = 1024;
+pub const CONNECTIONS_DEFAULT: usize = 1024;
 /// Connections that an owner may allow: as many descriptors as Linux lets a process have at most.
-pub const CONNECTIONS_MAX: u64 = 1024 * 1024;
+pub const CONNECTIONS_MAX: usize = 1024 * 1024;
 /// Descriptors of the daemon itself: log, signals, sockets of libzmq, endpoints, and files read.
 pub const OWN_DESCRIPTORS: usize = 48;
 /// Descriptors of one running command.
@@ -195,7 +195,8 @@ pub const STARTS_PER_TURN: usize = 4;
 /// Messages taken from the socket in one turn, so that their replies leave while the next are on
 /// their way: with 64 a client that has 64 in flight and the daemon would wait in turns.
 pub const MESSAGES_PER_TURN: usize = 16;
-/// Milliseconds that a handshake may take.
+/// Milliseconds that a handshake may take. A port that takes connections and says nothing for so
+/// long is no daemon.
 pub const HANDSHAKE_MS_MAX: i32 = 3000;
 /// Seconds without a word after which a peer's host is asked for a sign of life, seconds between
 /// two such questions, and how many may stay unanswered.
@@ -248,16 +249,10 @@ pub const TIMEOUT_SECONDS_MAX: u64 = 2 * COMMAND_SECONDS_MAX;
 /// Seconds for one server to take a connection before the next is tried: a lost SYN is repeated
 /// after 1, 3 and 7 seconds.
 pub const CONNECT_SECONDS: u64 = 10;
-/// Milliseconds for the ZMTP handshake: a port that takes connections and says nothing is no
-/// daemon.
-pub const HANDSHAKE_MILLISECONDS: i32 = 3000;
-/// Seconds without traffic after which TCP asks whether the daemon's host is still there, and
-/// between two such questions.
-pub const KEEPALIVE_SECONDS: i32 = 5;
-/// Such questions without an answer after which it is not.
-pub const KEEPALIVES_MAX: i32 = 3;
+/// As `KEEPALIVE`, for the host of the daemon: a script waits for it.
+pub const CLIENT_KEEPALIVE: [i32; 3] = [5, 5, 3];
 /// Milliseconds that a client which ends leaves to what it still has to send: a `cancel`.
-pub const LINGER_MILLISECONDS: i32 = 500;
+pub const CLIENT_LINGER_MS: i32 = 500;
 /// Seconds from a `cancel` to the last reply: the grace of 2 seconds, and some for the way.
 pub const CANCEL_SECONDS: u64 = 5;
 /// Bytes of any other reply: the list of all commands that fit a commands file, whose text is less
@@ -284,7 +279,7 @@ pub const BATCH_REQUESTS_MAX: usize = PEER_MESSAGES_MAX as usize / 2;
 /// then one for each try; an honest daemon says how long to wait, and lets the next one pass.
 pub const RETRIES_MAX: usize = 8 * BATCH_REQUESTS_MAX;
 /// Milliseconds between two looks of the progress line.
-pub const PROGRESS_MILLISECONDS: u64 = 200;
+pub const PROGRESS_MS: u64 = 200;
 /// Characters of one line on standard error, some screens full; a longer one is cut.
 pub const SHOWN_CHARACTERS_MAX: usize = 8 * 1024;
 /// Characters of an expression that are shown on each side of a fault.

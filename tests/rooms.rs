@@ -144,6 +144,9 @@ const MATHS: Layers = (
 const LAYERED: &[Layers] = &[
     MATHS,
     ("protocol", &["mod", "json", "curve", "endpoint", "request", "envelope", "reply", "token"]),
+    ("protocol/json", &["fault", "visitors", "mod"]),
+    ("protocol/reply", &["code", "mod", "read", "write"]),
+    ("protocol/token", &["claims", "key", "mod"]),
     (
         "service",
         &[
@@ -166,6 +169,7 @@ const LAYERED: &[Layers] = &[
         "service/access",
         &["throttle", "log_budget", "clients", "opened", "caller", "authority", "mod"],
     ),
+    ("service/settings", &["reader", "network", "mod"]),
     ("service/commands", &["keys", "parameter", "arguments", "mod", "parameters_file", "file"]),
     ("service/jobs", &["output", "job", "mod", "drain", "transitions"]),
     ("daemon", &["load", "start", "survive", "mod"]),

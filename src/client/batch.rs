@@ -312,7 +312,7 @@ impl Run<'_> {
             self.slots.pop_front();
         }
         self.out.flush()?;
-        let between = Duration::from_millis(limits::PROGRESS_MILLISECONDS);
+        let between = Duration::from_millis(limits::PROGRESS_MS);
         if self.progress.is_some_and(|shown| shown.elapsed() >= between) {
             self.progress = Some(Instant::now());
             let done = self.read.saturating_sub(self.slots.len() as u64);

@@ -107,14 +107,15 @@ impl Connection {
             // ZMQ_IMMEDIATE would do that, too, but it throws away replies that have come when
             // the daemon leaves after its answer.
             socket.set_reconnect_ivl(i32::MAX)?;
-            socket.set_linger(limits::LINGER_MILLISECONDS)?;
-            socket.set_handshake_ivl(limits::HANDSHAKE_MILLISECONDS)?;
+            socket.set_linger(limits::CLIENT_LINGER_MS)?;
+            socket.set_handshake_ivl(limits::HANDSHAKE_MS_MAX)?;
             // ZMTP's own heartbeats would end the connection of a stream whose reader pauses: what
             // has come waits in front of the answer to the heartbeat.
             socket.set_tcp_keepalive(1)?;
-            socket.set_tcp_keepalive_idle(limits::KEEPALIVE_SECONDS)?;
-            socket.set_tcp_keepalive_intvl(limits::KEEPALIVE_SECONDS)?;
-            socket.set_tcp_keepalive_cnt(limits::KEEPALIVES_MAX)?;
+            let [idle, interval, count] = limits::CLIENT_KEEPALIVE;
+            socket.set_tcp_keepalive_idle(idle)?;
+            socket.set_tcp_keepalive_intvl(interval)?;
+            socket.set_tcp_keepalive_cnt(count)?;
             socket.set_sndhwm(limits::PEER_MESSAGES_MAX)?;
             let messages = i32::try_from(limits::RECEIVED_BYTES_MAX / reply_bytes_max.max(1));
             socket.set_rcvhwm(messages.unwrap_or(i32::MAX).clamp(1, limits::PEER_MESSAGES_MAX))?;

@@ -321,8 +321,7 @@ impl<'a> Conversation<'a> {
                 (Err(_), Stream::Stderr) => return Ok(()),
                 (Err(error), Stream::Stdout) => {
                     self.cancel();
-                    let message = format!("cannot write to standard output: {error}");
-                    return Err(Failure::uncertain(message));
+                    return Err(text::unwritten(&error.into()));
                 }
             }
             bytes = bytes.get(written.unwrap_or(0)..).unwrap_or_default();

@@ -6,10 +6,13 @@
 
 use std::time::Duration;
 
-use serde::ser::{Serialize, SerializeMap, Serializer};
+use serde::{Serialize, Serializer};
+
+use crate::protocol::raw;
 
 /// The name that a caller gives to a request; it comes back in every reply to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
 pub enum Id {
     /// At most `ID_BYTES_MAX` bytes.
     Text(String),
@@ -18,24 +21,29 @@ pub enum Id {
 }
 
 /// One request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
     /// Comes back in every reply.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Id>,
     /// The caller's token; empty when there is none.
     pub token: String,
     /// What the client asks for.
+    #[serde(flatten)]
     pub ask: Ask,
 }
 
-/// What a client asks for: one variant for each `command_type` that `zcmd` sends.
-#[derive(Clone, Debug, PartialEq)]
+/// What a client asks for: one variant for each `command_type` that `zcmd` sends. The names of
+/// variants and fields are those on the wire, unless they say otherwise.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(tag = "command_type", rename_all = "lowercase")]
 pub enum Ask {
     /// Evaluate an expression.
     Compute {
         /// The expression.
         expression: String,
         /// Names and the text of their numbers.
+        #[serde(skip_serializing_if = "Vec::is_empty", serialize_with = "numbers")]
         variables: Vec<(String, String)>,
     },
     /// Run a command.
@@ -54,34 +62,26 @@ pub enum Ask {
 }
 
 /// A command to run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Os {
     /// Its name in the commands file.
+    #[serde(rename = "command_name")]
     pub name: String,
     /// Its parameters, in the order of the commands file.
     pub parameters: Vec<String>,
     /// What it reads from standard input.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub stdin: String,
     /// Lowers its time limit.
+    #[serde(rename = "timeout_ms", skip_serializing_if = "Option::is_none")]
+    #[serde(serialize_with = "milliseconds")]
     pub timeout: Option<Duration>,
     /// Whether its output is sent while it runs.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
     /// Whether to tell what would run, and run nothing.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub explain: bool,
-}
-
-impl Ask {
-    /// The `command_type` on the wire.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::Compute { .. } => "compute",
-            Self::Os(_) => "os",
-            Self::List => "list",
-            Self::Status => "status",
-            Self::Ping => "ping",
-            Self::Cancel { .. } => "cancel",
-        }
-    }
 }
 
 impl Request {
@@ -91,60 +91,12 @@ impl Request {
     }
 }
 
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => out.serialize_str(text),
-            Self::Number(number) => out.serialize_i128(*number),
-        }
-    }
+/// Numbers keep all their digits: their text is JSON already.
+fn numbers<S: Serializer>(of: &[(String, String)], out: S) -> Result<S::Ok, S::Error> {
+    let number = |(name, text): &(String, String)| Ok((name.clone(), raw(text)?));
+    out.collect_map(of.iter().map(number).collect::<Result<Vec<_>, _>>()?)
 }
 
-impl Serialize for Request {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut out = out.serialize_map(None)?;
-        out.serialize_entry("command_type", self.ask.kind())?;
-        out.serialize_entry("token", &self.token)?;
-        if let Some(id) = &self.id {
-            out.serialize_entry("id", id)?;
-        }
-        match &self.ask {
-            Ask::Compute { expression, variables } => {
-                out.serialize_entry("expression", expression)?;
-                if !variables.is_empty() {
-                    out.serialize_entry("variables", &Numbers(variables))?;
-                }
-            }
-            Ask::Os(os) => {
-                out.serialize_entry("command_name", &os.name)?;
-                out.serialize_entry("parameters", &os.parameters)?;
-                if !os.stdin.is_empty() {
-                    out.serialize_entry("stdin", &os.stdin)?;
-                }
-                if let Some(timeout) = os.timeout {
-                    out.serialize_entry("timeout_ms", &timeout.as_millis())?;
-                }
-                for (name, flag) in [("stream", os.stream), ("explain", os.explain)] {
-                    if flag {
-                        out.serialize_entry(name, &true)?;
-                    }
-                }
-            }
-            Ask::Cancel { target } => out.serialize_entry("target", target)?,
-            Ask::List | Ask::Status | Ask::Ping => {}
-        }
-        out.end()
-    }
-}
-
-struct Numbers<'a>(&'a [(String, String)]);
-
-impl Serialize for Numbers<'_> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut out = out.serialize_map(None)?;
-        for (name, number) in self.0 {
-            out.serialize_entry(name, &super::raw(number)?)?;
-        }
-        out.end()
-    }
+fn milliseconds<S: Serializer>(of: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+    of.map(|duration| duration.as_millis()).serialize(out)
 }

@@ -10,8 +10,8 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::limits;
 
-/// What tells one process from a later one of its number, and where it belongs. A number that is not
-/// known in this process's namespace is 0.
+/// What tells one process from a later one of its number, and where it belongs. A number that is
+/// not known in this process's namespace is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// The number of its parent.

@@ -141,6 +141,39 @@ fn every_test_that_a_document_names_is_there() {
     assert!(count > 30, "the tables are where they are looked for: {count}");
 }
 
+/// The files that the table of regression tests means by this name.
+fn place(name: &str) -> Vec<String> {
+    let [file, folder] = [format!("tests/{name}.rs"), format!("tests/{name}/")];
+    let mut found = [files("tests", ".rs"), files("src", ".rs")].concat();
+    match name.ends_with(".rs") {
+        true => {
+            found.retain(|path| path.starts_with("src/") && path.ends_with(&format!("/{name}")))
+        }
+        false => found.retain(|path| *path == file || path.starts_with(&folder)),
+    }
+    found
+}
+
+#[test]
+fn every_regression_test_is_where_its_row_says() {
+    let page = text("docs/security.md");
+    let table = page.split("\n## Regression tests\n").nth(1).unwrap();
+    let mut count = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ")) {
+        let cell = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let mut sources = String::new();
+        for word in cell.split('`').skip(1).step_by(2) {
+            if word.matches('_').count() > 3 {
+                assert!(sources.contains(&format!("fn {word}()")), "{word}: {row}");
+                count += 1;
+            } else {
+                sources = place(word).iter().map(|file| text(file)).collect();
+            }
+        }
+    }
+    assert!(count > 30, "the table is where it is looked for: {count}");
+}
+
 #[test]
 fn the_architecture_is_that_of_the_source() {
     let page = "docs/architecture.md";

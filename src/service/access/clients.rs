@@ -19,7 +19,7 @@ pub struct Client {
     subjects: Vec<String>,
 }
 
-/// The keys that are let in, by their spelling.
+/// The keys that are let in, by their spelling: each has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clients(BTreeMap<String, Client>);
 
@@ -41,16 +41,16 @@ impl Clients {
         for (index, line) in text.lines().enumerate() {
             let mut words = line.split_whitespace();
             // A lone `#` cannot be a key; a key may begin with one.
-            let Some(key) = words.next().filter(|word| *word != "#") else { continue };
+            let Some(word) = words.next().filter(|word| *word != "#") else { continue };
             let mut read = || {
-                let key = CurveKey::parse(key).map_err(|why| format!("the first word {why}"))?;
+                let key = CurveKey::parse(word).map_err(|why| format!("the first word {why}"))?;
                 let name = words.next().ok_or("the key has no name")?.to_owned();
-                if clients.contains_key(&key.to_string()) || !names.insert(name.clone()) {
+                if clients.contains_key(word) || !names.insert(name.clone()) {
                     return Err("the key or its name is there twice".to_owned());
                 }
                 let subjects = words.by_ref().map(str::to_owned).collect();
                 let client = Client { name, thumbprint: key.thumbprint(), subjects };
-                clients.insert(key.to_string(), client);
+                clients.insert(word.to_owned(), client);
                 Ok(())
             };
             if let Err(why) = read() {

@@ -193,21 +193,11 @@ fn places(arguments: &[Vec<Part<'_>>], value: (usize, usize)) -> Vec<(usize, usi
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use crate::protocol::request::Os;
     use crate::service::access::caller::Caller;
     use crate::service::commands::Commands;
     use crate::service::refusal::Refusal;
     use crate::service::settings::CommandLimits;
-
-    const LIMITS: CommandLimits = CommandLimits {
-        concurrent_max: 8,
-        queued_max: 64,
-        per_subject_max: 4,
-        timeout: Duration::from_secs(30),
-        output_bytes_max: 100,
-    };
 
     /// The arguments, or the refusal, of a command with these templates and parameters.
     fn filled(run: &str, parameters: &str, values: &[&str]) -> Result<Vec<String>, String> {
@@ -215,7 +205,7 @@ mod tests {
         let commands = Commands::parse(&text).map_err(|faults| faults.join("; "))?;
         let parameters = values.iter().map(|value| (*value).to_owned()).collect();
         let ask = Os { name: "x".into(), parameters, ..Os::default() };
-        match commands.permit(&Caller::imagined("os:*"), &LIMITS, &ask) {
+        match commands.permit(&Caller::imagined("os:*"), &CommandLimits::default(), &ask) {
             Ok(permit) => Ok(permit.invocation.arguments),
             Err(Refusal::BadParameter(why)) => Err(why),
             Err(other) => Err(format!("{other:?}")),

@@ -239,14 +239,6 @@ impl Serialize for Parameter {
 mod tests {
     use super::*;
 
-    const LIMITS: CommandLimits = CommandLimits {
-        concurrent_max: 8,
-        queued_max: 64,
-        per_subject_max: 4,
-        timeout: Duration::from_secs(30),
-        output_bytes_max: 100,
-    };
-
     fn commands() -> Commands {
         Commands::parse(
             r#"{
@@ -278,7 +270,11 @@ mod tests {
     #[test]
     fn a_permit_holds_the_argument_list_and_nothing_is_split() {
         let caller = Caller::imagined("os:*");
-        let permit = commands().permit(&caller, &LIMITS, &ask("tail", &["5", "a b;c", "d"]));
+        let permit = commands().permit(
+            &caller,
+            &CommandLimits::default(),
+            &ask("tail", &["5", "a b;c", "d"]),
+        );
         let permit = permit.unwrap();
         let arguments = ["--lines=5", "--", "/var/log/a b;c", "/var/log/d"];
         assert_eq!(permit.invocation.arguments, arguments);
@@ -291,7 +287,7 @@ mod tests {
         let shorter = Os { timeout: Some(Duration::from_secs(1)), ..ask("tail", &["5", "a"]) };
         let longer = Os { timeout: Some(Duration::from_secs(99)), ..shorter.clone() };
         for (os, seconds) in [(shorter, 1), (longer, 5)] {
-            let permit = commands().permit(&caller, &LIMITS, &os).unwrap();
+            let permit = commands().permit(&caller, &CommandLimits::default(), &os).unwrap();
             assert_eq!(permit.timeout, Duration::from_secs(seconds), "lowered, never raised");
         }
     }
@@ -299,7 +295,9 @@ mod tests {
     #[test]
     fn secrets_reach_the_command_and_not_the_log() {
         let caller = Caller::imagined("os:login");
-        let permit = commands().permit(&caller, &LIMITS, &ask("login", &["hush"])).unwrap();
+        let permit = commands()
+            .permit(&caller, &CommandLimits::default(), &ask("login", &["hush"]))
+            .unwrap();
         assert_eq!(permit.invocation.arguments, ["--password=hush", "guest"]);
         assert_eq!(permit.shown, ["/bin/login", "--password=***", "guest"]);
     }
@@ -324,7 +322,9 @@ mod tests {
         ];
         for (scope, name, parameters, wanted) in cases {
             let caller = Caller::imagined(scope);
-            let refusal = commands().permit(&caller, &LIMITS, &ask(name, parameters)).unwrap_err();
+            let refusal = commands()
+                .permit(&caller, &CommandLimits::default(), &ask(name, parameters))
+                .unwrap_err();
             let text = match refusal {
                 Refusal::Forbidden(text) => text,
                 Refusal::UnknownCommand(text) => text,

@@ -247,7 +247,6 @@ mod tests {
                 let envelope = Envelope::read(&body).unwrap();
                 assert_eq!((&envelope.id, envelope.token.as_ref()), (&id, "t.t.t"));
                 let operation = find(&envelope, &mut "").unwrap();
-                assert_eq!(operation.name, ask.kind());
                 let found = answer(operation.name, std::str::from_utf8(&body).unwrap());
                 assert!(found.starts_with(wanted), "{ask:?}: {found}");
             }

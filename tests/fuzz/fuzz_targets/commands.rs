@@ -18,14 +18,6 @@ use zcmd::service::commands::Commands;
 use zcmd::service::settings::CommandLimits;
 use zcmd_fuzz::{Opinion, lenient, opinion, printable};
 
-const LIMITS: CommandLimits = CommandLimits {
-    concurrent_max: 8,
-    queued_max: 64,
-    per_subject_max: 4,
-    timeout: Duration::from_secs(30),
-    output_bytes_max: 100,
-};
-
 thread_local! {
     static CALLER: Caller = caller();
 }
@@ -71,7 +63,7 @@ fuzz_target!(|input: &str| {
         let os = Os { name: name.clone(), parameters: values.clone(), ..Os::default() };
         let repeats = entry["parameters"].as_array().into_iter().flatten();
         let repeats = repeats.filter_map(|parameter| parameter.get("repeat")).count() > 0;
-        match commands.permit(&caller, &LIMITS, &os) {
+        match commands.permit(&caller, &CommandLimits::default(), &os) {
             Ok(permit) => {
                 let elements = entry["run"].as_array().map_or(0, Vec::len);
                 assert!(repeats || permit.invocation.arguments.len() + 1 == elements);

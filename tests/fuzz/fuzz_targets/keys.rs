@@ -16,7 +16,6 @@ fuzz_target!(|text: &str| {
     assert_eq!(ours.as_ref().ok().map(|key| key.0.to_vec()), z85(text), "{text:?}");
     match ours {
         Ok(key) => {
-            assert_eq!(key.to_string(), text);
             assert_eq!(key.thumbprint().len(), 43);
         }
         Err(why) => assert!(hides(text, &why), "{why}"),

@@ -1,6 +1,6 @@
 //! The corrections: what is changed in the released sources of libzmq, one file for each. A file
 //! says what is wrong without it, what it changes, where upstream knows of it, and which test fails
-//! without it; the tests are in `tests/transport.rs` and `tests/memory.rs` of zcmd.
+//! without it; the tests are in `tests/transport/` and `tests/memory.rs` of zcmd.
 //!
 //! Promises: each edit finds its place exactly once, or the build ends and names all that do not.
 //! Leaves out: what can be done from outside of libzmq; that is in `src/system/router.rs` of zcmd.

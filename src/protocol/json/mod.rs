@@ -6,31 +6,22 @@
 //! byte, and repeats no value of the text: a misplaced token never reaches an error or a log.
 //! Leaves out: numbers. They stay text until their reader knows how exact they must be.
 
+mod fault;
+mod visitors;
+
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::Deserializer;
 use serde_json::value::RawValue;
+
+pub use fault::{Fault, echo};
+use visitors::{Elements, Members};
 
 use crate::limits;
 
 /// Members of an object up to which each name is compared with each: cheaper than to sort them.
 const FEW: usize = 16;
-
-/// What is wrong with a text, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
-    /// Offset in bytes from the start of the text.
-    pub position: usize,
-    /// The path of the member, when one is to blame, and what is wrong with it.
-    pub message: String,
-}
-
-impl fmt::Display for Fault {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{} (at byte {})", self.message, self.position)
-    }
-}
 
 /// One value in a text that is known to be well-formed: what kind it is, and where it stands.
 #[derive(Clone, Copy, Debug)]
@@ -180,7 +171,7 @@ impl<'a> Json<'a> {
     pub fn array(self) -> Result<Vec<Json<'a>>, Fault> {
         self.expect(Kind::Array)?;
         serde_json::Deserializer::from_str(self.raw)
-            .deserialize_seq(Elements(self))
+            .deserialize_seq(Elements(|element| self.part(element)))
             .map_err(|error| self.syntax(&error))
     }
 
@@ -195,7 +186,7 @@ impl<'a> Json<'a> {
 
     fn members(self) -> Result<Object<'a>, Fault> {
         let mut text = serde_json::Deserializer::from_str(self.raw);
-        let members = text.deserialize_map(Members(self)).and_then(|members| {
+        let members = text.deserialize_map(Members(|value| self.part(value))).and_then(|members| {
             text.end()?;
             Ok(members)
         });
@@ -302,96 +293,6 @@ impl<'a> Object<'a> {
     }
 }
 
-/// A peer's text as an error message may repeat it: quoted, escaped, `ECHO_BYTES_MAX` at most.
-pub fn echo(text: &str) -> String {
-    let mut kept = String::from("\"");
-    for character in text.chars() {
-        if kept.len() > limits::ECHO_BYTES_MAX {
-            kept.push('…');
-            break;
-        }
-        if character.is_ascii() {
-            kept.extend(character.escape_default());
-        } else {
-            kept.extend(character.escape_unicode());
-        }
-    }
-    kept.push('"');
-    kept
-}
-
-/// Reads the elements of an array.
-struct Elements<'a>(Json<'a>);
-
-impl<'a> Visitor<'a> for Elements<'a> {
-    type Value = Vec<Json<'a>>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        let mut elements = Vec::new();
-        while let Some(element) = array.next_element()? {
-            elements.push(self.0.part(element));
-            bounded(elements.len())?;
-        }
-        Ok(elements)
-    }
-}
-
-/// Reads the members of an object.
-struct Members<'a>(Json<'a>);
-
-impl<'a> Visitor<'a> for Members<'a> {
-    type Value = Vec<(Cow<'a, str>, Json<'a>)>;
-
-    fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'a>>(self, mut object: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::with_capacity(8);
-        while let Some(Name(name)) = object.next_key()? {
-            members.push((name, self.0.part(object.next_value()?)));
-            bounded(members.len())?;
-        }
-        Ok(members)
-    }
-}
-
-fn bounded<E: serde::de::Error>(count: usize) -> Result<(), E> {
-    if count <= limits::JSON_ELEMENTS_MAX {
-        return Ok(());
-    }
-    Err(E::custom(format_args!("more than {} elements", limits::JSON_ELEMENTS_MAX)))
-}
-
-/// The name of a member, borrowed when it has no escapes.
-struct Name<'a>(Cow<'a, str>);
-
-impl<'a> Deserialize<'a> for Name<'a> {
-    fn deserialize<D: Deserializer<'a>>(from: D) -> Result<Self, D::Error> {
-        struct Borrow;
-        impl<'a> Visitor<'a> for Borrow {
-            type Value = Name<'a>;
-
-            fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-                out.write_str("a name")
-            }
-
-            fn visit_borrowed_str<E>(self, name: &'a str) -> Result<Name<'a>, E> {
-                Ok(Name(Cow::Borrowed(name)))
-            }
-
-            fn visit_str<E>(self, name: &str) -> Result<Name<'a>, E> {
-                Ok(Name(Cow::Owned(name.to_owned())))
-            }
-        }
-        from.deserialize_str(Borrow)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -429,11 +330,5 @@ mod tests {
         let fault = Json::parse(text.as_bytes()).unwrap().array().unwrap_err();
         assert_eq!(fault.message, "JSON: more than 1024 elements");
         assert!(fault.position < 4096, "{}", fault.position);
-    }
-
-    #[test]
-    fn echo_is_short_and_holds_no_control_characters() {
-        assert_eq!(echo("a\nb\u{1b}é"), r#""a\nb\u{1b}\u{e9}""#);
-        assert!(echo(&"x".repeat(1000)).len() < 2 * limits::ECHO_BYTES_MAX);
     }
 }

@@ -5,15 +5,18 @@
 //! is ever shown.
 //! Leaves out: the files that the variables name, which `service::policy` reads.
 
+mod network;
+mod reader;
+
 use std::ffi::OsString;
 use std::fmt;
-use std::ops::RangeInclusive;
 use std::rc::Rc;
 use std::time::Duration;
 
+use reader::Reader;
+
 use crate::limits;
 use crate::port::Level;
-use crate::protocol::endpoint::leaves_host;
 
 /// All that the environment says.
 #[derive(Clone, Debug)]
@@ -103,6 +106,19 @@ pub struct CommandLimits {
     pub output_bytes_max: usize,
 }
 
+/// What holds where no variable says otherwise.
+impl Default for CommandLimits {
+    fn default() -> Self {
+        Self {
+            concurrent_max: 8,
+            queued_max: 64,
+            per_subject_max: 4,
+            timeout: Duration::from_secs(30),
+            output_bytes_max: 1024 * 1024,
+        }
+    }
+}
+
 /// Where and what to log.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
@@ -136,9 +152,6 @@ impl Settings {
         let mut read = Reader { lookup, faults: Vec::new(), shown: Vec::new() };
         let per_minute = read.number("MAX_REQUESTS_PER_MINUTE", 60, 0..=1_000_000);
         let burst = read.number("RATE_BURST", per_minute.max(1), 1..=1_000_000);
-        let concurrent = 1..=limits::CONCURRENT_COMMANDS_MAX as u64;
-        let timeouts = 1..=limits::COMMAND_SECONDS_MAX;
-        let outputs = 1..=limits::OUTPUT_BYTES_MAX as u64;
         let endpoints = read.endpoints();
         let (curve_secret_file, curve_clients_file) = read.curve();
         let settings = Self {
@@ -146,11 +159,11 @@ impl Settings {
             curve_secret_file,
             curve_clients_file,
             endpoints,
-            connections_max: size(read.number(
+            connections_max: read.count(
                 "CONNECTIONS_MAX",
                 limits::CONNECTIONS_DEFAULT,
-                1..=limits::CONNECTIONS_MAX,
-            )),
+                &(1..=limits::CONNECTIONS_MAX),
+            ),
             system_libzmq: read.choice("ALLOW_SYSTEM_LIBZMQ", &["no", "yes"]) == "yes",
             ipc_mode: read.mode("IPC_MODE", 0o660),
             ipc_group: read.text("IPC_GROUP"),
@@ -165,17 +178,7 @@ impl Settings {
             token_lifetime: read.seconds("JWT_EXPIRATION_MINUTES", 30, 1..=525_600) * 60,
             rate: Rate { per_minute: narrow(per_minute), burst: narrow(burst) },
             commands_file: read.text("COMMANDS_FILE"),
-            commands: CommandLimits {
-                concurrent_max: size(read.number("MAX_CONCURRENT_COMMANDS", 8, concurrent.clone())),
-                queued_max: size(read.number(
-                    "MAX_QUEUED_COMMANDS",
-                    64,
-                    0..=limits::QUEUED_COMMANDS_MAX as u64,
-                )),
-                per_subject_max: size(read.number("MAX_COMMANDS_PER_SUBJECT", 4, concurrent)),
-                timeout: read.seconds("COMMAND_TIMEOUT_SECONDS", 30, timeouts),
-                output_bytes_max: size(read.number("COMMAND_OUTPUT_BYTES_MAX", 1_048_576, outputs)),
-            },
+            commands: read.commands(),
             shutdown_grace: read.seconds(
                 "SHUTDOWN_GRACE_SECONDS",
                 10,
@@ -198,61 +201,31 @@ impl Settings {
     }
 }
 
-/// Reads variables and remembers what was wrong with them.
-struct Reader<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<OsString>,
-    faults: Vec<String>,
-    shown: Vec<(&'static str, String)>,
-}
-
 impl Reader<'_> {
-    fn get(&mut self, name: &str) -> Option<String> {
-        let value = (self.lookup)(name).filter(|value| !value.is_empty())?;
-        value.into_string().map_err(|_| self.faults.push(format!("{name} is not UTF-8 text"))).ok()
-    }
-
-    fn text(&mut self, name: &'static str) -> Option<String> {
-        let value = self.get(name);
-        self.shown.push((name, value.clone().unwrap_or_default()));
-        value
-    }
-
-    fn number(&mut self, name: &'static str, default: u64, range: RangeInclusive<u64>) -> u64 {
-        let (min, max) = (range.start(), range.end());
-        let number = match self.get(name) {
-            None => default,
-            // Digits only: `parse` alone would take a sign.
-            Some(text) => match text.parse() {
-                Ok(number) if range.contains(&number) && !text.starts_with('+') => number,
-                _ => {
-                    self.faults.push(format!("{name}={text}: must be an integer, {min} to {max}"));
-                    default
-                }
-            },
-        };
-        self.shown.push((name, number.to_string()));
-        number
-    }
-
-    fn seconds(
-        &mut self,
-        name: &'static str,
-        default: u64,
-        range: RangeInclusive<u64>,
-    ) -> Duration {
-        Duration::from_secs(self.number(name, default, range))
-    }
-
-    /// One of some words, the first of which is the default.
-    fn choice(&mut self, name: &'static str, of: &[&'static str]) -> &'static str {
-        let default = of.first().copied().unwrap_or_default();
-        let wanted = self.get(name).unwrap_or_else(|| default.to_owned());
-        let Some(found) = of.iter().find(|word| **word == wanted) else {
-            self.faults.push(format!("{name}={wanted}: must be {}", of.join(" or ")));
-            return default;
-        };
-        self.shown.push((name, (*found).to_owned()));
-        found
+    fn commands(&mut self) -> CommandLimits {
+        let default = CommandLimits::default();
+        let concurrent = 1..=limits::CONCURRENT_COMMANDS_MAX;
+        let (queued, outputs) = (0..=limits::QUEUED_COMMANDS_MAX, 1..=limits::OUTPUT_BYTES_MAX);
+        let (timeout, timeouts) = (default.timeout.as_secs(), 1..=limits::COMMAND_SECONDS_MAX);
+        CommandLimits {
+            concurrent_max: self.count(
+                "MAX_CONCURRENT_COMMANDS",
+                default.concurrent_max,
+                &concurrent,
+            ),
+            queued_max: self.count("MAX_QUEUED_COMMANDS", default.queued_max, &queued),
+            per_subject_max: self.count(
+                "MAX_COMMANDS_PER_SUBJECT",
+                default.per_subject_max,
+                &concurrent,
+            ),
+            timeout: self.seconds("COMMAND_TIMEOUT_SECONDS", timeout, timeouts),
+            output_bytes_max: self.count(
+                "COMMAND_OUTPUT_BYTES_MAX",
+                default.output_bytes_max,
+                &outputs,
+            ),
+        }
     }
 
     fn level(&mut self) -> Level {
@@ -262,74 +235,6 @@ impl Reader<'_> {
             "debug" => Level::Debug,
             _ => Level::Info,
         }
-    }
-
-    fn endpoints(&mut self) -> Vec<String> {
-        let name = "SERVER_ADDRESS";
-        let text = self.get(name).unwrap_or_else(|| "tcp://127.0.0.1:5555".to_owned());
-        let endpoints: Vec<String> = text.split(',').map(|part| part.trim().to_owned()).collect();
-        for endpoint in &endpoints {
-            let file = endpoint.strip_prefix("ipc://");
-            let place = endpoint.strip_prefix("tcp://").or(file);
-            // libzmq would take the digits before any other text, and reduce them to 16 bits.
-            let has_port = endpoint.strip_prefix("tcp://").is_none_or(|place| {
-                place.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && is_port(port))
-            });
-            // libzmq's ws:// would let any web page in; inproc:// reaches nobody. An abstract
-            // socket has no file whose mode would say who may reach it.
-            let is_absolute = file.is_none_or(|file| file.starts_with('/'));
-            if place.is_none_or(str::is_empty) || !is_absolute || !has_port {
-                self.faults.push(format!(
-                    "{name}={endpoint}: must be tcp://ADDRESS:PORT or ipc:///PATH, PORT being 1 to \
-                     65535 or *; several are separated by commas"
-                ));
-            }
-        }
-        if endpoints.len() > limits::ENDPOINTS_MAX {
-            self.faults.push(format!("{name}: at most {} endpoints", limits::ENDPOINTS_MAX));
-        }
-        self.shown.push((name, text));
-        endpoints
-    }
-
-    fn curve(&mut self) -> (Option<String>, Option<String>) {
-        let (secret, clients) = ("CURVE_SECRET_KEY_FILE", "CURVE_CLIENTS_FILE");
-        let files = (self.text(secret), self.text(clients));
-        if files.0.is_some() != files.1.is_some() {
-            self.faults.push(format!(
-                "{secret} and {clients} go together: zcmdd keygen --curve FILE makes the one, and \
-                 the other lists the keys that are let in, as KEY NAME [SUBJECT...]"
-            ));
-        }
-        files
-    }
-
-    /// Whether tokens may be read on their way, which the owner has to want.
-    fn cleartext(&mut self, endpoints: &[String], curve: bool) -> bool {
-        let wanted = self.choice("ALLOW_CLEARTEXT", &["no", "yes"]) == "yes";
-        let open: Vec<_> = endpoints.iter().filter(|place| !curve && leaves_host(place)).collect();
-        if !wanted {
-            self.faults.extend(open.iter().map(|endpoint| {
-                format!(
-                    "SERVER_ADDRESS={endpoint}: tokens would cross the network in the clear; set \
-                     CURVE_SECRET_KEY_FILE and CURVE_CLIENTS_FILE (zcmdd keygen --curve), listen \
-                     on tcp://127.0.0.1:PORT or ipc:///PATH, or say ALLOW_CLEARTEXT=yes"
-                )
-            }));
-        }
-        !open.is_empty()
-    }
-
-    /// The permissions of a file, in octal as chmod(1) takes them.
-    fn mode(&mut self, name: &'static str, default: u32) -> u32 {
-        let mode = self.get(name).map_or(Some(default), |text| {
-            u32::from_str_radix(&text, 8).ok().filter(|mode| *mode <= 0o777)
-        });
-        if mode.is_none() {
-            self.faults.push(format!("{name}: must be permissions in octal, such as 0660"));
-        }
-        self.shown.push((name, format!("{:04o}", mode.unwrap_or(default))));
-        mode.unwrap_or(default)
     }
 
     fn keys(&mut self) -> KeySource {
@@ -355,24 +260,15 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a text is a port, or `*`, which is any that is free.
-fn is_port(text: &str) -> bool {
-    text == "*" || (text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok())
-}
-
 fn narrow(number: u64) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
-}
-
-fn size(number: u64) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
+    pub(super) fn read(variables: &[(&str, &str)]) -> Result<Settings, Vec<String>> {
         Settings::read(&|name| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).into())
         })
@@ -416,56 +312,6 @@ mod tests {
         for (fault, wanted) in faults.iter().zip(wanted) {
             assert!(fault.starts_with(wanted), "{fault}");
         }
-    }
-
-    #[test]
-    fn old_wound_a_port_that_is_none_was_taken_for_another() {
-        let read = |port: &str| {
-            let endpoint = format!("tcp://127.0.0.1{port}");
-            read(&[("JWT_SECRET_KEY", "x"), ("SERVER_ADDRESS", &endpoint)])
-        };
-        for good in [":1", ":5555", ":65535", ":*", ":0"] {
-            assert!(read(good).is_ok(), "{good}");
-        }
-        for bad in ["", ":", ":80x", ":99999", ":65536", ":+80", ":-1", ": 80", ":80 1", ":**"] {
-            let faults = read(bad).unwrap_err();
-            assert!(faults.len() == 1 && faults[0].contains("PORT"), "{bad} {faults:?}");
-        }
-    }
-
-    #[test]
-    fn a_network_without_curve_is_an_error_unless_the_owner_says_so() {
-        let read = |endpoint, more: &[(&str, &str)]| {
-            let base = [("JWT_SECRET_KEY", "x"), ("SERVER_ADDRESS", endpoint)];
-            read(&[&base[..], more].concat()).map(|settings| settings.cleartext)
-        };
-        let curve = [("CURVE_SECRET_KEY_FILE", "a"), ("CURVE_CLIENTS_FILE", "b")];
-        let here = ["tcp://127.0.0.1:1", "tcp://127.1.2.3:1", "tcp://[::1]:1", "ipc:///s"];
-        let open = [
-            "tcp://*:1",
-            "tcp://0.0.0.0:1",
-            "tcp://[::]:1",
-            "tcp://10.0.0.1:1",
-            "tcp://eth0:1",
-            "tcp://127.0.0.1.example.org:1",
-            "tcp://[::ffff:10.0.0.1]:1",
-            "tcp://127.0.0.1:1,tcp://*:2",
-        ];
-        for endpoint in here {
-            assert_eq!(read(endpoint, &[]), Ok(false), "{endpoint}");
-            assert_eq!(read(endpoint, &[("ALLOW_CLEARTEXT", "yes")]), Ok(false), "{endpoint}");
-        }
-        for endpoint in open {
-            let faults = read(endpoint, &[]).unwrap_err();
-            assert!(faults.len() == 1 && faults[0].contains("ALLOW_CLEARTEXT"), "{faults:?}");
-            assert_eq!(read(endpoint, &curve), Ok(false), "{endpoint}");
-            assert_eq!(read(endpoint, &[("ALLOW_CLEARTEXT", "yes")]), Ok(true), "{endpoint}");
-        }
-        for half in curve {
-            assert!(read("ipc:///s", &[half]).unwrap_err()[0].contains("go together"));
-        }
-        assert!(read("ipc://@abstract", &[]).is_err());
-        assert!(read("ipc:///s", &[("IPC_MODE", "0o77")]).is_err());
     }
 
     #[test]

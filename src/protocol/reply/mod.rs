@@ -1,0 +1,180 @@
+//! A reply, encoded into its body and decoded from one.
+//!
+//! Promises: every reply has a `status`; an error has a code of the table in `code`. Output comes
+//! back byte for byte. Leaves out: which reply a request gets.
+
+mod code;
+mod read;
+mod write;
+
+use std::time::Duration;
+
+pub use code::Code;
+
+use crate::port::Stream;
+use crate::protocol::json::Json;
+use crate::protocol::request::{Ask, Id};
+
+/// One reply.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// The `id` of its request.
+    pub id: Option<Id>,
+    /// What became of the request.
+    pub answer: Answer,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// It was done; this is the text of its `result`, in JSON.
+    Result(String),
+    /// A command ran to its end.
+    Ran(Ran),
+    /// A part of a running command's output. More replies follow.
+    Output {
+        /// Where the command wrote it to.
+        stream: Stream,
+        /// What it wrote.
+        bytes: Vec<u8>,
+    },
+    /// It was not done, or was ended.
+    Error(Error),
+}
+
+/// How a command ran.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ran {
+    /// Its exit code, or the name of the signal that ended it.
+    pub end: Result<i32, String>,
+    /// What it wrote to standard output, up to the cap.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error, up to the cap.
+    pub stderr: Vec<u8>,
+    /// From its start to its end.
+    pub duration: Duration,
+    /// When output was cut: the true sizes of the two streams in bytes.
+    pub truncated: Option<(u64, u64)>,
+}
+
+/// An error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What kind, for programs.
+    pub code: Code,
+    /// What, where and what to do, for people.
+    pub message: String,
+    /// For `bad_expression`: offset in bytes.
+    pub position: Option<usize>,
+    /// For `rate_limited` and `busy`: when to ask again.
+    pub retry_after: Option<Duration>,
+    /// For commands: whether any of it ran.
+    pub executed: Option<bool>,
+    /// For a command that was ended: what it had done by then.
+    pub ran: Option<Ran>,
+}
+
+impl Answer {
+    /// Whether such a request may be answered so.
+    pub fn answers(&self, ask: &Ask) -> bool {
+        match (self, ask) {
+            (Self::Error(_), _) => true,
+            (_, Ask::Compute { .. }) => self.answers_expression(),
+            (Self::Ran(_), Ask::Os(os)) => !os.explain,
+            (Self::Output { .. }, Ask::Os(os)) => os.stream && !os.explain,
+            (Self::Result(_), Ask::Os(os)) => os.explain,
+            (Self::Result(_), _) => true,
+            (Self::Ran(_) | Self::Output { .. }, _) => false,
+        }
+    }
+
+    /// Whether an expression may be answered so: with a finite number, or an error.
+    pub fn answers_expression(&self) -> bool {
+        match self {
+            Self::Error(_) => true,
+            Self::Result(json) => {
+                Json::parse(json.as_bytes()).is_ok_and(|json| json.real().is_ok())
+            }
+            Self::Ran(_) | Self::Output { .. } => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits;
+
+    fn ran(end: Result<i32, String>, stdout: &[u8]) -> Ran {
+        let duration = Duration::from_millis(12);
+        Ran { end, stdout: stdout.to_vec(), stderr: vec![], duration, truncated: None }
+    }
+
+    #[test]
+    fn every_reply_is_written_as_promised_and_read_back() {
+        let id = Some(Id::Number(7));
+        let plain = Error {
+            code: Code::RateLimited,
+            message: "a \"b\"\n".into(),
+            position: None,
+            retry_after: Some(Duration::from_micros(849_001)),
+            executed: None,
+            ran: None,
+        };
+        let read = Error { retry_after: Some(Duration::from_millis(850)), ..plain.clone() };
+        let ended = Error {
+            code: Code::TimedOut,
+            retry_after: None,
+            executed: Some(true),
+            ran: Some(Ran { truncated: Some((9, 0)), ..ran(Err("SIGTERM".into()), b"x") }),
+            ..plain.clone()
+        };
+        let same = |answer: Answer| (answer.clone(), answer);
+        let cases = [
+            (same(Answer::Result("10".into())), r#"{"id":7,"status":"ok","result":10}"#),
+            (
+                same(Answer::Ran(ran(Ok(0), b"\xff"))),
+                r#"{"id":7,"status":"ok","result":{"exit_code":0,"stdout_base64":"/w==","stderr":"","duration_ms":12}}"#,
+            ),
+            (
+                same(Answer::Output { stream: Stream::Stderr, bytes: b"a\n".to_vec() }),
+                r#"{"id":7,"status":"output","stream":"stderr","data":"a\n"}"#,
+            ),
+            (
+                (Answer::Error(plain), Answer::Error(read)),
+                r#"{"id":7,"status":"error","error":{"code":"rate_limited","message":"a \"b\"\n","retry_after_ms":850}}"#,
+            ),
+            (
+                same(Answer::Error(ended)),
+                r#"{"id":7,"status":"error","error":{"code":"timed_out","message":"a \"b\"\n","executed":true},"result":{"signal":"SIGTERM","stdout":"x","stderr":"","duration_ms":12,"truncated":{"stdout_bytes":9,"stderr_bytes":0}}}"#,
+            ),
+        ];
+        for ((answer, back), text) in cases {
+            let body = Reply { id: id.clone(), answer }.encode();
+            assert_eq!(std::str::from_utf8(&body), Ok(text));
+            assert_eq!(Reply::decode(&body), Ok(Reply { id: id.clone(), answer: back }));
+        }
+    }
+
+    #[test]
+    fn old_wound_json_makes_six_bytes_of_one() {
+        let cases = [
+            ("a\"\n".repeat(1000), false),
+            ("\0".repeat(limits::ESCAPED_BYTES_MAX / 6), true),
+            ("\0".repeat(limits::ESCAPED_BYTES_MAX / 6 + 1), false),
+            ("a".repeat(100_000), true),
+            ("eight bytes, and an end of the line\n".repeat(1000), true),
+            ("\u{7f}é".repeat(10_000), true),
+        ];
+        for (text, readable) in cases {
+            let answer = Answer::Ran(ran(Ok(0), text.as_bytes()));
+            let reply = Reply { id: None, answer };
+            let body = reply.encode();
+            let found = std::str::from_utf8(&body).unwrap();
+            assert_eq!(found.contains("\"stdout\":"), readable, "{found:.80}");
+            let most = (text.len().div_ceil(3) * 4).max(limits::ESCAPED_BYTES_MAX) + 100;
+            assert!(body.len() <= most, "{} of {}", body.len(), text.len());
+            assert_eq!(Reply::decode(&body), Ok(reply));
+        }
+    }
+}

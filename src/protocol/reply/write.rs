@@ -1,0 +1,146 @@
+//! A reply, encoded into its body.
+//!
+//! Promises: output that is not UTF-8, or that JSON would make longer than base64 does, comes as
+//! base64.
+
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::ser::{Serialize, SerializeMap, Serializer};
+
+use super::{Answer, Error, Ran, Reply};
+use crate::limits;
+use crate::port::Stream;
+use crate::protocol::Members;
+
+impl Reply {
+    /// Writes the body.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut body = Body::new();
+        if let Some(id) = &self.id {
+            body.member("id", id);
+        }
+        match &self.answer {
+            Answer::Result(text) => {
+                body.member("status", "ok");
+                // It is JSON already: to read it once more would cost as much as the maths.
+                body.raw_member("result", text.as_bytes());
+            }
+            Answer::Ran(ran) => {
+                body.member("status", "ok");
+                body.member("result", ran);
+            }
+            Answer::Output { stream, bytes } => {
+                body.member("status", "output");
+                body.member(
+                    "stream",
+                    match stream {
+                        Stream::Stdout => "stdout",
+                        Stream::Stderr => "stderr",
+                    },
+                );
+                let (name, text) = spelled(["data", "data_base64"], bytes);
+                body.member(name, text.as_ref());
+            }
+            Answer::Error(error) => {
+                body.member("status", "error");
+                body.member("error", error);
+                if let Some(ran) = &error.ran {
+                    body.member("result", ran);
+                }
+            }
+        }
+        body.end()
+    }
+}
+
+/// An object that is being written, member by member.
+struct Body(Vec<u8>);
+
+impl Body {
+    fn new() -> Self {
+        // Room for most answers but those of commands.
+        Self(Vec::with_capacity(128))
+    }
+
+    fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
+        self.raw_member(name, b"");
+        // Strings, numbers and maps with names for keys cannot fail to be written to memory.
+        let _ = serde_json::to_writer(&mut self.0, value);
+    }
+
+    /// Writes a member whose value is JSON already.
+    fn raw_member(&mut self, name: &str, value: &[u8]) {
+        self.0.extend(if self.0.is_empty() { b"{\"" } else { b",\"" });
+        self.0.extend(name.bytes());
+        self.0.extend(b"\":");
+        self.0.extend(value);
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.push(b'}');
+        self.0
+    }
+}
+
+impl Serialize for Ran {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(None)?;
+        match &self.end {
+            Ok(code) => out.serialize_entry("exit_code", code)?,
+            Err(signal) => out.serialize_entry("signal", signal)?,
+        }
+        let streams = [
+            spelled(["stdout", "stdout_base64"], &self.stdout),
+            spelled(["stderr", "stderr_base64"], &self.stderr),
+        ];
+        for (name, text) in streams {
+            out.serialize_entry(name, &text)?;
+        }
+        out.serialize_entry("duration_ms", &self.duration.as_millis())?;
+        if let Some((stdout, stderr)) = self.truncated {
+            let totals = [("stdout_bytes", stdout), ("stderr_bytes", stderr)];
+            out.serialize_entry("truncated", &Members(&totals))?;
+        }
+        out.end()
+    }
+}
+
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut out = out.serialize_map(None)?;
+        out.serialize_entry("code", self.code.name())?;
+        out.serialize_entry("message", &self.message)?;
+        if let Some(position) = self.position {
+            out.serialize_entry("position", &position)?;
+        }
+        if let Some(retry_after) = self.retry_after {
+            // Rounded up: to wait this long always suffices.
+            out.serialize_entry("retry_after_ms", &retry_after.as_nanos().div_ceil(1_000_000))?;
+        }
+        if let Some(executed) = self.executed {
+            out.serialize_entry("executed", &executed)?;
+        }
+        out.end()
+    }
+}
+
+/// How bytes are spelled: as text or as base64, each with its name.
+fn spelled<'a>([text, base64]: [&'static str; 2], bytes: &'a [u8]) -> (&'static str, Cow<'a, str>) {
+    match std::str::from_utf8(bytes) {
+        Ok(utf8) if is_short_in_json(utf8) => (text, Cow::Borrowed(utf8)),
+        _ => (base64, Cow::Owned(STANDARD.encode(bytes))),
+    }
+}
+
+/// Whether a text in JSON (RFC 8259, 7) is not longer than it is in base64, or short.
+fn is_short_in_json(text: &str) -> bool {
+    let length = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..=31 => 6,
+        _ => 1,
+    };
+    let length: usize = text.bytes().map(length).sum();
+    length <= limits::ESCAPED_BYTES_MAX.max(text.len().div_ceil(3) * 4)
+}

@@ -1,0 +1,78 @@
+//! The file of the log, and what is in it.
+
+use std::fs;
+
+use serde_json::{Value, json};
+
+use super::signals::{SIGHUP, SIGTERM};
+use crate::house::{self, House, code, folder, receive, until, write_secret, zcmdd};
+
+#[test]
+fn old_wound_no_secret_is_in_the_log() {
+    let house = House::new(json!({
+        "login": {"run": ["/bin/true", "{p}"],
+                  "parameters": [{"name": "p", "type": "text", "secret": true}]}
+    }));
+    house.os("login", &["Xyzzy-password"]);
+    let forged = "x\n{\"event\":\"forged\"}\u{1b}[2J";
+    house.ask(
+        json!({"command_type": "os", "command_name": "login", "parameters": ["y"], "id": forged}),
+    );
+    house.ask(json!({"command_type": "os", "command_name": forged, "parameters": ["y"]}));
+    let token = fs::read_to_string(house.path("token")).unwrap();
+    let log = house.log();
+    assert!(!log.contains("Xyzzy") && !log.contains(token.rsplit('.').next().unwrap().trim()));
+    assert!(log.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    assert!(!log.contains('\u{1b}'));
+    assert_eq!(house.logged("forged").len(), 0);
+    let ended = &house.logged("command_ended")[0];
+    assert_eq!((&ended["argv"], &ended["subject"]), (&json!(["/bin/true", "***"]), &json!("test")));
+    assert_eq!((&ended["exit_code"], &ended["outcome"]), (&json!(0), &json!("ok")));
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let place = folder();
+    write_secret(&place.join("key"), "0123456789abcdefghijklmnopqrstuvwxyz");
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+    let ipc = format!("ipc://{}/s", place.display());
+    let key = place.join("key").display().to_string();
+    let mut daemon = zcmdd(&[("JWT_SECRET_KEY_FILE", &*key), ("SERVER_ADDRESS", &*ipc)])
+        .stdin(std::process::Stdio::null())
+        .stderr(std::os::fd::OwnedFd::from(theirs))
+        .spawn()
+        .unwrap();
+    let context = zmq::Context::new();
+    let socket = context.socket(zmq::DEALER).unwrap();
+    socket.set_linger(0).unwrap();
+    socket.set_rcvtimeo(30_000).unwrap();
+    socket.connect(&ipc).unwrap();
+    // A journal's socket holds some 200 KiB; each reload writes a line.
+    socket.send("x", 0).unwrap();
+    assert_eq!(code(&receive(&socket)), "malformed");
+    for _ in 0..3000 {
+        house::kill(i32::try_from(daemon.id()).unwrap(), SIGHUP);
+        socket.send("x", 0).unwrap();
+        assert_eq!(code(&receive(&socket)), "malformed");
+    }
+    house::kill(i32::try_from(daemon.id()).unwrap(), SIGTERM);
+    assert_eq!(until("the end", || daemon.try_wait().unwrap()).code(), Some(0));
+    drop(ours);
+    fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn a_log_that_was_moved_away_is_opened_anew_on_sighup() {
+    let house = House::new(json!({}));
+    let moved = house.folder.join("moved");
+    fs::rename(house.path("log"), &moved).unwrap();
+    house.ask(json!({"command_type": "os", "command_name": "none"}));
+    assert!(!house.folder.join("log").exists());
+    house.signal(SIGHUP);
+    until("a new log", || house.folder.join("log").exists().then_some(()));
+    until("the reload", || (!house.logged("reloaded").is_empty()).then_some(()));
+    house.ask(json!({"command_type": "os", "command_name": "none"}));
+    until("a line", || (house.logged("refused").len() == 1).then_some(()));
+    let old = fs::read_to_string(moved).unwrap();
+    assert!(old.contains("\"refused\"") && !old.contains("\"reloaded\""), "{old}");
+}

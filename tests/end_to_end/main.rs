@@ -1,0 +1,11 @@
+//! The two real programs over real sockets.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod commands;
+#[path = "../house/mod.rs"]
+mod house;
+mod log;
+mod requests;
+mod settings;
+mod signals;
