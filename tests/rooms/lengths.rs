@@ -16,6 +16,7 @@ const BUDGETS: &[(&str, usize, &str)] = &[
     ("src/bin", 470, "two command lines and the help of the daemon"),
     ("src/client", 1950, "subcommands, the menu, many lines over one connection, help"),
     ("src/daemon", 405, "the loop, the start, the handling of a panic"),
+    ("src/lib.rs", 7, "the names of the rooms"),
     ("src/limits.rs", 130, "one line a bound"),
     ("src/port.rs", 200, "events, actions and the data between the parts"),
     ("src/protocol", 1160, "requests, replies, tokens and strict JSON, both ways"),
@@ -47,7 +48,7 @@ fn lines_by_module() -> Vec<(String, usize, usize)> {
         BUDGETS.iter().map(|(name, most, _)| ((*name).to_owned(), 0, *most)).collect();
     for (file, text) in all_sources() {
         let is_test = file.starts_with("crates/") && file.split('/').nth(2) != Some("src");
-        if is_test || file == "src/lib.rs" {
+        if is_test {
             continue;
         }
         let is_in = |name: &str| file == name || file.starts_with(&format!("{name}/"));
