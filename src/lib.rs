@@ -13,7 +13,7 @@
 //! | [`daemon`] | the loop; knows service and system | service, protocol, system, port, limits |
 //! | [`client`] | connect, ask, print, exit status | protocol, system, port, limits |
 //!
-//! `tests/rooms.rs` holds this table against the source.
+//! `tests/rooms/` holds this table against the source.
 
 pub mod client;
 pub mod daemon;

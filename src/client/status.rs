@@ -4,7 +4,9 @@
 //! command that ran gives its own status, or 128 and the number of the signal that ended it.
 //! Leaves out: what is printed, but for the words about an error.
 
+use crate::limits;
 use crate::protocol::reply::{Answer, Code, Error, Ran};
+use crate::system::signals;
 
 /// The daemon did what it was asked.
 pub const DONE: u8 = 0;
@@ -96,19 +98,10 @@ fn refused(error: &Error, os: bool) -> u8 {
     }
 }
 
-/// The signals of Linux from number 1 on, as x86, Arm and RISC-V count them.
-const SIGNALS: &[&str] = &[
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2",
-    "PIPE", "ALRM", "TERM", "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG",
-    "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO", "PWR", "SYS",
-];
-
 /// The exit status for the end by the signal of this name: 128 and its number, if it is known.
 pub fn of_signal(name: &str) -> Option<u8> {
-    let name = name.strip_prefix("SIG").unwrap_or(name);
-    let known = SIGNALS.iter().zip(1..).find(|(known, _)| **known == name);
-    let number = known.map(|(_, number)| number).or_else(|| name.parse().ok());
-    number.and_then(|number| 128u8.checked_add(number))
+    let number = (1..=limits::SIGNALS_MAX).find(|number| signals::name((*number).into()) == name);
+    number.map(|number| 128 + number)
 }
 
 fn signaled(name: &str) -> u8 {

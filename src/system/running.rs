@@ -24,6 +24,7 @@ use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
 use crate::limits;
 use crate::port::{Ending, Event, Invocation, JobId, Stream};
 use crate::system::launch::{self, Launch};
+use crate::system::signals;
 use crate::system::watch::{Part, Watch};
 
 /// A command that was started and is not reaped.
@@ -297,12 +298,7 @@ fn ending(status: Option<&WaitIdStatus>) -> Ending {
         Some(code) => Ending::Exited(code),
         None => {
             let signal = status.and_then(WaitIdStatus::terminating_signal);
-            Ending::Signaled(signal_name(signal.unwrap_or(0)))
+            Ending::Signaled(signals::name(signal.unwrap_or(0)))
         }
     }
-}
-
-fn signal_name(number: i32) -> String {
-    let name = signal_hook::low_level::signal_name(number);
-    name.map_or_else(|| format!("SIG{number}"), str::to_owned)
 }

@@ -15,6 +15,12 @@ pub struct Signals {
     pipe: UnixStream,
 }
 
+/// The name of a signal of this machine, such as `SIGTERM`; `SIG40` of one that has none.
+pub fn name(number: i32) -> String {
+    let name = signal_hook::low_level::signal_name(number);
+    name.map_or_else(|| format!("SIG{number}"), str::to_owned)
+}
+
 /// Makes a call of libzmq's again as often as a signal interrupts it: it has done nothing then.
 ///
 /// # Errors

@@ -1,4 +1,7 @@
 //! What is wrong with a text of a peer, and how much of it a message repeats.
+//!
+//! Promises: what is repeated is escaped, without control characters, and short. Leaves out: what
+//! is a fault.
 
 use std::fmt;
 

@@ -1,4 +1,7 @@
-//! The codes of errors, each of which is a promise to callers.
+//! The codes of errors.
+//!
+//! Promises: a name that is here stays: callers compare it. Leaves out: which error gets which
+//! code, which `service::refusal` says, and the exit statuses, which `client::status` says.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {

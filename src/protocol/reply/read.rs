@@ -11,8 +11,8 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{Answer, Code, Error, Ran, Reply};
 use crate::port::Stream;
+use crate::protocol::envelope::{self, field};
 use crate::protocol::json::{Fault, Json, Kind, Object, echo};
-use crate::protocol::request::Id;
 
 impl Reply {
     /// Reads a body. Members that are not known are passed over: newer daemons may say more.
@@ -21,14 +21,8 @@ impl Reply {
     /// What is no reply, or contradicts itself.
     pub fn decode(body: &[u8]) -> Result<Self, Fault> {
         let object = Json::parse_object(body)?;
-        let id = match object.get("id") {
-            Some(json) if json.kind() == Kind::String => {
-                Some(Id::Text(json.string()?.into_owned()))
-            }
-            Some(json) => Some(Id::Number(json.integer()?)),
-            None => None,
-        };
-        let status = need(&object, "status")?;
+        let id = object.get("id").map(envelope::id).transpose()?;
+        let status = field(&object, "status")?;
         let kind = status.string()?;
         let stray = match kind.as_ref() {
             "ok" => ["error", "data", "data_base64"].as_slice(),
@@ -39,7 +33,7 @@ impl Reply {
             return Err(json.fault(format!("status {}, and this beside it", echo(&kind))));
         }
         let answer = match kind.as_ref() {
-            "ok" => match need(&object, "result")? {
+            "ok" => match field(&object, "result")? {
                 json if json.kind() == Kind::Object => match ran(&json.object()?)? {
                     Some(ran) => Answer::Ran(ran),
                     None => Answer::Result(json.text().to_owned()),
@@ -47,10 +41,10 @@ impl Reply {
                 json => Answer::Result(json.text().to_owned()),
             },
             "output" => Answer::Output {
-                stream: match need(&object, "stream")?.string()?.as_ref() {
+                stream: match field(&object, "stream")?.string()?.as_ref() {
                     "stdout" => Stream::Stdout,
                     "stderr" => Stream::Stderr,
-                    _ => return Err(need(&object, "stream")?.fault("stream: unknown")),
+                    _ => return Err(field(&object, "stream")?.fault("stream: unknown")),
                 },
                 bytes: bytes(&object, "data")?,
             },
@@ -61,15 +55,9 @@ impl Reply {
     }
 }
 
-fn need<'a>(object: &Object<'a>, name: &str) -> Result<Json<'a>, Fault> {
-    object
-        .get(name)
-        .ok_or_else(|| Fault { position: 0, message: format!("no {name} in the reply") })
-}
-
 fn error(object: &Object<'_>) -> Result<Error, Fault> {
-    let error = need(object, "error")?.object()?;
-    let name = need(&error, "code")?.string()?;
+    let error = field(object, "error")?.object()?;
+    let name = field(&error, "code")?.string()?;
     let code = Code::ALL.iter().copied().find(|code| code.name() == name);
     let retry_after = error.get("retry_after_ms").map(Json::integer).transpose()?;
     let executed = error.get("executed").map(Json::boolean).transpose()?;
@@ -78,7 +66,7 @@ fn error(object: &Object<'_>) -> Result<Error, Fault> {
     }
     Ok(Error {
         code: code.unwrap_or(Code::Internal),
-        message: need(&error, "message")?.string()?.into_owned(),
+        message: field(&error, "message")?.string()?.into_owned(),
         position: error.get("position").map(Json::integer).transpose()?,
         retry_after: retry_after.map(Duration::from_millis),
         executed,
@@ -101,7 +89,7 @@ fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
     let truncated = match object.get("truncated") {
         Some(json) => {
             let totals = json.object()?;
-            let total = |name| need(&totals, name).and_then(|json| json.integer());
+            let total = |name| field(&totals, name).and_then(|json| json.integer());
             let (out, err) = (total("stdout_bytes")?, total("stderr_bytes")?);
             if out < stdout.len() as u64 || err < stderr.len() as u64 {
                 return Err(json.fault("truncated: fewer bytes in all than came"));
@@ -114,7 +102,7 @@ fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
         end,
         stdout,
         stderr,
-        duration: Duration::from_millis(need(object, "duration_ms")?.integer()?),
+        duration: Duration::from_millis(field(object, "duration_ms")?.integer()?),
         truncated,
     }))
 }
@@ -127,7 +115,7 @@ fn bytes(object: &Object<'_>, name: &str) -> Result<Vec<u8>, Fault> {
         Some(json) => STANDARD
             .decode(json.string()?.as_bytes())
             .map_err(|_| json.fault(format!("{name}_base64: not base64"))),
-        None => Ok(need(object, name)?.string()?.into_owned().into_bytes()),
+        None => Ok(field(object, name)?.string()?.into_owned().into_bytes()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! A reply, encoded into its body.
 //!
 //! Promises: output that is not UTF-8, or that JSON would make longer than base64 does, comes as
-//! base64.
+//! base64. Times to wait are rounded up. Leaves out: limits on the size of a reply.
 
 use std::borrow::Cow;
 

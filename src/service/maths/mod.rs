@@ -11,7 +11,7 @@
 //! It leaves out: units, vectors, strings, assignments, comparisons; and decimal fractions: `0.1`
 //! is the nearest double.
 //!
-//! The layers, from the bottom up; each file uses only those before it (`tests/rooms.rs`):
+//! The layers, from the bottom up; each file uses only those before it (`tests/rooms/`):
 //! `error` and `budget` (plain data), `integer` (arithmetic beyond 128 bits), `value` (the
 //! operators), `functions`, `builtins` (their table), `lexer`, `syntax_errors`, `parser` (which
 //! evaluates), `suggestions`, `message` (errors for people), `reference` (the documentation).

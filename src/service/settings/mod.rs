@@ -159,10 +159,10 @@ impl Settings {
             curve_secret_file,
             curve_clients_file,
             endpoints,
-            connections_max: read.count(
+            connections_max: read.number(
                 "CONNECTIONS_MAX",
                 limits::CONNECTIONS_DEFAULT,
-                &(1..=limits::CONNECTIONS_MAX),
+                1..=limits::CONNECTIONS_MAX,
             ),
             system_libzmq: read.choice("ALLOW_SYSTEM_LIBZMQ", &["no", "yes"]) == "yes",
             ipc_mode: read.mode("IPC_MODE", 0o660),
@@ -176,7 +176,7 @@ impl Settings {
             },
             revoked_file: read.text("REVOKED_TOKENS_FILE"),
             token_lifetime: read.seconds("JWT_EXPIRATION_MINUTES", 30, 1..=525_600) * 60,
-            rate: Rate { per_minute: narrow(per_minute), burst: narrow(burst) },
+            rate: Rate { per_minute, burst },
             commands_file: read.text("COMMANDS_FILE"),
             commands: read.commands(),
             shutdown_grace: read.seconds(
@@ -203,28 +203,20 @@ impl Settings {
 
 impl Reader<'_> {
     fn commands(&mut self) -> CommandLimits {
-        let default = CommandLimits::default();
-        let concurrent = 1..=limits::CONCURRENT_COMMANDS_MAX;
-        let (queued, outputs) = (0..=limits::QUEUED_COMMANDS_MAX, 1..=limits::OUTPUT_BYTES_MAX);
-        let (timeout, timeouts) = (default.timeout.as_secs(), 1..=limits::COMMAND_SECONDS_MAX);
+        let base = CommandLimits::default();
+        let running = || 1..=limits::CONCURRENT_COMMANDS_MAX;
+        let (waiting, sizes) = (0..=limits::QUEUED_COMMANDS_MAX, 1..=limits::OUTPUT_BYTES_MAX);
+        let (timeout, timeouts) = (base.timeout.as_secs(), 1..=limits::COMMAND_SECONDS_MAX);
         CommandLimits {
-            concurrent_max: self.count(
-                "MAX_CONCURRENT_COMMANDS",
-                default.concurrent_max,
-                &concurrent,
-            ),
-            queued_max: self.count("MAX_QUEUED_COMMANDS", default.queued_max, &queued),
-            per_subject_max: self.count(
+            concurrent_max: self.number("MAX_CONCURRENT_COMMANDS", base.concurrent_max, running()),
+            queued_max: self.number("MAX_QUEUED_COMMANDS", base.queued_max, waiting),
+            per_subject_max: self.number(
                 "MAX_COMMANDS_PER_SUBJECT",
-                default.per_subject_max,
-                &concurrent,
+                base.per_subject_max,
+                running(),
             ),
             timeout: self.seconds("COMMAND_TIMEOUT_SECONDS", timeout, timeouts),
-            output_bytes_max: self.count(
-                "COMMAND_OUTPUT_BYTES_MAX",
-                default.output_bytes_max,
-                &outputs,
-            ),
+            output_bytes_max: self.number("COMMAND_OUTPUT_BYTES_MAX", base.output_bytes_max, sizes),
         }
     }
 
@@ -258,10 +250,6 @@ impl Reader<'_> {
             }
         }
     }
-}
-
-fn narrow(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]

@@ -4,7 +4,9 @@
 //! value and what is allowed. Leaves out: which variables there are.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 use std::time::Duration;
 
 /// Reads variables and remembers what was wrong with them.
@@ -26,12 +28,15 @@ impl Reader<'_> {
         value
     }
 
-    pub(super) fn number(
+    pub(super) fn number<T>(
         &mut self,
         name: &'static str,
-        default: u64,
-        range: RangeInclusive<u64>,
-    ) -> u64 {
+        default: T,
+        range: RangeInclusive<T>,
+    ) -> T
+    where
+        T: Copy + fmt::Display + FromStr + PartialOrd,
+    {
         let (min, max) = (range.start(), range.end());
         let number = match self.get(name) {
             None => default,
@@ -46,17 +51,6 @@ impl Reader<'_> {
         };
         self.shown.push((name, number.to_string()));
         number
-    }
-
-    /// A number of things that are held in memory.
-    pub(super) fn count(
-        &mut self,
-        name: &'static str,
-        default: usize,
-        range: &RangeInclusive<usize>,
-    ) -> usize {
-        let range = *range.start() as u64..=*range.end() as u64;
-        usize::try_from(self.number(name, default as u64, range)).unwrap_or(default)
     }
 
     pub(super) fn seconds(

@@ -44,7 +44,7 @@ fn show(json: &str) {
     let cancel = Ask::Cancel { target: Id::Number(1) };
     for ask in [compute, Ask::Os(Os::default()), Ask::List, Ask::Status, Ask::Ping, cancel] {
         if let Ok(shown) = catalogue::show(&ask, json) {
-            assert!(shown.lines().all(printable), "{}: {shown:?}", ask.kind());
+            assert!(shown.lines().all(printable), "{ask:?}: {shown:?}");
         }
     }
 }

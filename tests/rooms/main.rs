@@ -1,7 +1,9 @@
 //! The house rules, held against the source: which room may name which, what a room never
-//! touches, and how long files, functions and lines may be.
+//! touches, and how long files, functions, lines and modules may be.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod lengths;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -42,13 +44,9 @@ const RULES: &[Rule] = &[
     ("bin", &["client", "daemon", "service", "protocol", "system", "port", "limits"], &[]),
 ];
 
-/// Lines of a file: code, tests and comments apart.
-const FILE_LINES_MAX: usize = 400;
-const FUNCTION_LINES_MAX: usize = 70;
-const LINE_CHARACTERS_MAX: usize = 100;
-
-fn sources() -> Vec<(String, String)> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+/// The Rust files below a folder of the repository, by their path in it.
+fn rust_files(folder: &str) -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).unwrap() {
@@ -62,6 +60,11 @@ fn sources() -> Vec<(String, String)> {
         }
     }
     found.sort();
+    found
+}
+
+fn sources() -> Vec<(String, String)> {
+    let found = rust_files("src");
     assert!(found.len() > 20, "the source is where it is looked for");
     found
 }
@@ -236,25 +239,6 @@ fn upward_imports((folder, layers): Layers, sources: &[(String, String)]) -> Vec
     offences
 }
 
-/// Functions with more lines than allowed; a function ends at the brace of its own indentation.
-fn long_functions(file: &str, text: &str) -> Vec<String> {
-    let lines: Vec<&str> = text.lines().collect();
-    let mut long = Vec::new();
-    for (start, line) in lines.iter().enumerate() {
-        let trimmed = line.trim_start();
-        let indent = &line[..line.len() - trimmed.len()];
-        let words = ["fn ", "pub fn ", "pub(super) fn ", "const fn ", "pub const fn "];
-        if !words.iter().any(|word| trimmed.starts_with(word)) || line.ends_with('}') {
-            continue;
-        }
-        let end = lines[start..].iter().position(|line| *line == format!("{indent}}}"));
-        if end.is_some_and(|length| length + 1 > FUNCTION_LINES_MAX) {
-            long.push(format!("{file}:{}: {trimmed}", start + 1));
-        }
-    }
-    long
-}
-
 #[test]
 fn every_room_names_only_what_it_may() {
     let sources = sources();
@@ -340,26 +324,6 @@ fn the_check_bites() {
     let lawful = "//! x\n// crate::system is not named\nuse crate::port::Moment;\n\
                   #[cfg(test)]\nmod tests { use std::fs; }\n";
     assert_eq!(offences("service/x.rs", lawful), Vec::<String>::new());
-    let long = format!("fn long() {{\n{}}}\n", "    a();\n".repeat(FUNCTION_LINES_MAX));
-    assert_eq!(long_functions("x.rs", &long).len(), 1);
-}
-
-#[test]
-fn files_functions_and_lines_are_short() {
-    let mut offences = Vec::new();
-    for (file, text) in sources() {
-        offences.extend(long_functions(&file, own(&text)));
-        let lines = code(&text).lines().count();
-        if lines > FILE_LINES_MAX {
-            offences.push(format!("{file}: {lines} lines"));
-        }
-        for (index, line) in own(&text).lines().enumerate() {
-            if line.chars().count() > LINE_CHARACTERS_MAX {
-                offences.push(format!("{file}:{}: a long line", index + 1));
-            }
-        }
-    }
-    assert!(offences.is_empty(), "{offences:#?}");
 }
 
 #[test]
