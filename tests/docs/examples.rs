@@ -6,6 +6,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use serde_json::Value;
 
@@ -53,26 +54,24 @@ impl Workplace {
         command
     }
 
-    /// Starts the example as a client of this daemon, or at another address.
-    fn start(&self, run: &str, house: &House, server: Option<&str>) -> Child {
+    /// Starts the example as a client of this daemon, with a variable of another value.
+    fn start(&self, run: &str, house: &House, other: Option<(&str, &str)>) -> Child {
         let mut command = self.shell(&format!("exec {run}"));
         let zcmd = house.zcmd(&[]);
         command.envs(zcmd.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        command.envs(server.map(|server| ("ZCMD_SERVER", server)));
+        command.envs(other);
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
     }
 }
 
-/// Builds and runs an example, if what it needs is there, which this line of the shell tells.
+/// Builds an example, if what it needs is there, which this line of the shell tells, and runs it.
 fn example(language: &str, is_there: &str) {
     let workplace = Workplace(crate::house::folder());
     copy_examples(&workplace.0);
     let modules = root().join("examples/node/node_modules");
     std::os::unix::fs::symlink(modules, workplace.0.join("node/node_modules")).unwrap();
-    let probe = workplace.shell(is_there).output().unwrap().status;
-    if !probe.success() {
-        skip(&format!("the parts for {language} are missing; scripts/test installs them"));
-        return;
+    if !workplace.shell(is_there).output().unwrap().status.success() {
+        return skip(&format!("the parts for {language} are missing; scripts/test installs them"));
     }
     let [once, run] = row(language);
     // scripts/test has done that for JavaScript: tests do not touch the network.
@@ -81,52 +80,54 @@ fn example(language: &str, is_there: &str) {
         let said = [built.stdout, built.stderr].concat();
         assert!(built.status.success() && said.is_empty(), "{}", String::from_utf8_lossy(&said));
     }
-    for curve in [false, true] {
-        let go = workplace.0.join(format!("go-{curve}"));
-        let commands = commands(&go);
-        let house = if curve { House::with_curve(commands, &[]) } else { House::new(commands) };
-        let unanswered = workplace.start(&run, &house, Some("tcp://127.0.0.1:9"));
-        let mut child = workplace.start(&run, &house, None);
+    let go = ["go-on", "go-on-with-curve"].map(|name| workplace.0.join(name));
+    let (plain, curve) = (House::new(commands(&go[0])), House::with_curve(commands(&go[1]), &[]));
+    let other_key = fs::read_to_string(curve.path("client.pub")).unwrap();
+    let unanswered = [
+        workplace.start(&run, &plain, Some(("ZCMD_SERVER", "tcp://127.0.0.1:9"))),
+        workplace.start(&run, &curve, Some(("ZCMD_SERVER_KEY", other_key.trim_end()))),
+    ];
+    for (house, go) in [(&plain, &go[0]), (&curve, &go[1])] {
+        let mut child = workplace.start(&run, house, None);
         let mut found = String::new();
         for line in BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap) {
             if line == "step 1" {
-                fs::write(&go, "").unwrap();
+                fs::write(go, "").unwrap();
             }
             found = found + &line + "\n";
         }
         let end = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&end.stderr);
-        assert_eq!((found, said.as_ref()), (printed(), ""), "{language}, CURVE: {curve}");
+        assert_eq!((found, said.as_ref()), (printed(), ""), "{language}, CURVE: {}", house.curve);
         assert!(end.status.success(), "{language}: {}", end.status);
-        let end = unanswered.wait_with_output().unwrap();
+    }
+    for child in unanswered {
+        let end = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&end.stderr);
-        let told = said.contains("no answer in time") || said.contains("no daemon answers");
+        let words = ["no answer in time", "no daemon answers", "the handshake fails"];
+        let told = words.iter().any(|words| said.contains(words));
         assert!(!end.status.success() && end.stdout.is_empty() && told, "{language}: {end:?}");
     }
     fs::remove_dir_all(&workplace.0).unwrap();
 }
 
 #[test]
-fn the_client_in_python_does_what_its_page_shows() {
-    example("Python", "python3 -c 'import zmq'");
-}
-
-#[test]
-fn the_client_in_javascript_does_what_its_page_shows() {
-    example("JavaScript", "command -v node && [ -d node/node_modules/zeromq ]");
-}
-
-#[test]
-fn the_client_in_c_does_what_its_page_shows() {
-    example("C", "printf '#include <zmq.h>\n#include <jansson.h>\n' | cc -E -");
-}
-
-#[test]
-fn the_client_in_go_does_what_its_page_shows() {
-    example("Go", "command -v go && echo '#include <zmq.h>' | cc -E -");
-}
-
-#[test]
-fn the_client_in_shell_does_what_its_page_shows() {
-    example("shell", "true");
+fn the_clients_in_other_languages_do_what_their_page_shows() {
+    let headers = |names: &str| format!("printf '#include <%s>\n' {names} | cc -E -");
+    let parts = [
+        ("Python", "python3 -c 'import zmq'".to_owned()),
+        ("JavaScript", "command -v node && [ -d node/node_modules/zeromq ]".to_owned()),
+        ("C", headers("zmq.h jansson.h")),
+        ("Go", format!("command -v go && {}", headers("zmq.h"))),
+        ("shell", "true".to_owned()),
+    ];
+    let page = text("examples/README.md");
+    assert_eq!(page.lines().filter(|line| line.starts_with("| [")).count(), parts.len());
+    // Side by side, since each waits some seconds for a daemon that does not answer.
+    let threads = parts.map(|(language, is_there)| {
+        let name = format!("the client in {language}");
+        thread::Builder::new().name(name).spawn(move || example(language, &is_there)).unwrap()
+    });
+    let ends = threads.map(|thread| thread.join().is_ok());
+    assert_eq!(ends, [true; 5], "see above");
 }
