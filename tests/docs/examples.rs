@@ -56,7 +56,8 @@ impl Workplace {
 
     /// Starts the example as a client of this daemon, with a variable of another value.
     fn start(&self, run: &str, house: &House, other: Option<(&str, &str)>) -> Child {
-        let mut command = self.shell(&format!("exec {run}"));
+        // Its bound: nothing of it takes so long.
+        let mut command = self.shell(&format!("exec timeout 60 {run}"));
         let zcmd = house.zcmd(&[]);
         command.envs(zcmd.get_envs().filter_map(|(name, value)| Some((name, value?))));
         command.envs(other);
