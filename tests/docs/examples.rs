@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
 
@@ -38,7 +38,13 @@ fn commands(go: &Path) -> Value {
 }
 
 /// The example's folder, where it is built and run.
-struct Workplace(std::path::PathBuf);
+struct Workplace(PathBuf);
+
+impl Drop for Workplace {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
 
 impl Workplace {
     fn shell(&self, line: &str) -> Command {
@@ -109,7 +115,6 @@ fn example(language: &str, is_there: &str) {
         let told = words.iter().any(|words| said.contains(words));
         assert!(!end.status.success() && end.stdout.is_empty() && told, "{language}: {end:?}");
     }
-    fs::remove_dir_all(&workplace.0).unwrap();
 }
 
 #[test]
