@@ -232,7 +232,7 @@ impl<'a> Conversation<'a> {
     /// Prints the last reply.
     fn present(&mut self, answer: &Answer) -> Result<(), Failure> {
         match answer {
-            Answer::Result(json) => {
+            Answer::Result(json) | Answer::Number(json) => {
                 let shown = catalogue::show(&self.request.ask, json).map_err(|fault| {
                     Failure::uncertain(format!("the answer makes no sense: {fault}"))
                 })?;

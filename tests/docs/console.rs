@@ -1,7 +1,7 @@
 //! The console blocks of the documents, run as printed.
 //!
-//! The blocks of one page are one session of `sh` in a new, empty directory, which is also `HOME`;
-//! `PATH` begins with the built programs. What follows `$ ` is a command, with the lines of a here
+//! The blocks of one page are one session of `sh` in a new directory, which is also `HOME` and is
+//! empty but for the page of `examples`, which finds these in it; `PATH` begins with the built programs. What follows `$ ` is a command, with the lines of a here
 //! document and those after a backslash at the end; the other lines are what it prints, on
 //! standard output and standard error. `…` stands for any text within a line, and alone on a line
 //! for any lines.
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::thread;
 
 use crate::house::{folder, until};
-use crate::{pages, text};
+use crate::{copy_examples, pages, text};
 
 /// A command, and the lines that it is to print.
 type Step = (String, Vec<String>);
@@ -164,6 +164,9 @@ fn run(page: &str) -> (usize, Vec<String>) {
         return (0, faults);
     }
     let mut session = Session::open();
+    if page.starts_with("examples/") {
+        copy_examples(&session.folder.join("home"));
+    }
     for (command, expected) in &steps {
         let found = session.run(command);
         let lines: Vec<&str> = found.lines().collect();

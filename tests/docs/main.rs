@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod console;
+mod deploy;
+mod examples;
 #[path = "../house/mod.rs"]
 mod house;
 mod links;
@@ -37,7 +39,7 @@ fn files(folder: &str, ending: &str) -> Vec<String> {
         for entry in fs::read_dir(folder).unwrap() {
             let path: PathBuf = entry.unwrap().path();
             match path.is_dir() {
-                true if path.ends_with("target") => {}
+                true if path.ends_with("target") || path.ends_with("node_modules") => {}
                 true => folders.push(path),
                 false => found.push(path.strip_prefix(root()).unwrap().display().to_string()),
             }
@@ -48,9 +50,19 @@ fn files(folder: &str, ending: &str) -> Vec<String> {
     found
 }
 
+/// Copies the clients in other languages to another folder, where they may be built.
+fn copy_examples(folder: &Path) {
+    for file in files("examples", "") {
+        let to = folder.join(file.strip_prefix("examples/").unwrap());
+        fs::create_dir_all(to.parent().unwrap()).unwrap();
+        fs::copy(root().join(&file), to).unwrap();
+    }
+}
+
 /// All documents.
 fn pages() -> Vec<String> {
-    let more = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"];
+    let more =
+        ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "examples/README.md"];
     more.into_iter().map(str::to_owned).chain(files("docs", ".md")).collect()
 }
 
@@ -196,7 +208,7 @@ fn every_file_that_a_document_names_is_there() {
     for page in pages() {
         let page_text = text(&page);
         for name in page_text.split('`') {
-            let folder = ["src/", "tests/", "scripts/", "docs/", "crates/"];
+            let folder = ["src/", "tests/", "scripts/", "docs/", "crates/", "examples/", "deploy/"];
             let is_name = folder.iter().any(|folder| name.starts_with(folder))
                 && !name.contains([' ', '*', '\n', '<']);
             assert!(!is_name || root().join(name).exists(), "{page}: {name} is not there");

@@ -29,6 +29,10 @@ pub struct Reply {
 pub enum Answer {
     /// It was done; this is the text of its `result`, in JSON.
     Result(String),
+    /// An expression's value, in JSON, for a caller who asked for its `text`: sent as `result` and,
+    /// since many languages read a number as a double, as a string beside it. It is read as
+    /// `Result`.
+    Number(String),
     /// A command ran to its end.
     Ran(Ran),
     /// A part of a running command's output. More replies follow.
@@ -84,7 +88,7 @@ impl Answer {
             (Self::Output { .. }, Ask::Os(os)) => os.stream && !os.explain,
             (Self::Result(_), Ask::Os(os)) => os.explain,
             (Self::Result(_), _) => true,
-            (Self::Ran(_) | Self::Output { .. }, _) => false,
+            (Self::Number(_) | Self::Ran(_) | Self::Output { .. }, _) => false,
         }
     }
 
@@ -92,7 +96,7 @@ impl Answer {
     pub fn answers_expression(&self) -> bool {
         match self {
             Self::Error(_) => true,
-            Self::Result(json) => {
+            Self::Result(json) | Self::Number(json) => {
                 Json::parse(json.as_bytes()).is_ok_and(|json| json.real().is_ok())
             }
             Self::Ran(_) | Self::Output { .. } => false,
@@ -132,6 +136,10 @@ mod tests {
         let same = |answer: Answer| (answer.clone(), answer);
         let cases = [
             (same(Answer::Result("10".into())), r#"{"id":7,"status":"ok","result":10}"#),
+            (
+                (Answer::Number("1e300".into()), Answer::Result("1e300".into())),
+                r#"{"id":7,"status":"ok","result":1e300,"text":"1e300"}"#,
+            ),
             (
                 same(Answer::Ran(ran(Ok(0), b"\xff"))),
                 r#"{"id":7,"status":"ok","result":{"exit_code":0,"stdout_base64":"/w==","stderr":"","duration_ms":12}}"#,

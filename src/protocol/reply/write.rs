@@ -27,6 +27,11 @@ impl Reply {
                 // It is JSON already: to read it once more would cost as much as the maths.
                 body.raw_member("result", text.as_bytes());
             }
+            Answer::Number(text) => {
+                body.member("status", "ok");
+                body.raw_member("result", text.as_bytes());
+                body.member("text", text);
+            }
             Answer::Ran(ran) => {
                 body.member("status", "ok");
                 body.member("result", ran);

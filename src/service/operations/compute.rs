@@ -13,7 +13,7 @@ use crate::service::refusal::Refusal;
 
 pub(super) const OPERATION: Operation = Operation {
     name: "compute",
-    fields: &["expression", "variables"],
+    fields: &["expression", "variables", "text"],
     scope: Some("compute"),
     limited: true,
     about: "evaluates an expression",
@@ -22,6 +22,7 @@ pub(super) const OPERATION: Operation = Operation {
 
 fn run(_: &mut Call<'_>, fields: &Object<'_>) -> Result<Option<Answer>, Refusal> {
     let expression = text(fields, "expression", limits::EXPRESSION_BYTES_MAX)?;
+    let as_text = fields.get("text").map(|json| named("text", json.boolean())).transpose()?;
     let json = fields.get("variables");
     let variables = json.map(numbers).transpose()?;
     let mut values: Vec<(&str, Value)> = Vec::new();
@@ -33,7 +34,8 @@ fn run(_: &mut Call<'_>, fields: &Object<'_>) -> Result<Option<Answer>, Refusal>
         values.push((name, value));
     }
     let value = maths::evaluate(&expression, &values).map_err(Refusal::BadExpression)?;
-    Ok(Some(Answer::Result(value.to_string())))
+    let answer = if as_text == Some(true) { Answer::Number } else { Answer::Result };
+    Ok(Some(answer(value.to_string())))
 }
 
 /// The variables: names and numbers.

@@ -281,6 +281,20 @@ mod tests {
     }
 
     #[test]
+    fn a_value_comes_with_its_text_where_it_is_asked_for() {
+        // Not a double: a reader that makes one of it gets ...992.
+        let body = |more: &str| format!(r#"{{"expression":"2^53+1"{more}}}"#);
+        let cases = [
+            ("", "ok 9007199254740993"),
+            (r#","text":false"#, "ok 9007199254740993"),
+            (r#","text":true"#, r#"Some(Number("9007199254740993"))"#),
+        ];
+        for (more, wanted) in cases {
+            assert_eq!(answer("compute", &body(more)), wanted);
+        }
+    }
+
+    #[test]
     fn a_bad_field_is_named() {
         let cases = [
             (
@@ -299,6 +313,11 @@ mod tests {
                 "compute",
                 r#"{"expression":"x","variables":{"x":"1"}}"#,
                 "malformed variables: \"x\" must be a number, not a string (at byte 35)",
+            ),
+            (
+                "compute",
+                r#"{"expression":"1","text":"yes"}"#,
+                "malformed text: expected a boolean, found a string (at byte 25)",
             ),
             (
                 "compute",

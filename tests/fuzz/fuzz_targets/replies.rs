@@ -19,7 +19,7 @@ fuzz_target!(|body: &[u8]| {
     };
     if let Some(theirs) = lenient(body) {
         let wanted = match reply.answer {
-            Answer::Result(_) | Answer::Ran(_) => "ok",
+            Answer::Result(_) | Answer::Number(_) | Answer::Ran(_) => "ok",
             Answer::Output { .. } => "output",
             Answer::Error(_) => "error",
         };
@@ -29,7 +29,7 @@ fuzz_target!(|body: &[u8]| {
     status::of(&reply.answer, true);
     status::of(&reply.answer, false);
     match &reply.answer {
-        Answer::Result(json) => show(json),
+        Answer::Result(json) | Answer::Number(json) => show(json),
         Answer::Error(error) => {
             let line = text::one_line(&error.message);
             assert!(printable(&line), "{line:?}");
