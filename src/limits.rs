@@ -149,6 +149,8 @@ pub const OUTBOX_BYTES_PER_PEER_MAX: usize = 2 * 1024 * 1024;
 pub const OUTBOX_BYTES_PER_STRANGER_MAX: usize = 4096;
 /// Bytes of replies that wait for all such peers together.
 pub const OUTBOX_BYTES_OF_STRANGERS_MAX: usize = 256 * 1024;
+/// Waiting replies that are tried again in one turn: a long line delays requests only so much.
+pub const RETRIES_PER_TURN: usize = 64;
 /// Bytes of replies that wait for all peers together, beside three of the largest; and as much in
 /// libzmq.
 pub const OUTBOX_BYTES_MIN: usize = 2 * 1024 * 1024;

@@ -131,8 +131,6 @@ pub enum Event {
     },
     /// Nothing is left of what a command had started.
     Gone(JobId),
-    /// A reply could not be sent, and comes back with the reason.
-    Unsent(Outgoing, Unsent),
     /// The daemon was asked to stop: drain, then end.
     Shutdown,
 }
@@ -152,7 +150,8 @@ pub enum Misframing {
     TooManyBytes,
 }
 
-/// A reply on its way.
+/// A reply on its way. The loop takes it from the service, sends it, and tells at once if that
+/// fails: so replies are no actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
     /// To whom.
@@ -202,8 +201,6 @@ pub enum Ending {
 pub enum Action {
     /// Let a peer in, or not.
     Judge(Handshake, Verdict),
-    /// Send a reply. Failing, it comes back as `Event::Unsent`.
-    Send(Outgoing),
     /// Start a command. Its job ends with exactly one `Event::Ended`, whatever happens.
     Start {
         /// Its name from now on.

@@ -141,9 +141,12 @@ impl Daemon {
             let handled = attempt(|| self.service.handle(&now, event, &mut actions));
             self.recover(&now, handled, &mut actions);
         }
-        let done = attempt(|| self.service.tick(&now, &mut actions));
-        self.panics = if done.is_err() { self.panics + 1 } else { 0 };
-        self.recover(&now, done, &mut actions);
+        // Before the replies: what they tell is in the log. Commands start after them.
+        self.act(&now, std::mem::take(&mut actions), events);
+        let due = attempt(|| self.service.tick(&now, &mut actions));
+        let sent = attempt(|| send_replies(&mut self.service, &self.router, &now, &mut actions));
+        self.panics = if due.is_err() || sent.is_err() { self.panics + 1 } else { 0 };
+        self.recover(&now, due.and(sent), &mut actions);
         self.act(&now, actions, events);
     }
 
@@ -231,7 +234,6 @@ impl Daemon {
     fn perform(&mut self, now: &Moment, action: Action) -> Option<Event> {
         match action {
             Action::Judge(handshake, verdict) => self.zap.answer(handshake, verdict),
-            Action::Send(reply) => return self.router.send(reply).err(),
             Action::Start { job, invocation } => return self.children.start(job, &invocation),
             Action::Terminate(job) => self.children.terminate(job),
             Action::Kill(job) => self.children.kill(job),
@@ -291,6 +293,15 @@ impl Daemon {
     fn note(&mut self, level: Level, event: &'static str, fields: Vec<(&'static str, Field)>) {
         if level <= self.settings.log.level {
             self.log.write(clock::unix_time(), &Record { level, event, fields });
+        }
+    }
+}
+
+/// Sends what the service has to say. It learns what was not sent before it goes on.
+fn send_replies(service: &mut Service, router: &Router, now: &Moment, out: &mut Vec<Action>) {
+    while let Some(reply) = service.next_reply(out) {
+        if let Err(why) = router.send(&reply) {
+            service.unsent(now, reply, why, out);
         }
     }
 }

@@ -40,7 +40,7 @@ use operations::Call;
 use origin::Origin;
 use policy::Policy;
 use refusal::Refusal;
-use send_queue::{Lost, SendQueue};
+use send_queue::{Lost, Next, SendQueue};
 use settings::Settings;
 
 /// The daemon, less its machine.
@@ -138,7 +138,6 @@ impl Service {
                 self.close_all(closed, out);
             }
             Event::Gone(job) => self.jobs.gone(job),
-            Event::Unsent(reply, reason) => self.unsent(now, reply, reason, out),
             Event::Shutdown => self.shut_down(now, out),
         }
     }
@@ -172,9 +171,7 @@ impl Service {
         (self.serving, self.first_job) = (None, self.jobs.next_id());
         let closed = self.jobs.tick(now.uptime, out);
         self.close_all(closed, out);
-        for routing_id in self.queue.tick(now.uptime, out) {
-            out.extend(self.jobs.streams_to(Some(&routing_id)).map(Action::Resume));
-        }
+        self.queue.begin_turn(now.uptime);
         for (event, address, count) in self.access.summaries(now.uptime) {
             let fields = vec![("address", address.into()), ("count", count.into())];
             out.push(audit::line(Level::Warn, event, fields));
@@ -183,6 +180,38 @@ impl Service {
             let closed = drain.tick(now.uptime, &mut self.jobs, out);
             self.close_all(closed, out);
         }
+    }
+
+    /// The next reply to be sent; none when all is sent, or waits for its peer. To be asked after
+    /// each `tick` until there is none, with `unsent` in between for one that was not sent.
+    pub fn next_reply(&mut self, out: &mut Vec<Action>) -> Option<Outgoing> {
+        loop {
+            match self.queue.pop()? {
+                Next::Send(reply) => return Some(reply),
+                Next::CaughtUp(id) => {
+                    out.extend(self.jobs.streams_to(Some(&id)).map(Action::Resume));
+                }
+                Next::Lost => self.counters.replies_lost += 1,
+            }
+        }
+    }
+
+    /// The last reply of `next_reply` was not sent.
+    pub fn unsent(&mut self, now: &Moment, reply: Outgoing, why: Unsent, out: &mut Vec<Action>) {
+        let id = reply.peer.envelope.first();
+        let lost = match why {
+            Unsent::Gone => {
+                self.queue.forget(&reply.peer);
+                let closed = self.jobs.abandon(now.uptime, id, out);
+                self.close_all(closed, out);
+                true
+            }
+            Unsent::WouldBlock => {
+                out.extend(self.jobs.streams_to(id).map(Action::Pause));
+                self.queue.put_back(now.uptime, reply).is_err()
+            }
+        };
+        self.counters.replies_lost += u64::from(lost);
     }
 
     fn handshake(&mut self, now: &Moment, handshake: Handshake, out: &mut Vec<Action>) {
@@ -279,26 +308,9 @@ impl Service {
         if self.queue.waits_for(&origin.peer) {
             out.push(Action::Pause(job));
         }
-        if self.send(origin, Answer::Output { stream, bytes }, out).is_err() {
+        if self.send(origin, Answer::Output { stream, bytes }).is_err() {
             self.jobs.lose_output(job);
         }
-    }
-
-    fn unsent(&mut self, now: &Moment, reply: Outgoing, reason: Unsent, out: &mut Vec<Action>) {
-        let id = reply.peer.envelope.first();
-        let lost = match reason {
-            Unsent::Gone => {
-                self.queue.forget(&reply.peer);
-                let closed = self.jobs.abandon(now.uptime, id, out);
-                self.close_all(closed, out);
-                true
-            }
-            Unsent::WouldBlock => {
-                out.extend(self.jobs.streams_to(id).map(Action::Pause));
-                self.queue.put_back(now.uptime, reply).is_err()
-            }
-        };
-        self.counters.replies_lost += u64::from(lost);
     }
 
     fn shut_down(&mut self, now: &Moment, out: &mut Vec<Action>) {
@@ -351,15 +363,15 @@ impl Service {
             out.push(audit::line(Level::Debug, "request", fields));
         }
         // One that does not fit is counted; its peer has not read for long.
-        let _ = self.send(origin, answer, out);
+        let _ = self.send(origin, answer);
     }
 
-    fn send(&mut self, origin: Origin, answer: Answer, out: &mut Vec<Action>) -> Result<(), Lost> {
+    fn send(&mut self, origin: Origin, answer: Answer) -> Result<(), Lost> {
         let piece = matches!(answer, Answer::Output { .. });
         let Origin { peer, id, subject, .. } = origin;
         let body = Reply { id, answer }.encode();
         self.counters.bytes_sent += body.len() as u64;
-        let sent = self.queue.send(Outgoing { peer, body, subject, piece }, out);
+        let sent = self.queue.push(Outgoing { peer, body, subject, piece });
         self.counters.replies_lost += u64::from(sent.is_err());
         sent
     }

@@ -2,11 +2,9 @@
 //!
 //! Promises: frames are read one by one, and what is over a bound is dropped as it comes, never
 //! collected first; a message of a wrong layout is reported once, and no part of it is used.
-//! Sending never blocks, and a reply that cannot be sent comes back with the reason. Replies to
-//! one peer leave in order or not at all.
-//! Leaves out: what is in a body.
+//! Sending never blocks: a reply that cannot be sent is refused with the reason.
+//! Leaves out: what is in a body, and what becomes of a reply that is refused.
 
-use std::collections::HashSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -26,8 +24,6 @@ pub struct Router {
     curve: bool,
     /// The message that is being read.
     partial: Partial,
-    /// Peers that would have blocked in this turn: what follows would overtake what came back.
-    blocked: HashSet<Vec<u8>>,
 }
 
 /// What has been read of a message.
@@ -83,8 +79,8 @@ impl Router {
             let last = socket.get_last_endpoint().ok().and_then(Result::ok);
             bound.push(last.unwrap_or_else(|| endpoint.clone()));
         }
-        let (partial, blocked) = (Partial::default(), HashSet::new());
-        Ok(Self { socket, endpoints: bound, curve: curve_secret.is_some(), partial, blocked })
+        let partial = Partial::default();
+        Ok(Self { socket, endpoints: bound, curve: curve_secret.is_some(), partial })
     }
 
     /// Where it listens: the endpoints as bound, with the port in the place of a `*`.
@@ -100,14 +96,13 @@ impl Router {
         let _ = self.socket.set_rate(kib);
     }
 
-    /// What the loop waits for, in a new turn.
-    pub fn poll_item(&mut self) -> PollItem<'_> {
-        self.blocked.clear();
+    /// What the loop waits for.
+    pub fn poll_item(&self) -> PollItem<'_> {
         self.socket.as_poll_item(PollEvents::POLLIN)
     }
 
     /// Whether there is something to gather, or comes within this time.
-    pub fn is_ready(&mut self, within: Duration) -> bool {
+    pub fn is_ready(&self, within: Duration) -> bool {
         let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
         zmq::poll(&mut [self.poll_item()], within).is_ok_and(|ready| ready > 0)
     }
@@ -138,21 +133,13 @@ impl Router {
     /// Sends a reply.
     ///
     /// # Errors
-    /// The reply comes back, as an event.
-    pub fn send(&mut self, reply: Outgoing) -> Result<(), Event> {
-        let id = reply.peer.envelope.first();
-        if id.is_some_and(|id| self.blocked.contains(id)) {
-            return Err(Event::Unsent(reply, Unsent::WouldBlock));
-        }
-        match self.try_send(&reply.peer, &reply.body) {
-            Ok(()) => Ok(()),
-            Err(Error::EAGAIN) => {
-                self.blocked.extend(id.cloned());
-                Err(Event::Unsent(reply, Unsent::WouldBlock))
-            }
+    /// Nothing of it is sent; why.
+    pub fn send(&self, reply: &Outgoing) -> Result<(), Unsent> {
+        self.try_send(&reply.peer, &reply.body).map_err(|error| match error {
+            Error::EAGAIN => Unsent::WouldBlock,
             // EHOSTUNREACH: with ROUTER_MANDATORY, the peer has left.
-            Err(_) => Err(Event::Unsent(reply, Unsent::Gone)),
-        }
+            _ => Unsent::Gone,
+        })
     }
 
     fn try_send(&self, peer: &Peer, body: &[u8]) -> Result<(), Error> {

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use zcmd::port::{Action, Event, Moment, Peer};
+use zcmd::port::{Event, Moment, Peer};
 use zcmd::protocol::request::{Ask, Id, Request};
 use zcmd::protocol::token::{Claims, Keys};
 use zcmd::service::Service;
@@ -49,10 +49,8 @@ fn main() {
         let event = Event::Message { peer: peer.clone(), body: body.clone() };
         service.handle(&now, event, &mut out);
         service.tick(&now, &mut out);
-        let answered = out.drain(..).any(|action| match action {
-            Action::Send(reply) => reply.body == br#"{"id":7,"status":"ok","result":14}"#,
-            _ => false,
-        });
-        assert!(answered, "a request without its answer");
+        let reply = service.next_reply(&mut out).expect("a request without its answer");
+        assert_eq!(reply.body, br#"{"id":7,"status":"ok","result":14}"#);
+        assert!(service.next_reply(&mut out).is_none() && out.is_empty());
     }
 }

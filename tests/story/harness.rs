@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use zcmd::port::{Action, Ending, Event, Field, JobId, Moment, Outgoing, Peer, Subject};
+use zcmd::port::{Action, Ending, Event, Field, JobId, Moment, Outgoing, Peer, Subject, Unsent};
 use zcmd::protocol::token::{Claims, Keys};
 use zcmd::service::Service;
 use zcmd::service::access::authority::{Authority, Revoked};
@@ -76,6 +76,13 @@ impl Story {
         self.turn();
     }
 
+    /// A reply was not sent.
+    pub(crate) fn unsent(&mut self, reply: Outgoing, why: Unsent) {
+        let now = self.moment();
+        self.service.unsent(&now, reply, why, &mut self.actions);
+        self.turn();
+    }
+
     pub(crate) fn reload(&mut self, policy: Policy) {
         let now = self.moment();
         self.service.replace(&now, policy, &mut self.actions);
@@ -93,16 +100,24 @@ impl Story {
         self.turn();
     }
 
+    /// The rest of a turn, as in the loop.
     pub(crate) fn turn(&mut self) {
         let now = self.moment();
+        self.act();
         self.service.tick(&now, &mut self.actions);
+        let at = self.now.as_millis();
+        while let Some(reply) = self.service.next_reply(&mut self.actions) {
+            let to = String::from_utf8_lossy(&reply.peer.envelope[0]);
+            let body = String::from_utf8_lossy(&reply.body);
+            writeln!(self.trace, "{at} {to} <- {body}").unwrap();
+        }
+        self.act();
+    }
+
+    fn act(&mut self) {
+        let at = self.now.as_millis();
         for action in self.actions.drain(..) {
-            let at = self.now.as_millis();
             let line = match action {
-                Action::Send(Outgoing { peer, body, .. }) => {
-                    let to = String::from_utf8(peer.envelope[0].clone()).unwrap();
-                    format!("{to} <- {}", String::from_utf8(body).unwrap())
-                }
                 Action::Start { job, invocation } => {
                     format!("start {} {} {:?}", job.0, invocation.program, invocation.arguments)
                 }

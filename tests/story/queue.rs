@@ -142,8 +142,8 @@ fn old_wound_a_command_waited_for_a_peer_that_had_gone() {
     let mut story = Story::new(&[("MAX_CONCURRENT_COMMANDS", "1")]);
     story.ask("a", "os:*", &os("run", 1));
     story.ask("b", "os:*", &os("run", 2));
-    story.event(Event::Unsent(piece("b", ""), Unsent::Gone));
-    story.event(Event::Unsent(piece("a", ""), Unsent::Gone));
+    story.unsent(piece("b", ""), Unsent::Gone);
+    story.unsent(piece("a", ""), Unsent::Gone);
     story.trace();
     story.ended(0, Ending::Exited(0));
     assert!(!story.trace().contains("start"), "what waited is gone");

@@ -22,11 +22,11 @@ fn old_wound_a_process_that_cannot_be_killed_does_not_hold_up_the_end() {
 #[test]
 fn old_wound_a_silent_reader_held_the_end_for_the_whole_grace() {
     let mut story = Story::new(&[]);
-    story.event(Event::Unsent(piece("a", "1"), Unsent::WouldBlock));
+    story.unsent(piece("a", "1"), Unsent::WouldBlock);
     story.event(Event::Shutdown);
     assert!(!story.service.is_drained(), "the reader has a little time");
     story.wait(u64::try_from(limits::FAREWELL.as_millis()).unwrap());
-    story.event(Event::Unsent(piece("a", "1"), Unsent::WouldBlock));
+    story.unsent(piece("a", "1"), Unsent::WouldBlock);
     assert!(story.service.is_drained(), "no command is there to wait for");
 }
 

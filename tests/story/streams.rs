@@ -16,7 +16,7 @@ fn a_stream_waits_for_its_reader_and_for_nobody_else() {
     write(&mut story, "é1".as_bytes());
     write(&mut story, b"\xc3");
     write(&mut story, b"\xa9");
-    story.event(Event::Unsent(piece("a", "é1"), Unsent::WouldBlock));
+    story.unsent(piece("a", "é1"), Unsent::WouldBlock);
     story.ask("b", "", r#"{"command_type":"ping","id":2}"#);
     write(&mut story, b"2");
     story.wait(10);
@@ -42,7 +42,7 @@ fn a_stream_waits_for_its_reader_and_for_nobody_else() {
 fn a_client_that_vanished_from_a_stream_ends_its_command() {
     let mut story = Story::new(&[]);
     story.ask("a", "os:*", r#"{"command_type":"os","command_name":"run","stream":true}"#);
-    story.event(Event::Unsent(piece("a", ""), Unsent::Gone));
+    story.unsent(piece("a", ""), Unsent::Gone);
     assert_eq!(story.trace(), "0 start 0 /bin/run [\"x\"]\n0 terminate 0\n");
 }
 
@@ -60,7 +60,7 @@ fn a_second_stream_on_a_connection_that_is_stalled_is_held_up_and_loses_nothing_
         let event = |bytes| Event::Output { job: JobId(job), stream: Stream::Stdout, bytes };
         (0..count).for_each(|_| story.event(event(vec![b'x'; 8192])));
     };
-    story.event(Event::Unsent(piece("a", ""), Unsent::WouldBlock));
+    story.unsent(piece("a", ""), Unsent::WouldBlock);
     story.trace();
     write(&mut story, 1, 1);
     assert_eq!(story.trace(), "0 pause 1\n");

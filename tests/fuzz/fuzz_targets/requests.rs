@@ -83,10 +83,7 @@ fn code(service: &mut Service, body: &[u8]) -> String {
         let (job, ending) = (JobId(job), Ending::Exited(0));
         service.handle(&NOW, Event::Ended { job, ending, leftover: false }, &mut out);
     }
-    let mut answers = out.into_iter().filter_map(|action| match action {
-        Action::Send(reply) => Some(reply.body),
-        _ => None,
-    });
+    let mut answers = std::iter::from_fn(|| Some(service.next_reply(&mut out)?.body));
     let answer: Value = serde_json::from_slice(&answers.next().expect("an answer")).expect("JSON");
     assert_eq!(answers.next(), None, "one answer");
     answer["error"]["code"].as_str().unwrap_or("ok").to_owned()
