@@ -1,8 +1,8 @@
 //! A reply, decoded from its body.
 //!
-//! Promises: what decodes does not contradict itself: a command has one end, and each of its
-//! streams one spelling and no more bytes than in all. Leaves out: whether it answers what was
-//! asked.
+//! Promises: a decoded reply is consistent: a command has one ending; each of its streams has one
+//! spelling, and a total that is not below its length. Leaves out: whether the reply fits the
+//! request.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::protocol::envelope::{self, field};
 use crate::protocol::json::{Fault, Json, Kind, Object, echo};
 
 impl Reply {
-    /// Reads a body. Members that are not known are passed over: newer daemons may say more.
+    /// Reads a body. Unknown members are ignored: newer daemons may add some.
     ///
     /// # Errors
-    /// What is no reply, or contradicts itself.
+    /// The body is not a reply, or is inconsistent.
     pub fn decode(body: &[u8]) -> Result<Self, Fault> {
         let object = Json::parse_object(body)?;
         let id = object.get("id").map(envelope::id).transpose()?;
@@ -77,7 +77,7 @@ fn error(object: &Object<'_>) -> Result<Error, Fault> {
     })
 }
 
-/// Reads how a command ran; none when the object tells of something else.
+/// Reads the result of a command; `None` if the object has none.
 fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
     let end = match (object.get("exit_code"), object.get("signal")) {
         (Some(_), Some(signal)) => return Err(signal.fault("both exit_code and signal")),
