@@ -190,7 +190,7 @@ fn line(mut text: String) -> String {
     text
 }
 
-/// The help, with the requests that clients may send and the word of the scope that each needs.
+/// The help, with the request types and the scope word that each needs.
 fn help() -> String {
     let requests = operations::ALL.iter().map(|operation| {
         let scope = operation.scope.map_or(String::new(), |word| format!(" (scope {word})"));
@@ -199,8 +199,8 @@ fn help() -> String {
     format!("{HELP}\nRequests, by command_type:\n{}", requests.collect::<String>())
 }
 
-/// Whether standard output was closed at the start: the standard library opens /dev/null there, to
-/// read and to write, which `>/dev/null` does not.
+/// Whether standard output was closed at the start: the standard library then opens /dev/null for
+/// reading and writing, unlike `>/dev/null`.
 fn output_was_closed() -> bool {
     use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
     let stdout = std::io::stdout();
@@ -209,7 +209,7 @@ fn output_was_closed() -> bool {
             .is_ok_and(|out| stat("/dev/null").is_ok_and(|null| out.st_rdev == null.st_rdev))
 }
 
-/// Prints all that is to be printed; a reader that has left has seen enough.
+/// Prints a text; a reader that has closed the pipe is no error.
 fn print(text: &str, status: ExitCode) -> ExitCode {
     use std::io::{ErrorKind, Write};
     let mut stdout = std::io::stdout();
@@ -243,7 +243,7 @@ fn explain(scope: String, os: &Os) -> ExitCode {
         Ok(both) => both,
         Err(faults) => return complain(&faults),
     };
-    // There is no way to a caller but through a token.
+    // Only a token makes a caller.
     let now = Clock::start().now();
     let claims = Claims {
         subject: "explain".to_owned(),
@@ -282,7 +282,7 @@ fn token(mut claims: Claims, minutes: Option<u64>) -> Result<String, Vec<String>
     claims.audience = settings.tokens.audience.map(|audience| vec![audience]);
     claims.id = Some(unguessable::<12>()?);
     let token = keys.sign(&claims);
-    // What this daemon would refuse is not handed out.
+    // A token that this daemon would refuse is not printed.
     keys.open(&token).map_err(|why| vec![format!("this token would not hold: {}", why.0)])?;
     Ok(line(token))
 }

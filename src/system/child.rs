@@ -152,10 +152,10 @@ impl Children {
     /// Signals a command and all of its known descendants, each process once.
     fn signal(&mut self, job: JobId, signal: Signal) {
         let Some(child) = self.running.get_mut(&job) else { return };
-        let mut nobody = HashSet::new();
+        let mut none = HashSet::new();
         let done = match &mut child.asked {
             Some(asked) if signal == Signal::TERM => asked,
-            _ => &mut nobody,
+            _ => &mut none,
         };
         // A process that has ended needs no signal. It is not reaped yet, so its ID is not reused.
         if signal == Signal::KILL {

@@ -30,7 +30,7 @@ pub fn with_access(
 ) -> Result<(), String> {
     if let Ok(found) = fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
-            return Err("there is a file that is no socket".to_owned());
+            return Err("the file exists and is not a socket".to_owned());
         }
         if UnixStream::connect(path).is_ok() {
             return Err("another process listens there".to_owned());
@@ -44,7 +44,7 @@ pub fn with_access(
     let Some(group) = &access.group else { return Ok(()) };
     let group = super::launch::group_id(group)?;
     std::os::unix::fs::chown(path, None, Some(group))
-        .map_err(|error| format!("IPC_GROUP: cannot give it to that group: {error}"))
+        .map_err(|error| format!("IPC_GROUP: cannot change the group of {path}: {error}"))
 }
 
 /// The descriptors above 2 that a command would inherit, and what they are.

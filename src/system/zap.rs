@@ -97,8 +97,8 @@ impl Zap {
         let Handshake { ticket: [peer, request], key, .. } = handshake;
         let (status, text) = match verdict {
             Verdict::Admitted => ("200", "OK"),
-            Verdict::Later => ("300", "come again later"),
-            Verdict::Denied => ("400", "not known here"),
+            Verdict::Later => ("300", "try again later"),
+            Verdict::Denied => ("400", "the key is not admitted"),
         };
         let key = key.unwrap_or_default();
         let frames: [&[u8]; 8] =

@@ -89,7 +89,7 @@ fn an_ipc_socket_has_its_mode_and_group_and_a_live_one_is_left_alone() {
     assert_eq!(house.ask(json!({"command_type": "ping"}))["status"], "ok");
     let file = house.path("file");
     fs::write(&file, "precious").unwrap();
-    refused(&format!("ipc://{file}"), "no socket");
+    refused(&format!("ipc://{file}"), "not a socket");
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
     refused(&format!("ipc://{}/none/s", house.path("")), "cannot listen there");
     // A stale one is replaced, with the default mode.

@@ -1,8 +1,8 @@
-//! The memory of connections that were closed goes back to the system.
+//! Returns the memory of closed connections to the system.
 //!
 //! Without it: malloc keeps it; after a thousand idle connections 25 MiB stay resident.
-//! The correction: a second after many connections of an I/O thread have closed, it has malloc give
-//! back the pages that are free; so at most once a second. With musl, nothing is done: it needs none.
+//! The correction: one second after many connections of an I/O thread have closed, it calls
+//! malloc_trim; so at most once a second. With musl, nothing is done: it needs none.
 //! Upstream: zeromq/libzmq#4232 (open), #3470 (closed: the allocator keeps it).
 //! Test: `old_wound_memory_of_closed_connections_is_kept`.
 

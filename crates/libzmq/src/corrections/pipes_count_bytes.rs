@@ -1,11 +1,13 @@
-//! The queues of accepted connections count bytes, for all of them together.
+//! Bounds the bytes in the queues of all accepted connections together.
 //!
-//! Without it: high-water marks count messages, of any size, for each connection: 370 MiB came in.
-//! The correction: `budget.hpp` counts what all pipes hold. A session that finds no room for another
-//! message waits until its pipe is empty; an empty pipe takes one message whatever the others hold,
-//! so that no session waits for others. What a session has read counts until it comes for more: that
-//! long the encoder has it. The bound is ZMQ_RECOVERY_IVL (see the table in `lib.rs`).
-//! Upstream: zeromq/libzmq#3176 (closed; its answer is that high-water marks count messages).
+//! Without it: high-water marks count messages of any size, for each connection: 370 MiB were
+//! received.
+//! The correction: `budget.hpp` counts the bytes that all pipes hold. A session without room for
+//! another message waits until its pipe is empty; an empty pipe takes one message whatever the
+//! others hold, so that no session waits for others. A message that a session has read counts until
+//! it reads the next: the encoder holds it until then. The bound is ZMQ_RECOVERY_IVL (see the table
+//! in `lib.rs`).
+//! Upstream: zeromq/libzmq#3176 (closed; the answer is that high-water marks count messages).
 //! Tests: `old_wound_a_flood_that_the_daemon_does_not_keep_up_with`,
 //! `worst_memory_of_strangers_in_the_clear`.
 

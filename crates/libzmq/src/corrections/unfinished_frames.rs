@@ -1,11 +1,11 @@
-//! A frame or message that was begun has to be finished, and counts meanwhile.
+//! Bounds the time and the memory of incomplete frames and messages.
 //!
-//! Without it: a frame that was announced and did not come is held for ever, with its whole size, and
-//! before the handshake as well: 270 MiB.
-//! The correction: a frame beyond the read buffer counts with its whole size, and ends its connection
-//! when there is no room for it, or when the handshake is not done. A message has to be there after
-//! ZMQ_HEARTBEAT_TIMEOUT milliseconds, when there are no heartbeats (see the table in `lib.rs`).
-//! It needs `is_accepted` of `connections_max`.
+//! Without it: a frame that is announced and never sent is held for ever with its whole size, even
+//! before the handshake: 270 MiB.
+//! The correction: a frame larger than the read buffer counts with its whole size; its connection
+//! is closed if there is no room for it or the handshake is not done. Without heartbeats, a message
+//! must be complete after ZMQ_HEARTBEAT_TIMEOUT milliseconds (see the table in `lib.rs`). It needs
+//! `is_accepted` of `connections_max`.
 //! Upstream: zeromq/libzmq#2877 (open) asks for a way to drop silent clients.
 //! Tests: `old_wound_frames_that_are_never_finished`,
 //! `worst_memory_of_strangers_before_the_handshake`.
