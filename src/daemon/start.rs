@@ -24,8 +24,8 @@ pub(super) fn listen(settings: &Settings) -> Result<(Zap, Router), Vec<String>> 
     }
     if zmq::has("corrections-of-zcmd") != Some(true) && !settings.system_libzmq {
         return Err(vec![
-            "this libzmq is not the one that zcmd builds: any peer could end this daemon, fill its \
-             memory and get the replies of others; build zcmd as its README says, or say \
+            "this libzmq is not the one that zcmd builds: any peer could crash this daemon, fill its \
+             memory and get the replies of others; build zcmd as its README says, or set \
              ALLOW_SYSTEM_LIBZMQ=yes"
                 .to_owned(),
         ]);
@@ -61,18 +61,20 @@ pub fn warnings(settings: &Settings, policy: &Policy, unix: Duration) -> Vec<Str
     let mut warnings = Vec::new();
     if unix < limits::CLOCK_MIN {
         warnings.push(
-            "the clock of this host is not set, since it stands before any build of this program: \
+            "the clock of this host is not set, since it is before any build of this program: \
              every token is refused until it is"
                 .to_owned(),
         );
     }
     if settings.cleartext {
-        warnings.push("ALLOW_CLEARTEXT=yes: every reader of the network can read the tokens".to_owned());
+        warnings.push(
+            "ALLOW_CLEARTEXT=yes: every reader of the network can read the tokens".to_owned(),
+        );
     }
     if zmq::has("corrections-of-zcmd") != Some(true) {
         warnings.push(
             "ALLOW_SYSTEM_LIBZMQ=yes, and this libzmq is not the one that zcmd builds: any peer \
-             can end this daemon, fill its memory and get the replies of others"
+             can crash this daemon, fill its memory and get the replies of others"
                 .to_owned(),
         );
     }

@@ -102,14 +102,14 @@ impl Refusal {
                 "no valid token; ask the owner of this host for one (zcmdd token)".to_owned()
             }
             Self::Expelled(..) => {
-                "the token does not hold any more, and the command was ended".to_owned()
+                "the token is not valid any more, and the command was ended".to_owned()
             }
             Self::RateLimited(_) => "too many requests; wait for retry_after_ms".to_owned(),
             Self::Forbidden(scope) => {
-                format!("the token does not reach {scope}; ask the owner to add it to its scope")
+                format!("the token's scope does not include {scope}; ask the owner to add it")
             }
             Self::UnknownCommand(name) => {
-                format!("there is no command {name}; `list` tells which there are")
+                format!("there is no command {name}; `list` shows the commands")
             }
             Self::BadParameter(why) | Self::BadVariable(why) => why.clone(),
             Self::BadExpression(why) => why.to_string(),
@@ -123,8 +123,8 @@ impl Refusal {
                 "the program could not be started; the daemon's log says why".to_owned()
             }
             Self::TimedOut(_) => "the command was ended at its time limit".to_owned(),
-            Self::Cancelled(Some(_)) => "the command was ended before its time".to_owned(),
-            Self::Cancelled(None) => "the command was cancelled before it began".to_owned(),
+            Self::Cancelled(Some(_)) => "the command was cancelled while it ran".to_owned(),
+            Self::Cancelled(None) => "the command was cancelled before it started".to_owned(),
             Self::Internal(_) => "a fault of the daemon; its log says where".to_owned(),
         }
     }

@@ -41,7 +41,7 @@ pub fn read_secret(path: &str, bytes_max: usize) -> Result<String, String> {
     let (file, mode) = open(path)?;
     if mode & 0o037 != 0 {
         return Err(format!(
-            "{path} is open to others (mode {:03o}); close it with: chmod 600 {path}",
+            "{path} can be read or changed by others (mode {:03o}); close it with: chmod 600 {path}",
             mode & 0o777
         ));
     }
@@ -106,7 +106,7 @@ pub fn is_closed(directory: &Path) -> bool {
 fn check_missing(directory: &Path, path: &Path) -> Result<(), String> {
     match std::fs::metadata(directory) {
         Ok(found) if may_be_written(&found) => Err(format!(
-            "{} does not exist, and others can make it, since {} is open to them",
+            "{} does not exist, and others can create it in {}",
             path.display(),
             directory.display()
         )),

@@ -125,7 +125,7 @@ pub fn read_report(report: &str) -> Option<Ending> {
     }
     let (step, reason) = match report.trim_start_matches(READY).split_once('\n') {
         Some((step, reason)) => (step, reason),
-        None => ("launch", "the launcher was ended before the command began"),
+        None => ("launch", "the launcher was killed before the command started"),
     };
     let (step, reason) = (step.to_owned(), reason.to_owned());
     Some(match reason.split_once('\n') {

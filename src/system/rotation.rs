@@ -127,8 +127,8 @@ pub fn append_own(path: &str) -> io::Result<File> {
     }
     let refused = || {
         io::Error::other(format!(
-            "others can put something at {path}, so it must be a file of root's or of this user's \
-             with one name, and no link; or give it a directory where only they may write"
+            "others can create {path}, so it must be a file of root or of this user, with one name \
+             and no link; or use a directory that only they may write"
         ))
     };
     let opened = match options(OFlags::NOFOLLOW).open(path) {

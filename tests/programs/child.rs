@@ -57,7 +57,7 @@ fn main() -> std::io::Result<()> {
             let group = status.lines().find_map(|line| line.strip_prefix("NSpgid:"));
             // It is 0 if the parent's group is outside of the namespace; then the group is its own.
             let group = group.and_then(|number| number.trim().parse().ok());
-            // It is refused where it has no effect.
+            // The kernel refuses a group of another session.
             let _ = rustix::process::setpgid(None, group.and_then(rustix::process::Pid::from_raw));
             wait()
         }

@@ -106,7 +106,7 @@ fn files_functions_and_lines_are_short() {
     assert!(offences.is_empty(), "{offences:#?}");
     let silent = |(_, text): &&(String, String)| !text.starts_with("//! ");
     let silent: Vec<_> = sources.iter().filter(silent).map(|(file, _)| file).collect();
-    assert!(silent.is_empty(), "these do not begin by saying what they are for: {silent:?}");
+    assert!(silent.is_empty(), "these have no module docs: {silent:?}");
 }
 
 #[test]

@@ -135,7 +135,7 @@ fn read(mut parser: lexopt::Parser) -> Result<Result<Line, String>, lexopt::Erro
         }
     }
     if given.server.is_some() && !parts.is_empty() {
-        return Err("a daemon that is there is measured on its wire only".into());
+        return Err("--server measures a daemon on its wire only".into());
     }
     if parts.is_empty() {
         parts = parts::PARTS.iter().collect();

@@ -151,7 +151,7 @@ pub(crate) fn alternate(
 
 fn stopped(error: &zmq::Error) -> Failure {
     Failure::uncertain(match error {
-        zmq::Error::EAGAIN => "an answer is missing, and the time is over".to_owned(),
+        zmq::Error::EAGAIN => "a reply is missing, and the time is over".to_owned(),
         error => format!("the measurement stopped: {error}"),
     })
 }

@@ -42,7 +42,7 @@ impl Reader<'_> {
         if files.0.is_some() != files.1.is_some() {
             self.faults.push(format!(
                 "{secret} and {clients} go together: zcmdd keygen --curve FILE makes the one, and \
-                 the other lists the keys that are let in, as KEY NAME [SUBJECT...]"
+                 the other lists the admitted keys, as KEY NAME [SUBJECT...]"
             ));
         }
         files
@@ -57,7 +57,7 @@ impl Reader<'_> {
                 format!(
                     "SERVER_ADDRESS={endpoint}: tokens would cross the network in the clear; set \
                      CURVE_SECRET_KEY_FILE and CURVE_CLIENTS_FILE (zcmdd keygen --curve), listen \
-                     on tcp://127.0.0.1:PORT or ipc:///PATH, or say ALLOW_CLEARTEXT=yes"
+                     on tcp://127.0.0.1:PORT or ipc:///PATH, or set ALLOW_CLEARTEXT=yes"
                 )
             }));
         }

@@ -101,7 +101,7 @@ fn wait(what: &str, condition: impl Fn() -> bool) -> Result<(), String> {
     let until = Instant::now() + PATIENCE;
     while !condition() {
         if Instant::now() > until {
-            return Err(format!("waited in vain for {what}"));
+            return Err(format!("timed out waiting for {what}"));
         }
         std::thread::sleep(Duration::from_millis(2));
     }

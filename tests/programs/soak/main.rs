@@ -1,6 +1,6 @@
 //! An hour of attacks in minutes, with one good client that measures all the time:
 //!
-//! scripts/soak [MINUTES]
+//!     scripts/soak [MINUTES]
 //!
 //! It starts a daemon on loopback and sends it mutated bodies, invalid connections, floods, endless
 //! commands and faults of its host: in turn, and mixed. One table shows the messages sent and
@@ -180,7 +180,7 @@ fn play(phase: &Phase, row: &mut Row, scene: &Scene<'_>, good: &Good) -> Vec<Str
         faults.push(format!("after {name}: {why}"));
     }
     if host.held_mib() > BREAK_OFF_ALL_MIB {
-        faults.push(format!("after {name}: no phase runs from here on, for want of memory"));
+        faults.push(format!("after {name}: the later phases are skipped, to save memory"));
     }
     // Measures from the time after a phase belong to no phase.
     good.take();
