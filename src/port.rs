@@ -94,7 +94,7 @@ pub enum Event {
     Handshake(Handshake),
     /// A handshake failed before it could be judged: the peer speaks another protocol, shows no
     /// key, or has disconnected.
-    TurnedAway {
+    HandshakeFailed {
         /// Its address; none for `ipc`.
         address: Option<IpAddr>,
     },

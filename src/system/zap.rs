@@ -85,7 +85,7 @@ impl Zap {
             let from = frames.last().map(|text| String::from_utf8_lossy(text));
             let host = from.as_ref().and_then(|text| text.strip_prefix("tcp://")?.rsplit_once(':'));
             let address = host.and_then(|(host, _)| address_of(host));
-            events.push(Event::TurnedAway { address });
+            events.push(Event::HandshakeFailed { address });
             self.unsure |= events.len() >= enough;
         }
     }
