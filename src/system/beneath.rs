@@ -48,7 +48,6 @@ impl From<Errno> for Fault {
 ///
 /// # Errors
 /// The first parameter whose path is refused, and why.
-/// The first parameter whose path is not taken, and why.
 pub fn hold(paths: &[Beneath], arguments: &mut [String]) -> Result<(), (String, Fault)> {
     let mut replacements = Vec::new();
     for Beneath { parameter, directory, path, places } in paths {

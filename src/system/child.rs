@@ -52,7 +52,6 @@ impl Children {
     /// all of them verify marks.
     ///
     /// # Errors
-    /// No descriptor is left for epoll.
     /// No descriptor is left to wait with.
     pub fn new(keys: Vec<[u8; 32]>) -> io::Result<Self> {
         let Rlimit { current, maximum } = rustix::process::getrlimit(Resource::Nofile);

@@ -324,8 +324,8 @@ mod tests {
         assert_eq!(of("tested").len() as u64 + told, written);
     }
 
-    /// What keeps a file from being rotated, and what is there after many lines: how many files, and
-    /// whether the lines that came first are among them.
+    /// An obstacle to the rotation of a file, and the result after many lines: the number of files,
+    /// and whether they have the first lines.
     #[test]
     fn old_wound_a_log_that_cannot_rotate_moves_nothing_and_stays_within_its_bound() {
         let folder = std::env::temp_dir().join(format!("zcmd-stuck-{}", std::process::id()));

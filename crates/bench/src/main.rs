@@ -26,9 +26,9 @@ use crate::table::Table;
 const HELP: &str = "\
 zcmd bench [OPTION]... [PART]...
 
-  zcmd bench                               all parts, of daemons of its own
-  zcmd bench wire idle                     two of them
-  zcmd bench --server ipc:///run/zcmd/s    the wire of a daemon that is there (with
+  zcmd bench                               all parts, with daemons that it starts
+  zcmd bench wire idle                     two parts
+  zcmd bench --server ipc:///run/zcmd/s    the wire of a running daemon (with
                                            MAX_REQUESTS_PER_MINUTE=0), with your token
 
 Parts:
@@ -40,12 +40,12 @@ Parts:
   curve      requests and zcmd ping with CURVE, beside the same without
 
 Options:
-  --rounds N          in each, baseline and daemon take turns (21)
-  --requests N        in flight, for each of the two in each round; a tenth one at a time (20000)
-  --in-flight N       how many are under way at the same time (64)
-  --timeout SECONDS   how long the whole run may take (240)
+  --rounds N          rounds, in each of which baseline and daemon alternate (21)
+  --requests N        requests to each in each round; a tenth of them one at a time (20000)
+  --in-flight N       concurrent requests (64)
+  --timeout SECONDS   limit for the whole run (240)
   --json              the table as one object
-  --server LIST, --token-file FILE          as of zcmd
+  --server LIST, --token-file FILE          as for zcmd
   --help, --version
 ";
 

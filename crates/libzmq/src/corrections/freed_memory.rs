@@ -25,8 +25,8 @@ pub(super) const EDITS: &[Edit] = &[
     void connection_closed ();
 
   private:
-    //  How many have closed since memory was given back, from how many on it is, and whether a
-    //  timer waits to do so: the other ends of the pipes are freed a little later.
+    //  Connections that were closed since memory was last returned, the number from which on it is
+    //  returned, and whether a timer is set: the other ends of the pipes are freed a little later.
     enum
     {
         trim_after = 64,
@@ -74,7 +74,7 @@ void zmq::io_thread_t::connection_closed ()
 }
 ",
     ),
-    // A thread that stops waits for its timers.
+    // A stopping thread waits for its timers.
     Edit(
         "io_thread.cpp",
         "

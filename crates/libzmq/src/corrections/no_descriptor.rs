@@ -19,7 +19,7 @@ pub(super) const EDITS: &[Edit] = &[
     fd_t _s;
 ",
         "
-    //  Does not look for connections until a timer fires.
+    //  Stops polling for connections until a timer fires.
     void pause ();
     void timer_event (int id_) ZMQ_FINAL;
     bool _paused = false;

@@ -21,7 +21,7 @@ pub(super) const EDITS: &[Edit] = &[
     int _ticks;
 
   protected:
-    //  Bytes of the message that is about to be sent, as its sender told; 0 if it did not.
+    //  Bytes of the message that is about to be sent, if its sender passed them; otherwise 0.
     int64_t _announced = 0;
 
   private:
