@@ -52,7 +52,7 @@ impl Children {
     /// all of them verify marks.
     ///
     /// # Errors
-    /// No descriptor is left to wait with.
+    /// No descriptor is left for epoll.
     pub fn new(keys: Vec<[u8; 32]>) -> io::Result<Self> {
         let Rlimit { current, maximum } = rustix::process::getrlimit(Resource::Nofile);
         // If the limit cannot be raised, commands for which no descriptor is left do not start.

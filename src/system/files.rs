@@ -88,7 +88,7 @@ pub fn check_trusted(path: &str) -> Result<(), String> {
         links += 1;
         let Ok(target) = std::fs::read_link(&next) else { return Ok(()) };
         if links > limits::LINKS_MAX {
-            return Err(format!("{path} leads through too many symbolic links"));
+            return Err(format!("{path} has too many symbolic links"));
         }
         rest.extend(steps(&target));
     }

@@ -33,7 +33,7 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn make() -> Result<Self, Failure> {
-        let own = std::env::current_exe().map_err(failed("where is this program?"))?;
+        let own = std::env::current_exe().map_err(failed("cannot find this program"))?;
         let programs = own.parent().map(PathBuf::from).unwrap_or_default();
         let folder = std::env::temp_dir().join(format!("zcmd-bench-{}", std::process::id()));
         fs::DirBuilder::new().mode(0o700).create(&folder).map_err(failed("no directory"))?;

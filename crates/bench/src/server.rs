@@ -62,7 +62,7 @@ impl Server {
         let text = read(format!("/proc/{}/status", self.pid()).into())?;
         let value = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = value.and_then(|value| value.split_whitespace().next()?.parse().ok());
-        number.ok_or_else(|| Failure::refused("/proc tells no VmRSS"))
+        number.ok_or_else(|| Failure::refused("/proc has no VmRSS"))
     }
 
     /// Open descriptors.
@@ -100,7 +100,7 @@ pub(crate) fn cpu(pid: u32) -> Result<f64, Failure> {
     for task in tasks.flatten() {
         let text = read(task.path().join("schedstat"))?;
         let first = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
-        sum += first.ok_or_else(|| Failure::refused("/proc tells no schedstat"))?;
+        sum += first.ok_or_else(|| Failure::refused("/proc has no schedstat"))?;
     }
     Ok(sum)
 }

@@ -1,10 +1,11 @@
 //! Strict reading of JSON (RFC 8259): the one reader for requests, replies, tokens and the
 //! commands file.
 //!
-//! Promises: an object with two members of one name is refused, names compared after unescaping;
-//! so are trailing bytes and what is nested too deep. Every fault says what is wrong and at which
-//! byte, and repeats no value of the text: a misplaced token never reaches an error or a log.
-//! Leaves out: numbers. They stay text until their reader knows how exact they must be.
+//! Promises: duplicate names (compared after unescaping), trailing bytes and too deep nesting are
+//! refused. Every fault says what is wrong and at which byte, and repeats no value of the text: a
+//! misplaced token never reaches an error or a log. A number stays text until the caller asks for an
+//! integer or a double.
+//! Leaves out: the fields of requests, replies, tokens and commands.
 
 mod fault;
 mod visitors;

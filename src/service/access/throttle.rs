@@ -112,8 +112,8 @@ mod tests {
         assert_eq!(buckets.take(&2, ms(0)), Ok(()));
         assert_eq!(buckets.take(&3, ms(0)), Ok(()), "the shared bucket");
         assert!(buckets.take(&4, ms(0)).is_err(), "the shared bucket is empty");
-        assert!(buckets.take(&1, ms(0)).is_err(), "nobody's debt is evicted");
-        assert_eq!(buckets.take(&5, ms(1000)), Ok(()), "paid debts make room");
+        assert!(buckets.take(&1, ms(0)).is_err(), "a bucket that is not full is kept");
+        assert_eq!(buckets.take(&5, ms(1000)), Ok(()), "full buckets make room");
         assert!(buckets.full_at.len() <= 2);
     }
 

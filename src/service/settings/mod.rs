@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_requests_a_minute_is_no_limit_and_still_a_lawful_burst() {
+    fn zero_requests_a_minute_is_no_limit_and_still_a_valid_burst() {
         let settings = read(&[("JWT_SECRET_KEY", "x"), ("MAX_REQUESTS_PER_MINUTE", "0")]).unwrap();
         assert_eq!(settings.rate, Rate { per_minute: 0, burst: 1 });
     }

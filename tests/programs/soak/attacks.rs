@@ -178,8 +178,8 @@ pub fn flood(scene: &Scene<'_>) -> Result<Tally, String> {
 pub fn unread_strangers(scene: &Scene<'_>) -> Result<Tally, String> {
     let frame = vec![b'x'; 60_000];
     let envelope = [frame.as_slice(), &frame, &frame, &frame, b"", b"{}"];
-    let lawful = [&frame[..255]; 5].into_iter().chain([b"".as_slice(), b"{}"]);
-    unread(scene, &[envelope.to_vec(), lawful.collect()])
+    let largest = [&frame[..255]; 5].into_iter().chain([b"".as_slice(), b"{}"]);
+    unread(scene, &[envelope.to_vec(), largest.collect()])
 }
 
 /// Holders of a token with large requests, who do not read.
