@@ -24,8 +24,8 @@ pub(super) fn listen(settings: &Settings) -> Result<(Zap, Router), Vec<String>> 
     }
     if zmq::has("corrections-of-zcmd") != Some(true) && !settings.system_libzmq {
         return Err(vec![
-            "this libzmq is not the one that zcmd builds: any peer could crash this daemon, fill its \
-             memory and get the replies of others; build zcmd as its README says, or set \
+            "this libzmq is not the one that zcmd builds: any peer could crash this daemon, fill \
+             its memory and get the replies of others; build zcmd as its README says, or set \
              ALLOW_SYSTEM_LIBZMQ=yes"
                 .to_owned(),
         ]);

@@ -41,7 +41,7 @@ pub fn read_secret(path: &str, bytes_max: usize) -> Result<String, String> {
     let (file, mode) = open(path)?;
     if mode & 0o037 != 0 {
         return Err(format!(
-            "{path} can be read or changed by others (mode {:03o}); close it with: chmod 600 {path}",
+            "others can read or change {path} (mode {:03o}); close it with: chmod 600 {path}",
             mode & 0o777
         ));
     }

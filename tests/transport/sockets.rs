@@ -58,7 +58,7 @@ fn a_network_in_the_clear_is_refused_at_the_start_and_warned_of_when_allowed() {
         serde_json::from_slice::<Value>(&output.unwrap().stdout).ok()
     });
     assert_eq!(status["result"]["cleartext"], true, "{status}");
-    assert!(fs::read_to_string(&log).unwrap().contains("reads the tokens"));
+    assert!(fs::read_to_string(&log).unwrap().contains("read the tokens"));
     fs::remove_dir_all(folder).unwrap();
 }
 

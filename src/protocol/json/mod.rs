@@ -3,8 +3,8 @@
 //!
 //! Promises: duplicate names (compared after unescaping), trailing bytes and too deep nesting are
 //! refused. Every fault says what is wrong and at which byte, and repeats no value of the text: a
-//! misplaced token never reaches an error or a log. A number stays text until the caller asks for an
-//! integer or a double.
+//! misplaced token never reaches an error or a log. A number stays text until the caller asks for
+//! an integer or a double.
 //! Leaves out: the fields of requests, replies, tokens and commands.
 
 mod fault;
