@@ -1,57 +1,60 @@
 //! Every bound of the system in one place: value, unit, reason.
 //!
-//! Promises: no queue, table, buffer or loop elsewhere grows past a name of this file, and the
-//! relations between the bounds are checked when the crate is compiled.
-//! Leaves out: what the owner of a host may choose. Those defaults are in
-//! `service::settings`, and their ranges are here where another bound depends on them.
+//! Promises: each queue, table, buffer and loop elsewhere is bounded by a constant of this file,
+//! and the relations between the bounds are checked at compile time.
+//! Leaves out: what the owner of a host configures. Those defaults are in `service::settings`;
+//! their ranges are here where another bound depends on them.
 
 // ---- the wire -------------------------------------------------------------------------------
 
 /// Bytes of one message, all frames together. The largest honest request is 128 KiB of `stdin`,
 /// which JSON may spell with two bytes for one.
 pub const MESSAGE_BYTES_MAX: usize = 256 * 1024;
-/// Bytes over which libzmq drops the connection, of all frames of a message together, each with 64
-/// more for its descriptor: a message that is a little too large still gets an answer that says so.
+/// Bytes of all frames of one message, with 64 for the descriptor of each, beyond which libzmq
+/// drops the connection. A message that is slightly too large still gets an error reply.
 pub const FRAME_BYTES_MAX: i64 = 272 * 1024;
-/// Milliseconds from the first byte of a message that has not come whole to its last one: 256 KiB
-/// over the slowest line that is of use, 32 KiB/s.
+/// Milliseconds from the first byte of a message to its last: 256 KiB at 32 KiB/s, the slowest link
+/// that is supported.
 pub const MESSAGE_MS_MAX: i32 = 8000;
-/// Frames of one message: the peer's own routing id, six hops of proxies at the most, the body.
+/// Frames of one message: the peer's routing id, at most six hops of proxies, and the body.
 pub const MESSAGE_FRAMES_MAX: usize = 8;
 /// Bytes of one frame before the body: the longest routing id (RFC 23/ZMTP).
 pub const ENVELOPE_FRAME_BYTES_MAX: usize = 255;
-/// KiB that all peers together may have sent and the daemon not read yet, beside one message and
-/// 8 KiB for each of them; in libzmq. A peer may hold half of what is left.
+/// KiB of received messages that libzmq holds for the daemon, for all peers together, beside one
+/// message and 8 KiB for each peer. One peer holds at most half of what is left.
 pub const INCOMING_KIB_MAX: i32 = 6 * 1024;
-/// Connections at the same time, unless the owner says otherwise: with 25 KiB for each one, and
-/// what may wait for and from all of them, less than 64 MiB.
+/// Default number of concurrent connections: at 25 KiB each, with the queues of all of them, they
+/// take less than 64 MiB.
 pub const CONNECTIONS_DEFAULT: usize = 1024;
-/// Connections that an owner may allow: as many descriptors as Linux lets a process have at most.
+/// Greatest number of connections that a setting allows: the most descriptors that Linux gives a
+/// process.
 pub const CONNECTIONS_MAX: usize = 1024 * 1024;
-/// Descriptors of the daemon itself: log, signals, sockets of libzmq, endpoints, and files read.
+/// Descriptors of the daemon itself: log, signals, sockets of libzmq, endpoints, files that are
+/// read.
 pub const OWN_DESCRIPTORS: usize = 48;
 /// Descriptors of one running command.
 pub const COMMAND_DESCRIPTORS: usize = 5;
-/// Frames of one message that are read and dropped before the rest is left to later turns: an
-/// endless message must not hold the loop.
+/// Frames of one oversized message that are dropped in one turn; the rest follows in later turns,
+/// so that an endless message does not hold the loop.
 pub const DROPPED_FRAMES_PER_TURN_MAX: usize = 1024;
 /// Depth of nested arrays and objects in any JSON that is read. A request needs 2, the commands
 /// file 4, a token's claims rarely 3.
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Bytes of a request's `id` when it is a string: room for a UUID with a prefix.
 pub const ID_BYTES_MAX: usize = 64;
-/// Elements of an array, or members of an object: those of the largest commands file. What has
-/// more is refused there, before the rest is read.
+/// Elements of an array, or members of an object: as many as the largest commands file has. The
+/// rest of a longer one is not read.
 pub const JSON_ELEMENTS_MAX: usize = COMMANDS_MAX;
 /// Bytes of a `command_name`, and of a parameter's name.
 pub const NAME_BYTES_MAX: usize = 64;
 /// Parameters in one request, repeated ones included.
 pub const PARAMETERS_MAX: usize = 64;
-/// Bytes of one parameter. Linux takes 128 KiB for one argument; no name or address is so long.
+/// Bytes of one parameter. Linux takes 128 KiB for one argument; names and addresses are shorter
+/// than this.
 pub const PARAMETER_BYTES_MAX: usize = 4096;
 /// Bytes of `stdin` in one request.
 pub const STDIN_BYTES_MAX: usize = 128 * 1024;
-/// Bytes of a peer's text that an error message repeats, before escaping.
+/// Bytes of a peer's text that an error message quotes, before escaping.
 pub const ECHO_BYTES_MAX: usize = 32;
 
 // ---- tokens ---------------------------------------------------------------------------------
@@ -64,51 +67,52 @@ pub const SUBJECT_BYTES_MAX: usize = 255;
 pub const KEY_BYTES_MIN: usize = 32;
 /// Bytes of an HMAC key, at most.
 pub const KEY_BYTES_MAX: usize = 1024;
-/// Keys that hold at the same time: enough to rotate, few enough to try each.
+/// Keys that are valid at the same time: enough to rotate, few enough to try each.
 pub const KEYS_MAX: usize = 4;
-/// Bytes of the list of revoked tokens: a hundred thousand names of 80 bytes.
+/// Bytes of the list of revoked tokens: 100,000 lines of 80 bytes.
 pub const REVOKED_FILE_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Lines of the list of revoked tokens.
 pub const REVOKED_TOKENS_MAX: usize = 100_000;
 /// Seconds since 1970 of the last second of the year 9999, the last that RFC 3339 can write.
 pub const UNIX_SECONDS_MAX: u64 = 253_402_300_799;
-/// Time since 1970 before which no clock that is set can stand: 2025-06-26, the day of Rust 1.88,
-/// which this program needs. A host without a battery begins in 1970, when no token has expired.
+/// Time since 1970 before which the clock counts as not set: 2025-06-26, the release of Rust 1.88,
+/// which this program needs. The clock of a host without a battery starts in 1970, when no token
+/// has expired.
 pub const CLOCK_MIN: std::time::Duration = std::time::Duration::from_secs(1_750_896_000);
 /// Seconds by which the clocks of issuer and daemon may differ, at most.
 pub const LEEWAY_SECONDS_MAX: u64 = 300;
 
-/// Tokens whose signature is remembered.
+/// Verified tokens that are cached.
 pub const OPENED_TOKENS_MAX: usize = 256;
-/// Bytes of a token that is remembered: with the claims, all of them take at most 1 MiB.
+/// Bytes of a token that is cached; the whole cache, with the claims, takes at most 1 MiB.
 pub const OPENED_TOKEN_BYTES_MAX: usize = 1024;
 
 // ---- callers --------------------------------------------------------------------------------
 
-/// Subjects with a debt in the limiter: 16 Ki entries of some 100 bytes.
+/// Subjects whose bucket in the rate limiter is not full: 16 Ki entries of about 100 bytes.
 pub const SUBJECTS_MAX: usize = 16 * 1024;
-/// Addresses with a debt in the table of failures.
+/// Addresses whose budget of log lines is not full.
 pub const ADDRESSES_MAX: usize = 4096;
 /// Log lines a minute that the failures of one address may cause.
 pub const FAILURE_LINES_PER_MINUTE: u32 = 10;
 /// Log lines a minute that the failures of all addresses together may cause.
 pub const FAILURE_LINES_PER_MINUTE_ALL: u32 = 120;
 
-/// CURVE keys that are let in.
+/// CURVE keys of clients that are admitted.
 pub const CLIENTS_MAX: usize = 10_000;
-/// Bytes of the list of those keys: as many lines of 200 bytes.
+/// Bytes of the list of these keys: 10,000 lines of 200 bytes.
 pub const CLIENTS_FILE_BYTES_MAX: usize = 2 * 1024 * 1024;
-/// Log lines a minute that handshakes of one address may cause which end outside the door.
+/// Log lines a minute about failed handshakes of one address.
 pub const HANDSHAKE_LINES_PER_MINUTE: u32 = 1;
-/// Handshakes a minute that one address of the network may complete: a client in a loop makes 50 a
-/// second, and each costs the daemon a millisecond.
+/// Handshakes a minute of one remote address: a client in a loop makes 50 a second, and each takes
+/// a millisecond of the daemon.
 pub const HANDSHAKES_PER_MINUTE: u32 = 6000;
-/// Handshakes that it may complete at once.
+/// Burst of handshakes of one remote address.
 pub const HANDSHAKE_BURST: u32 = 1000;
-/// Handshakes a minute of this host, over loopback and `ipc`: as many as it can make, so that a
-/// script in a loop is not stopped, and one that runs wild leaves time for others.
+/// Handshakes a minute of this host, over loopback and `ipc` together: as many as the host can
+/// make, so that a script in a loop is not limited, and a runaway one leaves time for others.
 pub const LOCAL_HANDSHAKES_PER_MINUTE: u32 = 60_000;
-/// Handshakes of this host at once.
+/// Burst of handshakes of this host.
 pub const LOCAL_HANDSHAKE_BURST: u32 = 10_000;
 
 // ---- maths ----------------------------------------------------------------------------------
@@ -117,8 +121,8 @@ pub const LOCAL_HANDSHAKE_BURST: u32 = 10_000;
 pub const EXPRESSION_BYTES_MAX: usize = 4096;
 /// Nested parentheses and calls in an expression: 64 levels fit a stack of 64 KiB.
 pub const EXPRESSION_DEPTH_MAX: usize = 64;
-/// What one expression may cost beyond its bytes, in units of about a nanosecond of a server's
-/// core: 480 calls of functions, which is more than an honest 4 KiB hold.
+/// Work of one expression beyond reading its bytes, in units of about a nanosecond of a server's
+/// core: 480 function calls, more than an ordinary expression of 4 KiB has.
 pub const EXPRESSION_WORK_MAX: u32 = 48_000;
 /// Variables of a request.
 pub const VARIABLES_MAX: usize = 16;
@@ -127,53 +131,54 @@ pub const VARIABLES_MAX: usize = 16;
 
 /// Bytes of the commands file.
 pub const COMMANDS_FILE_BYTES_MAX: usize = 1024 * 1024;
-/// Commands that may be declared.
+/// Commands in the commands file.
 pub const COMMANDS_MAX: usize = 1024;
-/// Commands that may run at the same time: five descriptors and two buffers each.
+/// Commands that run at the same time: five descriptors and two buffers each.
 pub const CONCURRENT_COMMANDS_MAX: usize = 256;
-/// Commands that may wait.
+/// Commands that wait in the queue.
 pub const QUEUED_COMMANDS_MAX: usize = 4096;
-/// Bytes that are kept of one stream of one command, at most.
+/// Bytes of one output stream of a command that are kept, at most.
 pub const OUTPUT_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Bytes read from one pipe in one turn: what a pipe holds.
+/// Bytes read from one pipe in one turn: the default size of a pipe.
 pub const PIPE_BYTES_PER_TURN: usize = 64 * 1024;
-/// The same where the output is passed on as it comes: a peer that does not read may hold
-/// `PEER_MESSAGES_MAX` such pieces.
+/// The same for a command whose output is streamed: `PEER_MESSAGES_MAX` such pieces may wait for a
+/// peer that does not read.
 pub const STREAM_BYTES_PER_TURN: usize = 8 * 1024;
-/// Bytes drained from one pipe after its command has ended: the largest that Linux lets an
-/// ordinary process make a pipe, so all that the command left there.
+/// Bytes read from one pipe after its command has ended: the greatest pipe size that Linux allows
+/// an unprivileged process, so all that the command left there.
 pub const DRAIN_BYTES_MAX: usize = 1024 * 1024;
-/// Bytes of what waits for one peer that does not read, beyond which no piece of a stream joins it.
+/// Bytes of waiting replies of one peer, beyond which no piece of a stream is queued for it.
 pub const OUTBOX_BYTES_PER_PEER_MAX: usize = 2 * 1024 * 1024;
-/// Bytes of replies that wait for a peer whose last request had no token that holds: some errors.
+/// Bytes of waiting replies of one peer whose last request had no valid token: a few errors.
 pub const OUTBOX_BYTES_PER_STRANGER_MAX: usize = 4096;
-/// Bytes of replies that wait for all such peers together.
+/// Bytes of waiting replies of all such peers together.
 pub const OUTBOX_BYTES_OF_STRANGERS_MAX: usize = 256 * 1024;
 /// Waiting replies that are tried again in one turn: a long line delays requests only so much.
 pub const RETRIES_PER_TURN: usize = 64;
-/// Bytes of replies that wait for all peers together, beside three of the largest; and as much in
-/// libzmq.
+/// Bytes of waiting replies of all peers together, beside three replies of the greatest size.
+/// libzmq holds as much again.
 pub const OUTBOX_BYTES_MIN: usize = 2 * 1024 * 1024;
-/// What a waiting reply costs beside its bytes: its place here, and the blocks of its parts.
+/// Bytes of memory of a waiting reply beside its body: its entry in the queue, and the allocations
+/// of its parts.
 pub const OUTBOX_REPLY_COST: usize = 512;
-/// What a frame costs in libzmq beside its bytes, as its `budget.hpp` has it.
+/// Bytes of memory of a frame in libzmq beside its content, as in `budget.hpp`.
 pub const FRAME_COST: usize = 128;
-/// Bytes to which JSON may make a text grow that would be shorter in base64: a reader of JSON
-/// alone is spared base64 where it saves nothing.
+/// Bytes of JSON up to which output is sent as text even if base64 is shorter: base64 would save
+/// little.
 pub const ESCAPED_BYTES_MAX: usize = 4096;
-/// Processes that one command may have started and that are signalled in one go.
+/// Processes of one command that are signalled in one pass.
 pub const TREE_PROCESSES_MAX: usize = 4096;
-/// Time after which an environment that could not be read is read again: `exec` takes less, also
-/// of a large program from a slow disk.
+/// Time after which an unreadable environment is read again. `exec` takes less, even for a large
+/// program on a slow disk.
 pub const LOOK_AGAIN: std::time::Duration = std::time::Duration::from_millis(50);
-/// Lists of orphans in one look: two, if one of them had ended; more, if they fork faster than they
-/// are looked at.
+/// Passes over the list of orphans in one scan: two if an orphan ended during the first; more if
+/// orphans fork faster than they are scanned.
 pub const LISTS_PER_LOOK: usize = 4;
-/// Looks at all processes for those that an earlier run of the daemon has left: what they start
-/// while they are being killed is found by the next look.
+/// Scans of all processes for those that an earlier run of the daemon left: the next scan finds
+/// what they start while they are killed.
 pub const SWEEPS_MAX: usize = 8;
-/// Bytes of a process's environment in which its mark is looked for. One whose mark is behind more
-/// than that is taken for one without.
+/// Bytes of a process's environment that are searched for its mark. A mark beyond them is not
+/// found.
 pub const ENVIRONMENT_BYTES_MAX: usize = 128 * 1024;
 /// Bytes of the launcher's report of a failure.
 pub const LAUNCH_REPORT_BYTES_MAX: usize = 1024;
@@ -186,56 +191,55 @@ pub const GRACE_SECONDS_MAX: u64 = 300;
 
 // ---- the loop -------------------------------------------------------------------------------
 
-/// Descriptors of commands that are looked after in one turn: at most 4 MiB of output.
+/// Descriptors of commands that are served in one turn: at most 4 MiB of output.
 pub const READY_PER_TURN: usize = 64;
-/// Panics in a row, of what is due in a turn, after which the daemon ends: one that is not caused
-/// by a request, but by a state, comes back in each turn.
+/// Consecutive turns with a panic in the handling of timers after which the daemon ends: a panic
+/// that a state causes, not a request, repeats in each turn.
 pub const PANICS_MAX: usize = 16;
-/// Commands that are started in one turn: a start takes the loop some 0.7 ms, and requests for
-/// maths wait for no more than four of them.
+/// Commands that are started in one turn: a start takes about 0.7 ms of the loop, and requests for
+/// maths wait for at most four of them.
 pub const STARTS_PER_TURN: usize = 4;
-/// Messages taken from the socket in one turn, so that their replies leave while the next are on
-/// their way: with 64 a client that has 64 in flight and the daemon would wait in turns.
+/// Messages received in one turn. With 64, the daemon and a client with 64 requests in flight would
+/// wait for each other in turns; with fewer, replies leave while the next requests arrive.
 pub const MESSAGES_PER_TURN: usize = 16;
-/// Milliseconds that a handshake may take. A port that takes connections and says nothing for so
-/// long is no daemon.
+/// Milliseconds of a handshake. A server that accepts a connection and is silent for longer is no
+/// daemon.
 pub const HANDSHAKE_MS_MAX: i32 = 3000;
-/// Seconds without a word after which a peer's host is asked for a sign of life, seconds between
-/// two such questions, and how many may stay unanswered.
+/// TCP keepalive: seconds of silence before the first probe, seconds between probes, and probes
+/// without an answer before the connection is closed.
 pub const KEEPALIVE: [i32; 3] = [15, 10, 3];
-/// Milliseconds that replies have to leave when the daemon ends.
+/// Milliseconds for libzmq to send queued replies when the daemon ends.
 pub const LINGER_MS: i32 = 1000;
-/// Bytes of messages taken from the socket in one turn: four of the largest.
+/// Bytes of messages received in one turn: four messages of the greatest size.
 pub const MESSAGE_BYTES_PER_TURN: usize = 4 * MESSAGE_BYTES_MAX;
-/// Turns that are spent on messages alone before children and signals are looked for again: some
-/// 500 messages, or 3 ms.
+/// Consecutive turns that only receive messages, before children and signals are checked again:
+/// some 500 messages, or 3 ms.
 pub const TURNS_WITHOUT_WAIT: usize = 32;
-/// Turns that are spent on messages which came before the daemon ended.
+/// Turns in which the ending daemon still receives requests that were sent before.
 pub const FAREWELL_TURNS: usize = 64;
-/// Silence after which no request is on its way any more, when the daemon ends: a peer's process
-/// that a busy machine has put aside is back within it.
+/// Silence after which the ending daemon assumes that no request is in transit: a client's process
+/// that a busy machine has not scheduled runs again within it.
 pub const FAREWELL_SILENCE: std::time::Duration = std::time::Duration::from_millis(100);
-/// Time that is spent on peers who have not taken their replies when the daemon ends.
+/// Time in which the ending daemon waits for peers to take their replies.
 pub const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
-/// Time after SIGKILL in which everything has ended that can end, when the daemon ends: what is
-/// left waits for a device.
+/// Time after SIGKILL in which the ending daemon waits for processes. What is left then is blocked
+/// in the kernel, by a device.
 pub const AFTER_KILL: std::time::Duration = std::time::Duration::from_secs(5);
-/// Bytes of address space that a command may be held to, at least: less than that, and no program
-/// starts.
+/// Least limit on a command's address space, in bytes: with less, no program starts.
 pub const MEMORY_BYTES_MIN: u64 = 1024 * 1024;
-/// Messages that libzmq holds for one peer in each direction. It learns what the peer has taken in
-/// steps of half of that, so an honest window is at most half as wide.
+/// High-water mark of libzmq: messages held for one peer in each direction. A peer acknowledges in
+/// steps of half of that, so a client has at most half in flight.
 pub const PEER_MESSAGES_MAX: i32 = 256;
 /// Endpoints that one daemon listens on.
 pub const ENDPOINTS_MAX: usize = 8;
-/// Bytes of one line in the log: five fields of any length, of which JSON may make six bytes for
-/// one.
+/// Bytes of one line in the log: five fields of the greatest length, of which JSON escapes each
+/// byte with up to six.
 pub const LOG_LINE_BYTES_MAX: usize = 64 * 1024;
-/// Bytes of one field in the log; longer ones are cut, and say so.
+/// Bytes of one field in the log; a longer one is cut and marked as cut.
 pub const LOG_FIELD_BYTES_MAX: usize = 2 * 1024;
-/// Bytes of lines that a full disk or a stuck reader has not taken yet.
+/// Bytes of log lines that wait while a disk is full or a reader is stuck.
 pub const LOG_WAITING_BYTES_MAX: usize = 128 * 1024;
-/// Symbolic links on the way to a file that the daemon trusts: as many as Linux follows.
+/// Symbolic links in the path of a file that the daemon trusts: as many as Linux follows.
 pub const LINKS_MAX: usize = 40;
 /// Bytes of a file with keys, a token or revocations.
 pub const SECRET_FILE_BYTES_MAX: usize = 64 * 1024;
@@ -244,49 +248,48 @@ pub const SECRET_FILE_BYTES_MAX: usize = 64 * 1024;
 
 /// Servers that one client tries.
 pub const SERVERS_MAX: usize = 8;
-/// Seconds that a client waits in all, unless it is told otherwise.
+/// Default timeout of a client, in seconds, for the whole run.
 pub const TIMEOUT_SECONDS: u64 = 60;
-/// Seconds that a client may be told to wait: the longest command, and as long in a queue.
+/// Greatest timeout of a client, in seconds: the longest command, and as long in the queue.
 pub const TIMEOUT_SECONDS_MAX: u64 = 2 * COMMAND_SECONDS_MAX;
-/// Seconds for one server to take a connection before the next is tried: a lost SYN is repeated
-/// after 1, 3 and 7 seconds.
+/// Seconds to connect to one server before the next is tried: TCP repeats a lost SYN after 1, 3 and
+/// 7 seconds.
 pub const CONNECT_SECONDS: u64 = 10;
-/// As `KEEPALIVE`, for the host of the daemon: a script waits for it.
+/// TCP keepalive of the client, as `KEEPALIVE`: shorter, since a script waits.
 pub const CLIENT_KEEPALIVE: [i32; 3] = [5, 5, 3];
-/// Milliseconds that a client which ends leaves to what it still has to send: a `cancel`.
+/// Milliseconds for an ending client to send what is queued: a `cancel`.
 pub const CLIENT_LINGER_MS: i32 = 500;
-/// Seconds from a `cancel` to the last reply: the grace of 2 seconds, and some for the way.
+/// Seconds from a `cancel` to the last reply: the grace of 2 seconds, and the round trip.
 pub const CANCEL_SECONDS: u64 = 5;
-/// Bytes of any other reply: the list of all commands that fit a commands file, whose text is less
-/// than twice as long in it.
+/// Bytes of any other reply: a list of all commands of the largest commands file takes less than
+/// twice the bytes of the file.
 pub const SHORT_REPLY_BYTES_MAX: usize = 4 * COMMANDS_FILE_BYTES_MAX;
-/// Bytes of the reply to an expression: a number, or an error that repeats some of it.
+/// Bytes of the reply to an expression: a number, or an error that quotes part of the expression.
 pub const VALUE_REPLY_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
-/// Bytes of replies that libzmq holds for a client, as long as each has the size that it may have.
-/// One reply is taken whatever its size.
+/// Bytes of replies that libzmq holds for a client, if each has the size that is expected of it.
+/// One reply is received whatever its size.
 pub const RECEIVED_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// Bytes of one reply: two streams at their cap, in base64, and the rest.
+/// Bytes of one reply: two streams of the greatest size in base64, and the rest.
 pub const REPLY_BYTES_MAX: usize = 8 * OUTPUT_BYTES_MAX / 3 + MESSAGE_BYTES_MAX;
-/// Bytes of one write to standard output: what a pipe that has room takes without blocking.
+/// Bytes of one write to standard output: a pipe that is ready takes as much without blocking.
 pub const WRITE_BYTES_MAX: usize = 4096;
 /// Bytes of one line of standard input: an expression, or a row of numbers.
 pub const LINE_BYTES_MAX: usize = EXPRESSION_BYTES_MAX;
 /// Bytes of one read from standard input.
 pub const READ_BYTES_MAX: usize = 64 * 1024;
-/// Requests of a batch that are asked and not yet printed: enough to hide a round trip. libzmq
-/// counts what a peer has taken in steps of half of what it holds for it; with no more than the
-/// other half in flight, no reply ever has to wait for room.
+/// Requests of a batch in flight: enough to hide a round trip. A peer acknowledges in steps of half
+/// of `PEER_MESSAGES_MAX`; with at most the other half in flight, no reply waits for room.
 pub const BATCH_REQUESTS_MAX: usize = PEER_MESSAGES_MAX as usize / 2;
-/// Refusals with a time to wait that a batch takes in a row: one for each request in flight, and
-/// then one for each try; an honest daemon says how long to wait, and lets the next one pass.
+/// Consecutive refusals with `retry_after_ms` that a batch accepts: one for each request in flight,
+/// then one for each retry. A correct daemon names a sufficient time, so the next request passes.
 pub const RETRIES_MAX: usize = 8 * BATCH_REQUESTS_MAX;
-/// The highest number of a signal, on Linux.
+/// Greatest signal number on Linux.
 pub const SIGNALS_MAX: u8 = 64;
-/// Milliseconds between two looks of the progress line.
+/// Milliseconds between two updates of the progress line.
 pub const PROGRESS_MS: u64 = 200;
-/// Characters of one line on standard error, some screens full; a longer one is cut.
+/// Characters of one line on standard error: a few screens; a longer one is cut.
 pub const SHOWN_CHARACTERS_MAX: usize = 8 * 1024;
-/// Characters of an expression that are shown on each side of a fault.
+/// Characters of an expression that are shown on each side of an error.
 pub const CARET_CHARACTERS_MAX: usize = 60;
 
 const _: () = {

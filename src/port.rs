@@ -1,8 +1,8 @@
-//! The door between the decisions (`service`) and the machine (`system`): plain data, no logic.
+//! The boundary between the decisions (`service`) and the machine (`system`): plain data, no logic.
 //!
-//! Promises: what crosses it is owned and complete. Events say what happened, actions say what to
-//! do, and nobody has to ask back.
-//! Leaves out: what a message means, and how anything is done.
+//! Promises: data that crosses it is owned and complete. Events say what happened, actions say what
+//! to do, and neither side calls back.
+//! Leaves out: what a message means, and how an action is performed.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -20,7 +20,7 @@ pub struct Moment {
     pub unix: Duration,
 }
 
-/// Whom limits and counts belong to: the issuer and the subject of a token. A copy costs nothing.
+/// The issuer and the subject of a token: the key for limits and counts. Cloning is cheap.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Subject(Rc<(Option<String>, String)>);
 
@@ -30,51 +30,51 @@ impl Subject {
         Self(Rc::new((issuer, name)))
     }
 
-    /// Who made the token.
+    /// The `iss` of the token.
     pub fn issuer(&self) -> Option<&str> {
         self.0.0.as_deref()
     }
 
-    /// Whom the token is about.
+    /// The `sub` of the token.
     pub fn name(&self) -> &str {
         &self.0.1
     }
 }
 
-/// Names one command from its acceptance to its reply. Never used twice.
+/// Identifies one command from its acceptance to its reply; unique in a run of the daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JobId(pub u64);
 
-/// Where a message came from, and so where its replies go.
+/// The source of a message, and the destination of its replies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Peer {
-    /// The frames before the body, routing id first, sent back as they came.
+    /// The frames before the body, routing id first; they are returned unchanged.
     pub envelope: Vec<Vec<u8>>,
     /// The address of the connection; none for `ipc`.
     pub address: Option<IpAddr>,
-    /// The CURVE key that the peer has shown to have, in Z85; none without CURVE.
+    /// The CURVE key that the peer has proved to own, in Z85; none without CURVE.
     pub key: Option<String>,
 }
 
-/// A peer that wants to be let in, and waits.
+/// A peer whose handshake waits for a verdict.
 #[derive(Debug)]
 pub struct Handshake {
-    /// Where the verdict goes.
+    /// The destination of the verdict.
     pub ticket: [Vec<u8>; 2],
     /// The address of the connection; none for `ipc`.
     pub address: Option<IpAddr>,
-    /// The CURVE key that it has shown to have, in Z85; none without CURVE.
+    /// The CURVE key that the peer has proved to own, in Z85; none without CURVE.
     pub key: Option<String>,
 }
 
-/// Whether a peer is let in.
+/// The verdict on a handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It is.
+    /// The peer is admitted.
     Admitted,
-    /// Not now; it may try again.
+    /// The peer is refused for now; it may try again.
     Later,
-    /// It is not.
+    /// The peer is refused.
     Denied,
 }
 
@@ -90,21 +90,22 @@ pub enum Stream {
 /// What happened.
 #[derive(Debug)]
 pub enum Event {
-    /// A peer wants to be let in. It waits for an `Action::Judge`.
+    /// A peer asks to be admitted. It waits for an `Action::Judge`.
     Handshake(Handshake),
-    /// A peer did not get as far as that: it speaks another protocol, shows no key, or has left.
-    TurnedAway {
+    /// A handshake failed before it could be judged: the peer speaks another protocol, shows no
+    /// key, or has disconnected.
+    HandshakeFailed {
         /// Its address; none for `ipc`.
         address: Option<IpAddr>,
     },
-    /// A message of a lawful layout.
+    /// A message with a valid layout.
     Message {
         /// Who sent it.
         peer: Peer,
         /// Its last frame, of `MESSAGE_BYTES_MAX` bytes at most.
         body: Vec<u8>,
     },
-    /// A message of any other layout. Its frames are gone.
+    /// A message with an invalid layout. Its frames are dropped.
     Misframed {
         /// Who sent it.
         peer: Peer,
@@ -115,27 +116,28 @@ pub enum Event {
     Output {
         /// Which command.
         job: JobId,
-        /// Where it wrote to.
+        /// The stream.
         stream: Stream,
         /// What it wrote; never empty.
         bytes: Vec<u8>,
     },
-    /// A command is over, with all of its output: there is exactly one such event for each job.
+    /// A command has ended, and all of its output was delivered. Each job has exactly one such
+    /// event.
     Ended {
         /// Which command.
         job: JobId,
         /// How.
         ending: Ending,
-        /// Whether something that it started is still there. Then `Gone` follows.
+        /// Whether processes that it started still run. Then `Gone` follows.
         leftover: bool,
     },
-    /// Nothing is left of what a command had started.
+    /// All processes that a command had started have ended.
     Gone(JobId),
-    /// The daemon was asked to stop: drain, then end.
+    /// The daemon received a signal to stop: it drains, then ends.
     Shutdown,
 }
 
-/// Why a message has no body that could be read.
+/// Why a message has no readable body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Misframing {
     /// More than one frame after the envelope.
@@ -150,48 +152,49 @@ pub enum Misframing {
     TooManyBytes,
 }
 
-/// A reply on its way. The loop takes it from the service, sends it, and tells at once if that
-/// fails: so replies are no actions.
+/// A reply to be sent. The loop takes it from the service, sends it, and reports a failure at once:
+/// so replies are not actions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing {
-    /// To whom.
+    /// The destination.
     pub peer: Peer,
-    /// What.
+    /// The body.
     pub body: Vec<u8>,
-    /// Whose bounds it counts against when it waits; none without a valid token.
+    /// The subject whose bounds it counts against while it waits; none without a valid token.
     pub subject: Option<Subject>,
-    /// Whether it is a piece of a stream, behind which more follows.
+    /// Whether it is a piece of a stream, so that more replies follow.
     pub piece: bool,
 }
 
 /// Why a reply was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsent {
-    /// The peer does not read, and its queue is full; or all queues are.
+    /// The queue of the peer is full because it does not read, or the queues of all peers together
+    /// are full.
     WouldBlock,
-    /// The peer has left.
+    /// The peer has disconnected.
     Gone,
 }
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// It returned this exit code, 0 to 255.
+    /// Its exit code, 0 to 255.
     Exited(i32),
     /// A signal of this name ended it, such as `SIGKILL`.
     Signaled(String),
-    /// It never ran: a path is not what it must be.
+    /// It did not start: a path breaks its rule.
     BadPath {
         /// The parameter whose value it is.
         parameter: String,
         /// What the path must be, or why it could not be opened.
         reason: String,
     },
-    /// It never ran.
+    /// It did not start.
     NotStarted {
         /// The step of the launch that failed.
         step: String,
-        /// What the machine said.
+        /// The error of the operating system.
         reason: String,
     },
 }
@@ -199,20 +202,20 @@ pub enum Ending {
 /// What to do.
 #[derive(Debug)]
 pub enum Action {
-    /// Let a peer in, or not.
+    /// Answer a handshake.
     Judge(Handshake, Verdict),
-    /// Start a command. Its job ends with exactly one `Event::Ended`, whatever happens.
+    /// Start a command. Its job ends with exactly one `Event::Ended`, even if the start fails.
     Start {
-        /// Its name from now on.
+        /// Its identifier.
         job: JobId,
-        /// All that is to be known of it.
+        /// What to run, and how.
         invocation: Box<Invocation>,
     },
     /// Ask a command and what it started to end: SIGTERM.
     Terminate(JobId),
     /// End a command and what it started: SIGKILL.
     Kill(JobId),
-    /// Stop reading a command's output until `Resume`: its reader does not keep up.
+    /// Stop reading a command's output until `Resume`: the peer does not keep up.
     Pause(JobId),
     /// Read a command's output again.
     Resume(JobId),
@@ -220,7 +223,7 @@ pub enum Action {
     Log(Record),
 }
 
-/// A command that was permitted, ready to be started. Made by `service::commands` alone.
+/// A permitted command, ready to start. Only `service::commands` makes one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Invocation {
     /// Absolute path of the program.
@@ -231,42 +234,41 @@ pub struct Invocation {
     pub beneath: Vec<Beneath>,
     /// What it reads from standard input.
     pub stdin: Vec<u8>,
-    /// Whether its output is passed on as it comes, in small pieces.
+    /// Whether its output is streamed in small pieces.
     pub stream: bool,
-    /// As what and within which limits it runs.
+    /// Its user, environment and limits.
     pub execution: Rc<Execution>,
 }
 
-/// As what and within which limits a command runs: what its entry says, whole from the file to
-/// the launcher.
+/// The user, environment and limits of a command: what its entry in the commands file says, passed
+/// unchanged from the file to the launcher.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Execution {
-    /// How long it may run; the setting of the daemon when absent.
+    /// Its time limit; the daemon's setting when absent.
     pub timeout: Option<Duration>,
-    /// How long it has from SIGTERM to SIGKILL.
+    /// The time from SIGTERM to SIGKILL.
     pub grace: Duration,
-    /// Bytes that are kept of each of its streams; the setting of the daemon when absent.
+    /// Bytes of each output stream that are kept; the daemon's setting when absent.
     pub output_bytes_max: Option<usize>,
-    /// How many of its name may run at the same time.
+    /// How many commands of this name run at the same time.
     pub at_most: Option<usize>,
-    /// Name or number of the user that it runs as; the daemon's when absent.
+    /// Name or number of its user; the daemon's when absent.
     pub user: Option<String>,
-    /// Name or number of the group that it runs as; the user's when absent.
+    /// Name or number of its group; the user's when absent.
     pub group: Option<String>,
     /// Its working directory.
     pub directory: String,
     /// Its whole environment.
     pub environment: BTreeMap<String, String>,
-    /// The kernel's limits on it, by names out of `RESOURCES`; an absent one is the daemon's own.
+    /// Its resource limits, by names from `RESOURCES`; the daemon's own when absent.
     pub resources: BTreeMap<&'static str, u64>,
-    /// Whether what it starts may go on after its end.
+    /// Whether processes that it starts may outlive it.
     pub leave_children: bool,
 }
 
-/// The names of the limits that the kernel holds a command to, each with its least value: bytes of
-/// address space (RLIMIT_AS), seconds of processor time (RLIMIT_CPU), open descriptors
-/// (RLIMIT_NOFILE), processes of its user (RLIMIT_NPROC), bytes of a file that it writes
-/// (RLIMIT_FSIZE).
+/// The names of the resource limits (setrlimit(2)), each with its least value: bytes of address
+/// space (RLIMIT_AS), seconds of processor time (RLIMIT_CPU), open descriptors (RLIMIT_NOFILE),
+/// processes of its user (RLIMIT_NPROC), bytes of a file that it writes (RLIMIT_FSIZE).
 pub const RESOURCES: [(&str, u64); 5] = [
     ("memory_bytes_max", limits::MEMORY_BYTES_MIN),
     ("cpu_seconds_max", 1),
@@ -284,19 +286,19 @@ pub struct Beneath {
     pub directory: String,
     /// The path, which begins with the directory.
     pub path: String,
-    /// Where it stands in the arguments, if it is to be opened and a path to its descriptor is to
-    /// stand there instead: the index of an argument, and the byte of it. Otherwise empty.
+    /// The places in the arguments where the path is replaced by that of an open descriptor: index
+    /// of the argument, and byte within it. Empty if the path is not opened.
     pub places: Vec<(usize, usize)>,
 }
 
-/// How much a line of the log matters; a log keeps its own level and the ones before it.
+/// The level of a log line; a log writes its own level and those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
-    /// Something is lost.
+    /// Data is lost.
     Error,
-    /// The owner should look at it.
+    /// The owner should act.
     Warn,
-    /// What an auditor wants to know.
+    /// Events for an audit.
     Info,
     /// Every request.
     Debug,
@@ -305,11 +307,11 @@ pub enum Level {
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// How much it matters.
+    /// The level.
     pub level: Level,
-    /// What happened, in one word.
+    /// The name of the event, one word.
     pub event: &'static str,
-    /// The particulars, in order.
+    /// The fields, in order.
     pub fields: Vec<(&'static str, Field)>,
 }
 

@@ -35,8 +35,8 @@ zcmdd: run the commands that this host's owner allowed, and evaluate maths, for 
   zcmdd keygen                   print a new secret
   zcmdd keygen --curve FILE      make CURVE keys: FILE and FILE.pub; print the latter
   zcmdd token --sub NAME [--scope SCOPE] [--minutes N] [--cnf KEY]
-                                 print a token, signed with the first key; with --cnf, of use to
-                                 the client with this public key only
+                                 print a token, signed with the first key; with --cnf, valid only
+                                 for the client with this public key
 
 To begin:
   (umask 077; zcmdd keygen > key)
@@ -51,21 +51,21 @@ written, 78 wrong configuration.
 
 Environment (zcmdd --check shows what is in effect):
   SERVER_ADDRESS            tcp://127.0.0.1:5555   endpoints, comma-separated; tcp:// or ipc://
-  CURVE_SECRET_KEY_FILE     -                      for any network but this host: the daemon's key
-  CURVE_CLIENTS_FILE        -                      who is let in: KEY NAME [SUBJECT...] a line
+  CURVE_SECRET_KEY_FILE     -                      for networks beyond this host: the daemon's key
+  CURVE_CLIENTS_FILE        -                      admitted clients: KEY NAME [SUBJECT...] a line
   ALLOW_CLEARTEXT           no                     yes: any network, without CURVE
-  CONNECTIONS_MAX           1024                   at the same time; fewer if ulimit -n is
-  ALLOW_SYSTEM_LIBZMQ       no                     yes: another libzmq than the one that zcmd builds
+  CONNECTIONS_MAX           1024                   at the same time; fewer if ulimit -n is low
+  ALLOW_SYSTEM_LIBZMQ       no                     yes: allow a libzmq that zcmd did not build
   IPC_MODE, IPC_GROUP       0660, -                of the socket's file
   JWT_SECRET_KEY_FILE       required               1 to 4 keys, a line each: SECRET or KID:SECRET
-  JWT_SECRET_KEY            -                      one key, in place of the file
-  JWT_ISSUER, JWT_AUDIENCE  -                      what tokens must name
+  JWT_SECRET_KEY            -                      one key, instead of the file
+  JWT_ISSUER, JWT_AUDIENCE  -                      required in tokens
   JWT_EXPIRATION_MINUTES    30                     lifetime of tokens made here
-  JWT_LEEWAY_SECONDS        30                     by how much clocks may differ
-  JWT_ALGORITHM             HS256                  nothing else
-  DEFAULT_SCOPE             -                      scope of tokens that name none
+  JWT_LEEWAY_SECONDS        30                     allowed difference of clocks
+  JWT_ALGORITHM             HS256                  the only one
+  DEFAULT_SCOPE             -                      scope of tokens that have none
   REVOKED_TOKENS_FILE       -                      one jti a line
-  MAX_REQUESTS_PER_MINUTE   60                     per subject; 0 is without limit
+  MAX_REQUESTS_PER_MINUTE   60                     per subject; 0 is unlimited
   RATE_BURST                as above               requests at once
   COMMANDS_FILE             -                      without it, no command
   MAX_CONCURRENT_COMMANDS, MAX_QUEUED_COMMANDS, MAX_COMMANDS_PER_SUBJECT   8, 64, 4
@@ -190,7 +190,7 @@ fn line(mut text: String) -> String {
     text
 }
 
-/// The help, with the requests that clients may send and the word of the scope that each needs.
+/// The help, with the request types and the scope word that each needs.
 fn help() -> String {
     let requests = operations::ALL.iter().map(|operation| {
         let scope = operation.scope.map_or(String::new(), |word| format!(" (scope {word})"));
@@ -199,8 +199,8 @@ fn help() -> String {
     format!("{HELP}\nRequests, by command_type:\n{}", requests.collect::<String>())
 }
 
-/// Whether standard output was closed at the start: the standard library opens /dev/null there, to
-/// read and to write, which `>/dev/null` does not.
+/// Whether standard output was closed at the start: the standard library then opens /dev/null for
+/// reading and writing, unlike `>/dev/null`.
 fn output_was_closed() -> bool {
     use rustix::fs::{OFlags, fcntl_getfl, fstat, stat};
     let stdout = std::io::stdout();
@@ -209,7 +209,7 @@ fn output_was_closed() -> bool {
             .is_ok_and(|out| stat("/dev/null").is_ok_and(|null| out.st_rdev == null.st_rdev))
 }
 
-/// Prints all that is to be printed; a reader that has left has seen enough.
+/// Prints a text; a reader that has closed the pipe is no error.
 fn print(text: &str, status: ExitCode) -> ExitCode {
     use std::io::{ErrorKind, Write};
     let mut stdout = std::io::stdout();
@@ -243,7 +243,7 @@ fn explain(scope: String, os: &Os) -> ExitCode {
         Ok(both) => both,
         Err(faults) => return complain(&faults),
     };
-    // There is no way to a caller but through a token.
+    // Only a token makes a caller.
     let now = Clock::start().now();
     let claims = Claims {
         subject: "explain".to_owned(),
@@ -257,7 +257,9 @@ fn explain(scope: String, os: &Os) -> ExitCode {
     let open = Authority { clients: None, ..policy.authority };
     let caller = match open.identify(&mut OpenedTokens::default(), None, &token, &now) {
         Ok(caller) => caller,
-        Err(why) => return complain(&[format!("no token of this scope would hold: {}", why.0)]),
+        Err(why) => {
+            return complain(&[format!("a token of this scope would not be valid: {}", why.0)]);
+        }
     };
     match policy.commands.permit(&caller, &settings.commands, os) {
         Ok(permit) => {
@@ -282,8 +284,8 @@ fn token(mut claims: Claims, minutes: Option<u64>) -> Result<String, Vec<String>
     claims.audience = settings.tokens.audience.map(|audience| vec![audience]);
     claims.id = Some(unguessable::<12>()?);
     let token = keys.sign(&claims);
-    // What this daemon would refuse is not handed out.
-    keys.open(&token).map_err(|why| vec![format!("this token would not hold: {}", why.0)])?;
+    // A token that this daemon would refuse is not printed.
+    keys.open(&token).map_err(|why| vec![format!("this token would not be valid: {}", why.0)])?;
     Ok(line(token))
 }
 

@@ -1,7 +1,7 @@
-//! The files that the settings name, read from the machine and parsed by the service.
+//! Reads the files that the settings name; the service parses them.
 //!
-//! Promises: a file that others can change, and a secret that others can read, is refused before
-//! its text is looked at; all errors are told at once. Leaves out: what the texts mean.
+//! Promises: a file that others can change, and a secret that others can read, is refused before it
+//! is read; all errors are reported together. Leaves out: the meaning of the texts.
 
 use crate::protocol::token::Keys;
 use crate::service::policy::{self, Policy, Source, Texts};
@@ -36,7 +36,7 @@ pub fn keys(settings: &Settings) -> Result<Keys, Vec<String>> {
     policy::parse_keys(settings, &Texts::read(policy::key_source(settings), read))
 }
 
-/// Reads the CURVE key that the daemon shows to its clients, if it shows one.
+/// Reads the daemon's CURVE key, if there is one.
 ///
 /// # Errors
 /// What is wrong with it, with the variable that names it.

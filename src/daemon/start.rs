@@ -1,7 +1,7 @@
-//! What is looked at before the daemon serves: the socket, descriptors, and what may not be meant.
+//! Checks before the daemon serves: the socket, descriptors, and settings that may be mistakes.
 //!
-//! Promises: the daemon does not listen where a command could inherit its descriptors, nor with a
-//! libzmq that peers could end, unless the owner says so. Leaves out: the loop.
+//! Promises: the daemon does not listen if a command could inherit its descriptors; nor with a
+//! libzmq that lets peers crash it, unless the owner allows it. Leaves out: the loop.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::system::listener::{Access, descriptors_max, inheritable};
 use crate::system::router::Router;
 use crate::system::zap::Zap;
 
-/// Listens, and makes sure that nobody hears of it who should not.
+/// Listens, unless this libzmq is unsafe or commands would inherit its descriptors.
 pub(super) fn listen(settings: &Settings) -> Result<(Zap, Router), Vec<String>> {
     let secret = load::curve_key(settings)?;
     if secret.is_some() && zmq::has("curve") != Some(true) {
@@ -24,8 +24,8 @@ pub(super) fn listen(settings: &Settings) -> Result<(Zap, Router), Vec<String>> 
     }
     if zmq::has("corrections-of-zcmd") != Some(true) && !settings.system_libzmq {
         return Err(vec![
-            "this libzmq is not the one that zcmd builds: any peer could end this daemon, fill its \
-             memory and get the replies of others; build zcmd as its README says, or say \
+            "this libzmq is not the one that zcmd builds: any peer could crash this daemon, fill \
+             its memory and get the replies of others; build zcmd as its README says, or set \
              ALLOW_SYSTEM_LIBZMQ=yes"
                 .to_owned(),
         ]);
@@ -48,31 +48,33 @@ pub(super) fn listen(settings: &Settings) -> Result<(Zap, Router), Vec<String>> 
     }
 }
 
-/// Connections at the same time: as many as the owner says, unless the descriptors are fewer. Those
-/// that commands need are kept back.
+/// The greatest number of connections: the setting, or fewer if descriptors are short. Those that
+/// commands need are reserved.
 fn connections_max(settings: &Settings) -> usize {
     let commands = settings.commands.concurrent_max * limits::COMMAND_DESCRIPTORS;
     let free = descriptors_max().saturating_sub(commands + limits::OWN_DESCRIPTORS);
     settings.connections_max.min(free).max(1)
 }
 
-/// What is lawful, and perhaps not meant, at this time since 1970.
+/// Settings that are valid but may be mistakes, at this time since 1970.
 pub fn warnings(settings: &Settings, policy: &Policy, unix: Duration) -> Vec<String> {
     let mut warnings = Vec::new();
     if unix < limits::CLOCK_MIN {
         warnings.push(
-            "the clock of this host is not set, since it stands before any build of this program: \
+            "the clock of this host is not set, since it is before any build of this program: \
              every token is refused until it is"
                 .to_owned(),
         );
     }
     if settings.cleartext {
-        warnings.push("ALLOW_CLEARTEXT=yes: whoever reads the network reads the tokens".to_owned());
+        warnings.push(
+            "ALLOW_CLEARTEXT=yes: every reader of the network can read the tokens".to_owned(),
+        );
     }
     if zmq::has("corrections-of-zcmd") != Some(true) {
         warnings.push(
             "ALLOW_SYSTEM_LIBZMQ=yes, and this libzmq is not the one that zcmd builds: any peer \
-             can end this daemon, fill its memory and get the replies of others"
+             can crash this daemon, fill its memory and get the replies of others"
                 .to_owned(),
         );
     }

@@ -1,9 +1,9 @@
-//! Surviving a panic.
+//! Recovery from a panic.
 //!
 //! Promises: a panic in the handling of one event ends neither the daemon nor the handling of
-//! others; what is told of it is its place in the source and never its text, which may hold what a
-//! request says. Telling it waits for no reader.
-//! Leaves out: what becomes of the request, which `Service::recover` decides.
+//! others. Only the place in the source is reported, never the message of the panic, which may
+//! repeat a request. Reporting never blocks.
+//! Leaves out: the reply to the request, which `Service::recover` decides.
 
 use std::cell::Cell;
 use std::io::Write;
@@ -12,12 +12,12 @@ use std::panic::AssertUnwindSafe;
 use crate::system::log::standard_error;
 
 thread_local! {
-    /// Where the source panicked last.
+    /// The place of the last panic in the source.
     static PANICKED_AT: Cell<Option<String>> = const { Cell::new(None) };
 }
 
-/// Has a panic tell the place of the source and nothing else: its text may hold what a request
-/// says. What a stuck reader of standard error does not take is lost.
+/// Sets a panic hook that reports the place in the source and nothing else: the message may repeat
+/// a request. Output that a stuck reader of standard error does not take is lost.
 pub(super) fn tell_panics_by_place() {
     let errors = standard_error().ok();
     std::panic::set_hook(Box::new(move |panic| {
@@ -29,10 +29,10 @@ pub(super) fn tell_panics_by_place() {
     }));
 }
 
-/// Does something, and survives its panic.
+/// Calls `work`, and catches a panic.
 ///
 /// # Errors
-/// It panicked; where. What it works on is as it was left then.
+/// The place of the panic. What `work` changed stays changed.
 pub(super) fn attempt(work: impl FnOnce()) -> Result<(), String> {
     std::panic::catch_unwind(AssertUnwindSafe(work))
         .map_err(|_| PANICKED_AT.take().unwrap_or_else(|| "an unknown place".to_owned()))
@@ -44,7 +44,7 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::{Duration, Instant};
 
-    /// Panics more than a pipe holds, in a process of its own.
+    /// Panics until the messages exceed a pipe's size, in a separate process.
     #[test]
     fn old_wound_a_panic_waited_for_the_reader_of_standard_error() {
         const PANICS: &str = "ZCMD_TEST_PANICS";

@@ -1,8 +1,8 @@
-//! Keys of CURVE (RFC 26) as people write them: 40 characters of Z85 (RFC 32) for 32 bytes.
+//! CURVE keys (RFC 26) as text: 32 bytes as 40 characters of Z85 (RFC 32).
 //!
-//! Promises: each key has one spelling, and text that is none is refused; the thumbprint of a key
-//! is what a token's `cnf` names (RFC 7800). Leaves out: cryptography, and the writing of keys;
-//! libzmq does both.
+//! Promises: each key has one spelling, and other text is refused; the thumbprint of a key is what
+//! a token's `cnf` names (RFC 7800). Leaves out: cryptography and the writing of keys, which libzmq
+//! does.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -45,7 +45,7 @@ impl CurveKey {
         }
     }
 
-    /// Reads a file that `keygen` wrote, less what follows its first `lines` lines.
+    /// Reads the keys of a file that `keygen` wrote, from its first `lines` lines.
     ///
     /// # Errors
     /// As `parse`; or a line is missing.

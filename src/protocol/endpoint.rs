@@ -1,11 +1,12 @@
-//! Endpoints as both programs name them: `tcp://HOST:PORT`, `ipc://PATH`.
+//! Endpoints of both programs: `tcp://HOST:PORT`, `ipc://PATH`.
 //!
-//! Promises: what is said to stay on this host does. Leaves out: whether a transport is allowed.
+//! Promises: an endpoint that counts as local does not leave this host. Leaves out: whether a
+//! transport is allowed.
 
 use std::net::IpAddr;
 
-/// Whether the way to an endpoint may leave this host. `localhost` is this host (RFC 6761, 6.3);
-/// any other name may be that of another one.
+/// Whether a connection to an endpoint may leave this host. `localhost` is this host (RFC 6761,
+/// 6.3); any other name may be another host's.
 pub fn leaves_host(endpoint: &str) -> bool {
     let host = endpoint.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
     host.is_some_and(|(host, _)| {

@@ -1,10 +1,9 @@
-//! The fields that all requests share, and how fields are read.
+//! The fields that all requests share, and the reading of fields.
 //!
-//! Promises: the `id` of a body that is an object is known even when all else in it is wrong, so
-//! that an error reaches the request that caused it. An error names the field, the rule and the
-//! byte, and repeats no value. Nothing but `id`, `command_type` and `token` is looked at.
-//! Leaves out: which requests there are and what fields they take, which is
-//! `service::operations`.
+//! Promises: the `id` of a body that is an object is known even if everything else in it is wrong,
+//! so that an error reaches the request that caused it. An error names the field, the rule and the
+//! byte, and repeats no value. Only `id`, `command_type` and `token` are read.
+//! Leaves out: the request types and their fields, which are in `service::operations`.
 
 use std::borrow::Cow;
 
@@ -18,7 +17,7 @@ const SHARED: &[&str] = &["command_type", "id", "token"];
 /// A request whose shared fields are read.
 #[derive(Debug)]
 pub struct Envelope<'a> {
-    /// Comes back in every reply.
+    /// Repeated in every reply.
     pub id: Option<Id>,
     /// The `command_type`.
     pub kind: Cow<'a, str>,
@@ -33,11 +32,11 @@ pub struct Envelope<'a> {
 pub struct Wrong {
     /// What is wrong, and where.
     pub fault: Fault,
-    /// Whether all that is wrong is its size.
+    /// Whether its only fault is its size.
     pub too_large: bool,
 }
 
-/// A body that is no request, with its `id` if it has a good one.
+/// A body that is not a request, and its `id` if that is valid.
 pub type Unread = (Option<Id>, Fault);
 
 impl From<Fault> for Wrong {

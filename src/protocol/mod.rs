@@ -1,8 +1,8 @@
-//! Bytes ⇄ values, for both programs: requests, replies, tokens, and the JSON they are made of.
+//! Bytes ⇄ values, for both programs: requests, replies, tokens and JSON.
 //!
-//! Promises: what decodes is within the limits and means one thing; what is refused is refused
-//! with a reason. Leaves out: time, state and logging. Whether a token holds *now* is decided in
-//! `service::access::caller`.
+//! Promises: decoded values are within the limits and unambiguous; each refusal has a reason.
+//! Leaves out: time, state and logging. `service::access::authority` decides whether a token is
+//! valid *now*.
 
 pub mod curve;
 pub mod endpoint;
@@ -15,10 +15,10 @@ pub mod token;
 use serde::ser::{Error, Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
 
-/// Writes a value of ours as JSON.
+/// Writes a value of our own types as JSON.
 pub fn encode(value: &impl Serialize) -> Vec<u8> {
-    // Strings, numbers and maps with names for keys cannot fail to be written to memory; a number
-    // in a request of the client's own making that is none leaves a body that is refused as such.
+    // Writing strings, numbers and maps with string keys to memory cannot fail. A client's own
+    // number that is not JSON leaves an empty body, which is refused.
     serde_json::to_vec(value).unwrap_or_default()
 }
 
@@ -36,10 +36,10 @@ impl<V: Serialize> Serialize for Members<'_, V> {
     }
 }
 
-/// Text that is JSON already, to be written as it stands.
+/// Text that is JSON already, written unchanged.
 ///
 /// # Errors
-/// It is not JSON.
+/// The text is not JSON.
 pub fn raw<E: Error>(text: &str) -> Result<Box<RawValue>, E> {
     RawValue::from_string(text.to_owned()).map_err(E::custom)
 }

@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::protocol::raw;
 
-/// The name that a caller gives to a request; it comes back in every reply to it.
+/// The identifier that a caller gives to a request; every reply to it repeats it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Id {
@@ -23,7 +23,7 @@ pub enum Id {
 /// One request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
-    /// Comes back in every reply.
+    /// Repeated in every reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<Id>,
     /// The caller's token; empty when there is none.
@@ -33,8 +33,8 @@ pub struct Request {
     pub ask: Ask,
 }
 
-/// What a client asks for: one variant for each `command_type` that `zcmd` sends. The names of
-/// variants and fields are those on the wire, unless they say otherwise.
+/// What a client asks for: one variant for each `command_type` that `zcmd` sends. Variants and
+/// fields have the names on the wire, unless an attribute renames them.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(tag = "command_type", rename_all = "lowercase")]
 pub enum Ask {
@@ -48,11 +48,11 @@ pub enum Ask {
     },
     /// Run a command.
     Os(Os),
-    /// What may this token run?
+    /// List what this token may run.
     List,
     /// The counters.
     Status,
-    /// Does the daemon answer?
+    /// Check that the daemon answers.
     Ping,
     /// End a command.
     Cancel {
@@ -69,17 +69,17 @@ pub struct Os {
     pub name: String,
     /// Its parameters, in the order of the commands file.
     pub parameters: Vec<String>,
-    /// What it reads from standard input.
+    /// Its standard input.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub stdin: String,
     /// Lowers its time limit.
     #[serde(rename = "timeout_ms", skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "milliseconds")]
     pub timeout: Option<Duration>,
-    /// Whether its output is sent while it runs.
+    /// Whether its output is streamed while it runs.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
-    /// Whether to tell what would run, and run nothing.
+    /// Whether to report what would run, and run nothing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub explain: bool,
 }

@@ -1,7 +1,7 @@
-//! Lines of the log, as far as they are the same for many events.
+//! Log lines: the fields that many events share.
 //!
-//! Promises: the cause of an event is named by all that is known of it, and always by the same
-//! names. Leaves out: what happened, which is said where it is decided.
+//! Promises: the cause of an event is described by all known fields, always under the same names.
+//! Leaves out: the events, which are logged where they are decided.
 
 use std::net::IpAddr;
 
@@ -14,7 +14,7 @@ use crate::service::origin::Origin;
 /// The fields of a log line, in order.
 pub(super) type Fields = Vec<(&'static str, Field)>;
 
-/// Who asks, and for which request: the first fields of every line about a request.
+/// The caller and the request: the first fields of every line about a request.
 pub(super) fn who(origin: &Origin, caller: Option<&Caller>, authority: &Authority) -> Fields {
     let mut fields = Vec::new();
     if let Some(caller) = caller {
@@ -41,13 +41,13 @@ pub(super) fn line(level: Level, event: &'static str, fields: Fields) -> Action 
     Action::Log(Record { level, event, fields })
 }
 
-/// The action that writes a line with how many commands run and how many wait.
+/// The action that writes a line with the numbers of running and waiting commands.
 pub(super) fn counts(level: Level, event: &'static str, counts: (usize, usize)) -> Action {
     let count = |n: usize| Field::Number(n as i128);
     line(level, event, vec![("running", count(counts.0)), ("waiting", count(counts.1))])
 }
 
-/// An address, as the log names it.
+/// An address in the format of the log.
 pub(super) fn name_of(address: Option<IpAddr>) -> Field {
     address.map_or("local".into(), |address| address.to_string().into())
 }

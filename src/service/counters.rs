@@ -1,7 +1,7 @@
-//! What the daemon has done so far, and the answer that tells it: `status`.
+//! Counts since the start, and the result of `status`.
 //!
-//! Promises: every key is a word of ours, so the tables are as small as the code that names them.
-//! Leaves out: what is going on now, which `jobs` knows.
+//! Promises: every key is a constant of the code, so the tables are bounded.
+//! Leaves out: the present state, which is in `jobs`.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::protocol::Members;
 
-/// Upper bounds of the histogram of durations, in milliseconds; the last bin has none.
+/// Upper bounds of the bins of the histogram of durations, in milliseconds; the last bin has none.
 const BINS_MS: [(&str, u128); 8] = [
     ("up_to_10", 10),
     ("up_to_30", 30),
@@ -27,23 +27,23 @@ const BINS_MS: [(&str, u128); 8] = [
 pub struct Counters {
     /// Requests by `command_type` and outcome: `ok` or an error code.
     requests: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
-    /// Tokens that did not hold, by exact reason.
+    /// Invalid tokens, by exact reason.
     tokens: BTreeMap<&'static str, u64>,
     /// Commands by duration, from acceptance to end.
     durations: BTreeMap<&'static str, u64>,
-    /// Bytes of the bodies that came.
+    /// Bytes of received bodies.
     pub bytes_received: u64,
-    /// Bytes of the bodies that went.
+    /// Bytes of sent bodies.
     pub bytes_sent: u64,
-    /// Bytes that commands wrote.
+    /// Bytes of output of commands.
     pub bytes_written: u64,
-    /// Peers that were not let in.
+    /// Peers that were not admitted.
     pub turned_away: u64,
-    /// Times that the files were read anew.
+    /// Successful reloads.
     pub reloads: u64,
-    /// Times that they were not in order.
+    /// Failed reloads.
     pub reloads_refused: u64,
-    /// Replies that nobody took.
+    /// Replies that were dropped.
     pub replies_lost: u64,
 }
 
@@ -58,7 +58,7 @@ impl Counters {
         count(self.requests.entry(kind).or_default(), outcome);
     }
 
-    /// Counts a token that does not hold.
+    /// Counts an invalid token.
     pub fn token(&mut self, reason: &'static str) {
         count(&mut self.tokens, reason);
     }
@@ -70,14 +70,14 @@ impl Counters {
     }
 }
 
-/// The answer to `status`.
+/// The result of `status`.
 #[derive(Clone, Copy, Debug)]
 pub struct Status<'a> {
     /// Time since the start.
     pub uptime: Duration,
-    /// Whether tokens may cross a network in the clear.
+    /// Whether tokens may cross a network unencrypted.
     pub cleartext: bool,
-    /// How many commands are running, and how many wait.
+    /// The numbers of running and of waiting commands.
     pub commands: (usize, usize),
     /// Counts since the start.
     pub totals: &'a Counters,

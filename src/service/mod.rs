@@ -124,7 +124,7 @@ impl Service {
         (self.serving, self.first_job) = (None, self.jobs.next_id());
         match event {
             Event::Handshake(handshake) => self.handshake(now, handshake, out),
-            Event::TurnedAway { address } => {
+            Event::HandshakeFailed { address } => {
                 self.turn_away(now, address, None, "no handshake", out);
             }
             Event::Message { peer, body } => self.message(now, peer, &body, out),

@@ -1,26 +1,26 @@
-//! Where a request came from, and so where its answer goes.
+//! The origin of a request, and so the destination of its reply.
 //!
-//! Promises: plain data, which is known before anything of the request is.
-//! Leaves out: what is asked.
+//! Promises: plain data, known before the rest of the request.
+//! Leaves out: the rest of the request.
 
 use crate::port::{Peer, Subject};
 use crate::protocol::request::Id;
 
-/// Whom an answer goes to.
+/// The destination of a reply.
 #[derive(Clone, Debug)]
 pub struct Origin {
-    /// Where the request came from.
+    /// The source of the request.
     pub peer: Peer,
     /// Its `id`.
     pub id: Option<Id>,
     /// Its `command_type`, or `unread`.
     pub kind: &'static str,
-    /// Whom it counts for; none without a valid token.
+    /// The subject that the request counts for; none without a valid token.
     pub subject: Option<Subject>,
 }
 
 impl Origin {
-    /// Of a request that is not read yet.
+    /// The origin of a request that is not read yet.
     pub fn unread(peer: Peer) -> Self {
         Self { peer, id: None, kind: "unread", subject: None }
     }

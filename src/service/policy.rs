@@ -1,9 +1,8 @@
-//! What the owner has laid down in files: keys, revocations, clients, commands.
+//! The policy of the owner, from files: keys, revocations, clients, commands.
 //!
-//! Promises: all of it is parsed, or none of it is used, at the start and at each reload: a bad
-//! file never stops or half-changes a running daemon. A policy does not change; a reload makes
-//! another.
-//! Leaves out: the reading of files. Their texts are handed in.
+//! Promises: it is parsed whole or refused whole, at the start and at each reload: a bad file never
+//! stops or half-changes a running daemon. A policy is immutable; a reload makes a new one.
+//! Leaves out: reading the files. Their texts are arguments.
 
 use crate::limits;
 use crate::port::Field;
@@ -14,10 +13,10 @@ use crate::service::access::clients::Clients;
 use crate::service::commands::Commands;
 use crate::service::settings::{KeySource, Settings};
 
-/// All that the files say.
+/// The content of all files.
 #[derive(Clone, Debug)]
 pub struct Policy {
-    /// Which tokens are valid.
+    /// All that decides whether a token is valid.
     pub authority: Authority,
     /// The commands that may run.
     pub commands: Commands,
@@ -30,13 +29,13 @@ pub struct Source<'a> {
     pub variable: &'static str,
     /// Its path.
     pub path: &'a str,
-    /// The size that it may have, in bytes.
+    /// The greatest size, in bytes.
     pub bytes_max: usize,
-    /// Whether it must be closed to others.
+    /// Whether others must not be able to read it.
     pub secret: bool,
 }
 
-/// The texts of files, by the variable that names each, or why a text is missing.
+/// The texts of files by the variable that names each, or the error of reading one.
 #[derive(Debug, Default)]
 pub struct Texts(Vec<(&'static str, Result<String, String>)>);
 
@@ -47,7 +46,7 @@ const COMMANDS: &str = "COMMANDS_FILE";
 const CURVE_SECRET: &str = "CURVE_SECRET_KEY_FILE";
 
 impl Texts {
-    /// Has each source read.
+    /// Reads each source with `read`.
     pub fn read<'a>(
         sources: impl IntoIterator<Item = Source<'a>>,
         read: impl Fn(&Source<'a>) -> Result<String, String>,
@@ -55,7 +54,7 @@ impl Texts {
         Self(sources.into_iter().map(|source| (source.variable, read(&source))).collect())
     }
 
-    /// What a text says, by `parse`; the default if no file is named.
+    /// Parses a text with `parse`; the default if no file is named.
     fn parse<T>(
         &self,
         variable: &'static str,
@@ -83,7 +82,7 @@ impl Policy {
         key_source(settings).into_iter().chain(open).collect()
     }
 
-    /// Reads the texts of `sources`.
+    /// Parses the texts of `sources`.
     ///
     /// # Errors
     /// All that is wrong with them, each with the variable that names the file.
@@ -105,7 +104,7 @@ impl Policy {
         }
     }
 
-    /// How many of each there are, for the log.
+    /// The number of entries of each kind, for the log.
     pub fn counts(&self) -> Vec<(&'static str, Field)> {
         let Authority { keys, revoked, clients, .. } = &self.authority;
         let count = |n: usize| Field::Number(n as i128);
@@ -120,13 +119,13 @@ impl Policy {
     }
 }
 
-/// The file with the keys that sign tokens, which is all that `zcmdd token` needs.
+/// The file with the keys that sign tokens; `zcmdd token` needs no other.
 pub fn key_source(settings: &Settings) -> Option<Source<'_>> {
     let KeySource::File(path) = &settings.keys else { return None };
     Some(Source { variable: KEYS, path, bytes_max: limits::SECRET_FILE_BYTES_MAX, secret: true })
 }
 
-/// Reads the text of `key_source`, or the key in the environment.
+/// Parses the text of `key_source`, or the key in the environment.
 ///
 /// # Errors
 /// What is wrong with the keys, with the variable that names them.
@@ -142,14 +141,14 @@ pub fn parse_keys(settings: &Settings, texts: &Texts) -> Result<Keys, Vec<String
     }
 }
 
-/// The file with the CURVE key that the daemon shows to its clients, if it shows one.
+/// The file with the daemon's CURVE key, if there is one.
 pub fn curve_source(settings: &Settings) -> Option<Source<'_>> {
     let path = settings.curve_secret_file.as_deref()?;
     let bytes_max = limits::SECRET_FILE_BYTES_MAX;
     Some(Source { variable: CURVE_SECRET, path, bytes_max, secret: true })
 }
 
-/// Reads the text of `curve_source`.
+/// Parses the text of `curve_source`.
 ///
 /// # Errors
 /// What is wrong with the key, with the variable that names it.

@@ -1,7 +1,7 @@
-//! Every reason not to do what was asked: the one place where the errors of all rooms meet.
+//! Every reason for refusing or ending a request: the one place where errors of all parts meet.
 //!
 //! Promises: each refusal becomes exactly one error on the wire, through one exhaustive match, and
-//! has one exact reason for the log. What a stranger is told never says why a token failed.
+//! has one exact reason for the log. The error for a stranger never says why a token is invalid.
 //! Leaves out: when to refuse.
 
 use std::time::Duration;
@@ -14,22 +14,22 @@ use crate::protocol::reply::{Code, Error, Ran};
 use crate::protocol::token::Unopened;
 use crate::service::maths::BadExpression;
 
-/// Why a request was not done, or was ended.
+/// Why a request failed or was ended.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The message has no body.
+    /// The layout of the message is invalid.
     Misframed(Misframing),
-    /// The body is no request.
+    /// The body is not a request.
     Malformed(Fault),
-    /// A field of the request is over its limit.
+    /// A field of the request exceeds its limit.
     TooLarge(Fault),
-    /// The token does not hold.
+    /// The token is not valid.
     Unauthorized(Unopened),
-    /// The token does not hold any more, and the command that it had started was ended.
+    /// The token is not valid any more, and the command that it had started was ended.
     Expelled(Unopened, Box<Ran>),
-    /// The caller's bucket is empty for so long.
+    /// The caller's bucket is empty for this time.
     RateLimited(Duration),
-    /// The token does not reach this scope.
+    /// The scope of the token does not include this word.
     Forbidden(String),
     /// There is no command of this name.
     UnknownCommand(String),
@@ -39,21 +39,23 @@ pub enum Refusal {
     BadExpression(BadExpression),
     /// A variable's name cannot be used.
     BadVariable(String),
-    /// No more commands can wait; the earliest that one must have ended.
+    /// No more commands can wait; the earliest time at which one must have ended.
     Busy(Duration),
-    /// The command did not begin within its time limit; the earliest that a place must be free.
+    /// The command did not start within its time limit; the earliest time at which a place must be
+    /// free.
     NoTurn(Duration),
-    /// There is no command of this caller with this id.
+    /// The caller has no command with this id.
     NotFound,
-    /// The daemon drains.
+    /// The daemon is shutting down.
     ShuttingDown,
-    /// The program did not start: the step, and what the machine said.
+    /// The program did not start: the step, and the error of the operating system.
     NotStarted(String, String),
-    /// The command was ended at its time limit; none if it had not begun.
+    /// The command was ended at its time limit; `None` if it had not started.
     TimedOut(Option<Ran>),
-    /// The command was ended on demand, or when the daemon stopped; none if it had not begun.
+    /// The command was cancelled, or ended because the daemon stopped; `None` if it had not
+    /// started.
     Cancelled(Option<Ran>),
-    /// The daemon has a fault, at this place of its source.
+    /// An internal error, at this place of the source.
     Internal(String),
 }
 
@@ -91,7 +93,7 @@ impl Refusal {
         }
     }
 
-    /// What the caller is told.
+    /// The message for the caller.
     fn message(&self) -> String {
         match self {
             Self::Misframed(fault) => framing(*fault),
@@ -100,14 +102,14 @@ impl Refusal {
                 "no valid token; ask the owner of this host for one (zcmdd token)".to_owned()
             }
             Self::Expelled(..) => {
-                "the token does not hold any more, and the command was ended".to_owned()
+                "the token is not valid any more, and the command was ended".to_owned()
             }
             Self::RateLimited(_) => "too many requests; wait for retry_after_ms".to_owned(),
             Self::Forbidden(scope) => {
-                format!("the token does not reach {scope}; ask the owner to add it to its scope")
+                format!("the token's scope does not include {scope}; ask the owner to add it")
             }
             Self::UnknownCommand(name) => {
-                format!("there is no command {name}; `list` tells which there are")
+                format!("there is no command {name}; `list` shows the commands")
             }
             Self::BadParameter(why) | Self::BadVariable(why) => why.clone(),
             Self::BadExpression(why) => why.to_string(),
@@ -121,8 +123,8 @@ impl Refusal {
                 "the program could not be started; the daemon's log says why".to_owned()
             }
             Self::TimedOut(_) => "the command was ended at its time limit".to_owned(),
-            Self::Cancelled(Some(_)) => "the command was ended before its time".to_owned(),
-            Self::Cancelled(None) => "the command was cancelled before it began".to_owned(),
+            Self::Cancelled(Some(_)) => "the command was cancelled while it ran".to_owned(),
+            Self::Cancelled(None) => "the command was cancelled before it started".to_owned(),
             Self::Internal(_) => "a fault of the daemon; its log says where".to_owned(),
         }
     }
@@ -137,7 +139,7 @@ impl Refusal {
         }
     }
 
-    /// The error on the wire, for a request that asked for a command or did not.
+    /// The error on the wire; `os` says whether the request asked for a command.
     pub fn into_error(self, os: bool) -> Error {
         let (code, message) = (self.code(), self.message());
         let mut error = Error {
@@ -161,7 +163,7 @@ impl Refusal {
                 error.executed = Some(true);
                 error.ran = Some(*ran);
             }
-            // How far it had come is not known.
+            // Whether the command ran is unknown.
             Self::Internal(_) => error.executed = None,
             _ => {}
         }

@@ -1,11 +1,11 @@
-//! Paths that callers give, held beneath the directories of their owner.
+//! Paths from callers, confined to the directories of their rules.
 //!
-//! Promises: a path is looked at as the user of the command. One that is to be opened is resolved
-//! and opened in one step by the kernel, so that no change of a name in between leads elsewhere;
-//! what is opened is a regular file with one name, for reading, and what is no such file is never
-//! opened, so that nothing waits for a FIFO and no device acts. The descriptor survives `exec`.
-//! Leaves out: a path that is checked and not opened, whose components can be swapped between the
-//! check and the program's own look.
+//! Promises: a path is resolved with the rights of the command's user. A path that is opened is
+//! resolved and opened by the kernel in one step, so that no rename or link in between leads
+//! elsewhere. Only a regular file with one hard link is opened, for reading; other kinds of files
+//! are never opened, so that no FIFO blocks and no device reacts. The descriptor survives `exec`.
+//! Leaves out: a path that is checked and not opened: its components can be replaced between the
+//! check and the program's own use.
 
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::path::Path;
@@ -17,12 +17,12 @@ use crate::port::Beneath;
 
 const OUTSIDE: &str = "must be a path that stays beneath its directory with all links followed";
 
-/// Why a path is not taken.
+/// Why a path is refused.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is not what it must be, or cannot be opened: what to tell of it.
+    /// It breaks its rule or cannot be opened: the reason, for the caller.
     Path(String),
-    /// The kernel cannot open a path beneath a directory: what to do.
+    /// This kernel cannot open a path beneath a directory: what the owner can do.
     Kernel(&'static str),
 }
 
@@ -35,7 +35,7 @@ impl From<&str> for Fault {
 impl From<Errno> for Fault {
     fn from(error: Errno) -> Self {
         match error {
-            // As openat2(2) tells it: the path leads out of the directory.
+            // The error of openat2(2) for a path that leads out of the directory.
             Errno::XDEV => OUTSIDE.into(),
             Errno::NOSYS => Self::Kernel("\"pass\": \"fd\" needs openat2(2), Linux 5.6 or later"),
             error => Self::Path(format!("cannot be opened: {error}")),
@@ -43,11 +43,11 @@ impl From<Errno> for Fault {
     }
 }
 
-/// Holds all paths to their directories. In the arguments, `/proc/self/fd/N` takes the places of
-/// those that are opened.
+/// Confines all paths to their directories. In the arguments, `/proc/self/fd/N` replaces those that
+/// are opened.
 ///
 /// # Errors
-/// The first parameter whose path is not taken, and why.
+/// The first parameter whose path is refused, and why.
 pub fn hold(paths: &[Beneath], arguments: &mut [String]) -> Result<(), (String, Fault)> {
     let mut replacements = Vec::new();
     for Beneath { parameter, directory, path, places } in paths {
@@ -58,11 +58,11 @@ pub fn hold(paths: &[Beneath], arguments: &mut [String]) -> Result<(), (String, 
         }
         let file = open(directory, path).map_err(named)?;
         rustix::io::fcntl_setfd(&file, FdFlags::empty()).map_err(|error| named(error.into()))?;
-        // It stays open until the command ends.
+        // The descriptor stays open until the command ends.
         let shown = format!("/proc/self/fd/{}", file.into_raw_fd());
         replacements.extend(places.iter().map(|place| (*place, path.len(), shown.clone())));
     }
-    // The last one first, so that the others stay where they are.
+    // From the last place to the first, so that the earlier byte offsets stay valid.
     replacements.sort_unstable();
     for ((index, from), length, shown) in replacements.into_iter().rev() {
         let Some(argument) = arguments.get_mut(index) else { continue };
@@ -74,14 +74,14 @@ pub fn hold(paths: &[Beneath], arguments: &mut [String]) -> Result<(), (String, 
     Ok(())
 }
 
-/// With all symbolic links followed, a path must lie beneath its directory. Its last part need not
-/// exist.
+/// Checks that a path lies beneath its directory, with all symbolic links followed. Its last
+/// component need not exist.
 fn check(directory: &str, path: &str) -> Result<(), Fault> {
     let directory = Path::new(directory).canonicalize().map_err(|_| OUTSIDE)?;
     let path = Path::new(path);
     let real = match path.canonicalize() {
         Ok(real) => real,
-        // A link that leads nowhere may lead outside; only a missing name is harmless.
+        // A dangling link may lead outside; only a name that does not exist is harmless.
         Err(_) if path.symlink_metadata().is_ok() => return Err(OUTSIDE.into()),
         Err(_) => path.parent().and_then(|parent| parent.canonicalize().ok()).ok_or(OUTSIDE)?,
     };
@@ -91,7 +91,7 @@ fn check(directory: &str, path: &str) -> Result<(), Fault> {
 /// Opens a regular file with one name beneath a directory, for reading.
 fn open(directory: &str, path: &str) -> Result<OwnedFd, Fault> {
     let inside = path.strip_prefix(directory).ok_or(OUTSIDE)?.trim_start_matches('/');
-    // A place to begin from, and a file to look at: neither is opened for any use.
+    // O_PATH: the directory to resolve from, and the file to check; neither is opened for reading.
     let flags = OFlags::PATH | OFlags::CLOEXEC;
     let directory = rustix::fs::open(directory, flags | OFlags::DIRECTORY, Mode::empty())?;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
@@ -103,7 +103,8 @@ fn open(directory: &str, path: &str) -> Result<OwnedFd, Fault> {
     if status.st_nlink > 1 {
         return Err("must be a file with one name: another hard link may lie elsewhere".into());
     }
-    // The file that was looked at, whatever its name means by now. A lease on it is not waited for.
+    // Opens the checked file itself, whatever its name refers to by now. O_NONBLOCK: no wait for a
+    // lease.
     let found = format!("/proc/self/fd/{}", found.as_raw_fd());
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
     Ok(rustix::fs::open(found, flags, Mode::empty())?)

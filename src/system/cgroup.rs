@@ -1,11 +1,11 @@
-//! A cgroup of its own for each command, where a cgroup v2 is delegated to the daemon (cgroups(7)).
+//! A cgroup for each command, where a cgroup v2 is delegated to the daemon (cgroups(7)).
 //!
-//! Promises: a cgroup counts as delegated if it is the daemon's own, is not the root, has the
+//! Promises: a cgroup counts as delegated if the daemon is in it, it is not the root, it has the
 //! extended attribute `user.delegate` or `trusted.delegate` that systemd sets for `Delegate=yes`,
-//! has `cgroup.kill` (Linux 5.14), and lets a directory be made; any other tree is never touched.
-//! No controller is switched on, so the daemon may stay where it is. `cgroup.kill` ends all that is
-//! in the cgroup of a command, whatever it has done to its parent, session or environment.
-//! Leaves out: a command that may write where the daemon may can move itself out.
+//! it has `cgroup.kill` (Linux 5.14), and a directory can be made in it; no other cgroup is
+//! changed. No controller is enabled, so the daemon may stay in its cgroup. `cgroup.kill` kills all
+//! processes in the cgroup of a command, whatever their parent, session or environment.
+//! Leaves out: a command with the daemon's right to write can move itself out.
 
 use std::collections::HashSet;
 use std::fs;
@@ -21,17 +21,17 @@ use crate::system::tree;
 /// The extended attributes that mark a delegated cgroup (systemd.resource-control(5)).
 const DELEGATED: [&str; 2] = ["user.delegate", "trusted.delegate"];
 
-/// What the names of the cgroups begin with; the command's mark follows.
+/// The prefix of the names of cgroups; the command's mark follows.
 const PREFIX: &str = "zcmd.";
 
 /// The cgroup that is delegated to the daemon.
 #[derive(Debug)]
 pub struct Cgroups {
-    /// Where it is in the file system.
+    /// Its directory in the file system.
     directory: PathBuf,
-    /// Its path within the tree, as /proc/PID/cgroup shows it.
+    /// Its path in the hierarchy, as /proc/PID/cgroup shows it.
     path: String,
-    /// Cgroups whose command is over: they go when they are empty.
+    /// Cgroups of ended commands, which are removed when they are empty.
     over: Vec<PathBuf>,
 }
 
@@ -54,30 +54,30 @@ impl Cgroups {
             .then_some(Self { directory, path, over: Vec::new() })
     }
 
-    /// Makes the cgroup of a command, whose mark is its name.
+    /// Makes the cgroup of a command, named after its mark.
     ///
     /// # Errors
-    /// The kernel makes none.
+    /// The error of the kernel.
     pub fn make(&self, mark: &str) -> io::Result<PathBuf> {
         let cgroup = self.directory.join(format!("{PREFIX}{mark}"));
         fs::create_dir(&cgroup)?;
         Ok(cgroup)
     }
 
-    /// The mark of the cgroup that a process is in; nothing if that is none of a command's.
+    /// The mark of the cgroup of a process; `None` if that is not a command's cgroup.
     pub fn owner(&self, pid: Pid, marks: &Marks) -> Option<Mark> {
         let path = path_of(pid.as_raw_nonzero())?;
         let within = path.strip_prefix(&self.path)?.strip_prefix('/')?;
         marks.read(Place::Cgroup, within.split('/').next()?.strip_prefix(PREFIX)?)
     }
 
-    /// The command of a cgroup is over: removes the cgroup as soon as it is empty.
+    /// Marks the cgroup of an ended command for removal as soon as it is empty.
     pub fn retire(&mut self, cgroup: PathBuf) {
         self.over.push(cgroup);
         self.tidy();
     }
 
-    /// Removes what is over and empty; the kernel keeps what is not.
+    /// Removes the empty cgroups of ended commands; the kernel refuses to remove the others.
     pub fn tidy(&mut self) {
         self.over.retain(|cgroup| {
             let removed = remove(cgroup);
@@ -85,8 +85,8 @@ impl Cgroups {
         });
     }
 
-    /// Ends what earlier runs of this daemon have left in their cgroups; tells whether there was
-    /// anything.
+    /// Kills processes that earlier runs of this daemon left in their cgroups; returns whether
+    /// there were any.
     pub fn sweep(&mut self, marks: &Marks) -> bool {
         let mut found = false;
         for entry in fs::read_dir(&self.directory).into_iter().flatten().flatten() {
@@ -115,8 +115,8 @@ pub fn is_populated(cgroup: &Path) -> bool {
     events.lines().any(|line| line == "populated 1")
 }
 
-/// Removes a cgroup without processes, and those that its command has made beneath it: so many at
-/// once as a command may have processes.
+/// Removes a cgroup without processes, and the cgroups that its command made in it: at most
+/// `TREE_PROCESSES_MAX` at once.
 fn remove(cgroup: &Path) -> io::Result<()> {
     if is_populated(cgroup) {
         return Err(io::ErrorKind::ResourceBusy.into());
@@ -133,14 +133,14 @@ fn remove(cgroup: &Path) -> io::Result<()> {
     found.iter().rev().try_for_each(fs::remove_dir)
 }
 
-/// Ends all processes of a cgroup, and beneath it, at once.
+/// Kills all processes in a cgroup and its descendants at once.
 pub fn kill(cgroup: &Path) {
-    // One that has gone needs no end.
+    // An error means that the cgroup is gone.
     let _ = fs::write(cgroup.join("cgroup.kill"), "1");
 }
 
-/// Signals the processes of a cgroup that are not among those `done`, and no more than
-/// `TREE_PROCESSES_MAX` of them.
+/// Signals the processes of a cgroup that are not among those `done`; at most `TREE_PROCESSES_MAX`
+/// of them.
 pub fn signal(cgroup: &Path, signal: Signal, done: &mut HashSet<Pid>) {
     let Some(name) = cgroup.file_name().and_then(|name| name.to_str()) else { return };
     let processes = fs::read_to_string(cgroup.join("cgroup.procs")).unwrap_or_default();
@@ -162,13 +162,13 @@ pub fn enter(cgroup: &str) -> io::Result<()> {
     fs::write(Path::new(cgroup).join("cgroup.procs"), "0")
 }
 
-/// The path of a process in the tree of cgroup v2.
+/// The path of a process in the cgroup v2 hierarchy.
 fn path_of(process: impl std::fmt::Display) -> Option<String> {
     let text = fs::read_to_string(format!("/proc/{process}/cgroup")).ok()?;
     text.lines().find_map(|line| line.strip_prefix("0::")).map(str::to_owned)
 }
 
-/// Where a path in the tree of cgroup v2 is, if this line of mountinfo mounts it.
+/// The directory of a cgroup v2 path, if this line of mountinfo mounts it.
 fn directory(line: &str, path: &str) -> Option<PathBuf> {
     let (mount, kind) = line.split_once(" - ")?;
     let mut fields = mount.split(' ').skip(3);

@@ -1,12 +1,12 @@
-//! Commands as child processes, beside the loop.
+//! Commands as child processes.
 //!
-//! Promises: nothing here blocks. A child that was started ends with exactly one `Event::Ended`,
-//! after all of its output. It is reaped when nothing is left of what it started, which, if there
-//! was something, two looks `LOOK_AGAIN` apart, and those between, have found. So its number,
-//! and that of its session, cannot belong to another before that. A signal reaches its process by
-//! the pidfd, whatever group that has moved itself to, and what it started by its cgroup, if it has
-//! one, by descent, and as orphans. Orphans are looked at once a turn.
-//! Leaves out: what may be started, how long it may run and what becomes of its output.
+//! Promises: no call blocks. A started child has exactly one `Event::Ended`, after all of its
+//! output. It is reaped when all that it started has ended; if it had started processes, that is
+//! confirmed by two scans `LOOK_AGAIN` apart and by those between. So its process ID and session ID
+//! are not reused before. A signal reaches the process by its pidfd, even if it changed its process
+//! group, and its descendants by its cgroup, if it has one, by descent, and as orphans. Orphans are
+//! scanned once a turn.
+//! Leaves out: which commands may start, their time limits, and the use of their output.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
@@ -28,36 +28,36 @@ use crate::system::watch::{Part, Watch};
 #[derive(Debug)]
 pub struct Children {
     running: BTreeMap<JobId, Running>,
-    /// The same, by the numbers of their processes.
+    /// The same commands, by process ID.
     commands: HashMap<Pid, JobId>,
-    /// Descriptors that a command may have open when its entry says nothing.
+    /// The limit on open descriptors of a command whose entry sets none.
     open_files: u64,
     marks: Marks,
     cgroups: Option<Cgroups>,
     orphans: Orphans,
-    /// Whether the orphans have been looked at in this turn.
+    /// Whether the orphans were scanned in this turn.
     looked: bool,
-    /// Whether that look has seen them all.
+    /// Whether that scan was complete.
     saw_all: bool,
-    /// When they are to be looked at again, whatever happens.
+    /// The time of the next scan, even without an event.
     look_at: Option<Instant>,
-    /// What the loop waits for.
+    /// The descriptors that the loop waits for.
     watch: Watch,
     buffer: Box<[u8]>,
 }
 
 impl Children {
-    /// No children yet; orphans will be ours. Raises this process's own limit on descriptors to the
-    /// highest that it may have, and remembers the former one for its children. The keys are those
-    /// of the marks: the first makes them, all of them know them.
+    /// No children yet; makes this process the subreaper. Raises its own soft limit on descriptors
+    /// to the hard limit, and remembers the former one for its children. The first key makes marks;
+    /// all of them verify marks.
     ///
     /// # Errors
-    /// No descriptor is left to wait with.
+    /// No descriptor is left for epoll.
     pub fn new(keys: Vec<[u8; 32]>) -> io::Result<Self> {
         let Rlimit { current, maximum } = rustix::process::getrlimit(Resource::Nofile);
-        // Failing that, there are fewer descriptors, and commands that find none do not start.
+        // If the limit cannot be raised, commands for which no descriptor is left do not start.
         let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
-        // Any process but 0 switches it on. On a kernel without it, orphans are init's.
+        // Any process ID but 0 enables it. Without support of the kernel, orphans belong to init.
         let _ = rustix::process::set_child_subreaper(Some(Pid::INIT));
         Ok(Self {
             running: BTreeMap::new(),
@@ -74,18 +74,18 @@ impl Children {
         })
     }
 
-    /// How it is known what belongs to a command: `cgroup` or `marks`.
+    /// How the processes of a command are found: `cgroup` or `marks`.
     pub fn containment(&self) -> &'static str {
         if self.cgroups.is_some() { "cgroup" } else { "marks" }
     }
 
-    /// Ends what commands of earlier runs with these keys have left; tells whether there was any.
+    /// Kills what commands of earlier runs with these keys left; returns whether there were any.
     pub fn sweep(&mut self) -> bool {
         let found = self.cgroups.as_mut().is_some_and(|cgroups| cgroups.sweep(&self.marks));
         sweep(&self.marks) > 0 || found
     }
 
-    /// Starts a command; tells at once if that fails.
+    /// Starts a command; returns an event if that fails.
     pub fn start(&mut self, job: JobId, invocation: &Invocation) -> Option<Event> {
         let not_started = |step: &str, error: io::Error| {
             let (step, reason) = (step.to_owned(), error.to_string());
@@ -119,12 +119,12 @@ impl Children {
         }
     }
 
-    /// A new turn begins: what is known of orphans is old.
+    /// Begins a turn: the last scan of orphans is out of date.
     pub fn begin_turn(&mut self) {
         self.looked = false;
     }
 
-    /// Asks a command, and what it started, to end.
+    /// Sends SIGTERM to a command and its descendants.
     pub fn terminate(&mut self, job: JobId) {
         if let Some(child) = self.running.get_mut(&job) {
             child.asked.get_or_insert_default();
@@ -133,7 +133,7 @@ impl Children {
         self.signal(job, Signal::TERM);
     }
 
-    /// Ends a command, and what it started; also what turns up of it later.
+    /// Kills a command and its descendants, and those that are found later.
     pub fn kill(&mut self, job: JobId) {
         if let Some(child) = self.running.get_mut(&job) {
             child.killed = true;
@@ -142,21 +142,21 @@ impl Children {
         self.signal(job, Signal::KILL);
     }
 
-    /// Ends all commands.
+    /// Kills all commands.
     pub fn kill_all(&mut self) {
         let jobs: Vec<JobId> = self.running.keys().copied().collect();
         jobs.into_iter().for_each(|job| self.kill(job));
     }
 
-    /// Signals a command and all that is known of what it started, each process once.
+    /// Signals a command and all of its known descendants, each process once.
     fn signal(&mut self, job: JobId, signal: Signal) {
         let Some(child) = self.running.get_mut(&job) else { return };
-        let mut nobody = HashSet::new();
+        let mut none = HashSet::new();
         let done = match &mut child.asked {
             Some(asked) if signal == Signal::TERM => asked,
-            _ => &mut nobody,
+            _ => &mut none,
         };
-        // What has gone needs no signal. It is not reaped yet, so its numbers are its own.
+        // A process that has ended needs no signal. It is not reaped yet, so its ID is not reused.
         if signal == Signal::KILL {
             child.cgroup.iter().for_each(|cgroup| cgroup::kill(cgroup));
         }
@@ -169,15 +169,15 @@ impl Children {
                 let _ = rustix::process::kill_process(orphan, signal);
             });
         }
-        // What it has forked meanwhile is still in its group.
+        // Children that it forked meanwhile are still in its process group.
         if signal == Signal::KILL {
             let _ = rustix::process::kill_process_group(child.pid, signal);
         }
         child.cgroup.iter().for_each(|cgroup| cgroup::signal(cgroup, signal, done));
     }
 
-    /// Looks at the orphans, once a turn. What has turned up of a command that is being ended gets
-    /// the signal that it has missed.
+    /// Scans the orphans, once a turn. Newly found descendants of a command that is being ended get
+    /// the signal that they missed.
     fn look(&mut self) {
         if std::mem::replace(&mut self.looked, true) {
             return;
@@ -195,7 +195,7 @@ impl Children {
                 _ => {}
             }
         }
-        // Of these, no signal may tell that nothing is left.
+        // For these, no SIGCHLD may follow the end of the last descendant.
         let lingers = |child: &Running| match child.stage {
             Stage::Lingers { quiet, .. } => self.cgroups.is_some() || quiet.is_some() || !saw_all,
             _ => false,
@@ -204,13 +204,13 @@ impl Children {
         self.look_at = again.then(|| Instant::now() + limits::LOOK_AGAIN);
     }
 
-    /// In how much time to look after them, whatever happens; never, if nothing is in doubt.
+    /// The time until the next scan that is due without an event; `None` if nothing is in doubt.
     pub fn next_look(&self) -> Option<Duration> {
         self.look_at.map(|at| at.saturating_duration_since(Instant::now()))
     }
 
-    /// Tells which commands have ended, and of which nothing is left. To be called once a turn,
-    /// after what is ready; `signalled` when some child has ended.
+    /// Reports commands that have ended, and commands whose descendants have all ended. Call once a
+    /// turn, after `gather`; `signalled` on SIGCHLD.
     pub fn look_after(&mut self, signalled: bool, events: &mut Vec<Event>) {
         let is_due = self.next_look().is_some_and(|left| left.is_zero());
         let has_ended = |child: &Running| matches!(child.stage, Stage::Ended(_));
@@ -233,7 +233,7 @@ impl Children {
         }
     }
 
-    /// Tells of the end of one command, or that nothing is left of it, if that is so.
+    /// Reports the end of one command, or that its descendants have ended, if that is so.
     fn settle(&mut self, job: JobId, events: &mut Vec<Event>) {
         let Some(child) = self.running.get_mut(&job) else { return };
         let is_there = self.orphans.of(job).next().is_some()
@@ -277,26 +277,26 @@ impl Children {
             if child.leave {
                 self.orphans.release(job);
             }
-            // It has ended: this takes its place in the table of processes, and does not wait.
+            // The process has ended: this reaps it, and does not block.
             let _ = child.process.wait();
             self.retire(child.cgroup);
         }
     }
 
-    /// Whether the output of a command is left where it is.
+    /// Whether reading the output of a command is paused.
     pub fn pause(&mut self, job: JobId, paused: bool) {
         if let Some(child) = self.running.get_mut(&job) {
             child.pause(job, &self.watch, paused);
         }
     }
 
-    /// The descriptor that is readable when some command has something for `gather`.
+    /// The descriptor that is readable when `gather` has something to do.
     pub fn descriptor(&self) -> RawFd {
         self.watch.descriptor()
     }
 
-    /// Takes what is ready: output, room for input, ends. The end of a command is told by
-    /// `look_after`.
+    /// Handles ready descriptors: output, room for input, ends. `look_after` reports the end of a
+    /// command.
     pub fn gather(&mut self, events: &mut Vec<Event>) {
         for (job, part) in self.watch.ready() {
             let Some(child) = self.running.get_mut(&job) else { continue };
@@ -311,9 +311,10 @@ impl Children {
     }
 }
 
-/// Signals a process and its descendants, each once. SIGKILL goes from the leaves up: what loses
-/// its parent before it is signalled would have to be found as an orphan, for which there may be
-/// no time. Any other signal goes from the root down, so that no parent does its next thing.
+/// Signals a process and its descendants, each once. SIGKILL goes from the leaves to the root: a
+/// process whose parent dies first would have to be found as an orphan, for which there may be no
+/// time. Other signals go from the root to the leaves, so that no parent reacts to the end of a
+/// child.
 fn signal_tree(root: Pid, signal: Signal, done: &mut HashSet<Pid>, signal_root: impl FnOnce()) {
     let mut below = tree::descendants(root);
     let mut signal_root = Some(signal_root).filter(|_| done.insert(root));

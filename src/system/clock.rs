@@ -1,13 +1,13 @@
 //! The clock.
 //!
-//! Promises: uptime never goes back, whatever happens to the time of day.
+//! Promises: uptime is monotonic, whatever happens to the time of day.
 //! Leaves out: timers. The loop has one, the next deadline.
 
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::port::Moment;
 
-/// A clock that was started with the daemon.
+/// A clock that starts with the daemon.
 #[derive(Clone, Copy, Debug)]
 pub struct Clock(Instant);
 

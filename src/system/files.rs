@@ -1,11 +1,11 @@
 //! Files that are read once: settings, keys, tokens, commands.
 //!
-//! Promises: no more than the caller's bound is read. One rule for all that the daemon trusts, its
-//! files and the programs that it starts: root and the daemon's own user alone can change it, or
-//! put another thing in its place, at any directory or link on the way to it. A secret moreover
-//! cannot be read by others, which is looked at before its text is. Messages name the file and what
-//! to do, and never repeat its text.
-//! Leaves out: what the text means.
+//! Promises: no more than the caller's bound is read. One rule for every file that the daemon
+//! trusts, the programs of commands included: only root and the daemon's own user can change or
+//! replace it, at any directory or link of its path. A secret is also unreadable to others, which
+//! is checked before it is read. Messages name the file and say what to do, and never repeat its
+//! text.
+//! Leaves out: the meaning of the text.
 
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -41,14 +41,14 @@ pub fn read_secret(path: &str, bytes_max: usize) -> Result<String, String> {
     let (file, mode) = open(path)?;
     if mode & 0o037 != 0 {
         return Err(format!(
-            "{path} is open to others (mode {:03o}); close it with: chmod 600 {path}",
+            "others can read or change {path} (mode {:03o}); close it with: chmod 600 {path}",
             mode & 0o777
         ));
     }
     read_within(file, path, bytes_max)
 }
 
-/// Opens a file, and tells its mode. What is no file would have to be waited for.
+/// Opens a file, and returns its mode. Other kinds of files could block.
 fn open(path: &str) -> Result<(File, u32), String> {
     let cannot = |error: std::io::Error| format!("cannot open {path}: {error}");
     if !std::fs::metadata(path).map_err(cannot)?.is_file() {
@@ -59,10 +59,10 @@ fn open(path: &str) -> Result<(File, u32), String> {
     Ok((file, mode))
 }
 
-/// Checks that only root and this user can change the file at `path`, each directory that leads to
-/// it, and each symbolic link on the way. A directory where others may write must be sticky, as
-/// /tmp is: an entry in it belongs to its owner alone. A path that does not exist is no fault here,
-/// unless others could make what is missing: in a sticky directory.
+/// Checks that only root and this user can change the file at `path`, each directory and each
+/// symbolic link of its path. A directory that others may write must be sticky, as /tmp is: its
+/// entries belong to their owners. A missing file is an error only if others could make it: in a
+/// sticky directory.
 ///
 /// # Errors
 /// What others can change, and what to do about it.
@@ -71,7 +71,7 @@ pub fn check_trusted(path: &str) -> Result<(), String> {
         path.components().rev().map(|step| PathBuf::from(step.as_os_str())).collect()
     };
     let Ok(whole) = std::path::absolute(path) else { return Ok(()) };
-    // No link is left in `at`.
+    // `at` has no symbolic link so far.
     let (mut at, mut rest, mut links) = (PathBuf::new(), steps(&whole), 0);
     while let Some(step) = rest.pop() {
         if step.as_os_str() == Component::ParentDir.as_os_str() {
@@ -88,25 +88,25 @@ pub fn check_trusted(path: &str) -> Result<(), String> {
         links += 1;
         let Ok(target) = std::fs::read_link(&next) else { return Ok(()) };
         if links > limits::LINKS_MAX {
-            return Err(format!("{path} leads through too many symbolic links"));
+            return Err(format!("{path} has too many symbolic links"));
         }
         rest.extend(steps(&target));
     }
     Ok(())
 }
 
-/// Whether root and this user alone can make or change what is in a directory, sticky or not.
+/// Whether only root and this user can make or change entries of a directory, sticky or not.
 pub fn is_closed(directory: &Path) -> bool {
     let is_trusted = |path: &str| check_trusted(path).is_ok();
     directory.to_str().is_some_and(is_trusted)
         && std::fs::metadata(directory).is_ok_and(|found| !may_be_written(&found))
 }
 
-/// Nobody but root and this user may make what is not there yet.
+/// Only root and this user may make a missing entry.
 fn check_missing(directory: &Path, path: &Path) -> Result<(), String> {
     match std::fs::metadata(directory) {
         Ok(found) if may_be_written(&found) => Err(format!(
-            "{} does not exist, and others can make it, since {} is open to them",
+            "{} does not exist, and others can create it in {}",
             path.display(),
             directory.display()
         )),
@@ -114,7 +114,7 @@ fn check_missing(directory: &Path, path: &Path) -> Result<(), String> {
     }
 }
 
-/// Whether others may write there. To be written by root's own group changes nothing.
+/// Whether others may write it. Write permission of root's own group is allowed.
 fn may_be_written(found: &Metadata) -> bool {
     found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && found.gid() != 0)
 }
@@ -125,7 +125,7 @@ fn check_one(path: &Path, found: &Metadata) -> Result<(), String> {
         return Err(format!("{path} belongs to user {}, not to root or to {own}", found.uid()));
     }
     let is_sticky = found.is_dir() && found.mode() & 0o1000 != 0;
-    // The mode of a link says nothing.
+    // The mode of a link has no effect.
     if !found.is_symlink() && !is_sticky && may_be_written(found) {
         return Err(format!("{path} can be changed by others; close it with: chmod go-w {path}"));
     }

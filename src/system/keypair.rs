@@ -1,14 +1,14 @@
-//! Making a pair of CURVE keys.
+//! Generates a CURVE key pair.
 //!
-//! Promises: the secret is in a file that its owner alone can read, from its first byte; nothing
-//! is overwritten. Leaves out: what the keys are for.
+//! Promises: the file with the secret is readable by its owner alone from its creation; no file is
+//! overwritten. Leaves out: the use of the keys.
 
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
-/// Writes `path`, with the secret key and then the public one, and `path`.pub, with the public one;
-/// a line each, in Z85. Returns the public key.
+/// Writes `path`, with the secret key and then the public key, and `path`.pub, with the public key:
+/// one line each, in Z85. Returns the public key.
 ///
 /// # Errors
 /// A file is there already, or cannot be written; this libzmq has no CURVE.

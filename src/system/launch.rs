@@ -1,15 +1,15 @@
-//! The launch of a command: the daemon's program, run again with a hidden argument, sets up what
-//! the owner asked for and then becomes the command by `exec`.
+//! The launch of a command: the daemon's program, run again with a hidden argument, applies the
+//! settings of the entry and then becomes the command by `exec`.
 //!
-//! Promises: each step is done or the command does not start; which step failed, and why, is told
-//! to the daemon through a pipe, and so is the moment before `exec`. What starts has no descriptor
-//! above 2 but those of the files that are passed to it so, its own session without a terminal, a
-//! signal for the death of the daemon, no way to new privileges, no core dumps, umask 077, and the
-//! limits, user, group, directory and environment of its entry.
-//! The environment has no effect before `exec`: until the user is changed, this process has the
-//! daemon's rights, and a variable such as LD_PRELOAD may name a file of the user. There is no
-//! `unsafe`, and no race with threads, since this process has one.
-//! Leaves out: standard input, output and error, which `system::running` gives it.
+//! Promises: every step succeeds or the command does not start; a pipe reports the failed step and
+//! the reason to the daemon, and the moment before `exec`. The command has no descriptors above 2
+//! except files that are passed to it by descriptor; it has its own session without a terminal, a
+//! parent-death signal, `no_new_privs`, no core dumps, umask 077, and the limits, user, group,
+//! directory and environment of its entry.
+//! The launcher runs with an empty environment, since it has the daemon's rights until it changes
+//! the user, and a variable such as LD_PRELOAD may name a file of that user. There is no `unsafe`,
+//! and no race between threads, since this process has one.
+//! Leaves out: standard input, output and error, which `system::running` sets up.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -28,36 +28,35 @@ use crate::system::beneath::{self, Fault};
 /// The hidden argument.
 pub const ARGUMENT: &str = "--launch";
 
-/// The step of the report that says that a path is not what it must be: its parameter and the
-/// reason, a line each.
+/// The step that reports a refused path: the parameter and the reason follow, a line each.
 const STEP_PATH: &str = "path";
 
-/// What is reported before `exec`, ahead of the reason why that failed.
+/// The report before `exec`; the reason follows if `exec` fails.
 const READY: char = '\u{6}';
 
-/// No core dump of a command, whatever its entry says.
+/// No core dumps, whatever the entry says.
 const NO_CORE: (Resource, Rlimit) = (Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
 
 /// A step that failed, and why.
 struct Failure(&'static str, String);
 
-/// What a launcher is handed besides the command.
+/// The parameters of a launcher besides the command.
 #[derive(Clone, Copy, Debug)]
 pub struct Launch<'a> {
-    /// The descriptor that it reports to.
+    /// The descriptor for its report.
     pub report: i32,
     /// The descriptor of a file with the command's environment, each variable ended by NUL.
     pub environment: i32,
     /// The pid of the daemon.
     pub parent: u32,
-    /// Descriptors that the command may have open when its entry says nothing.
+    /// The limit on open descriptors if the entry sets none.
     pub files: u64,
-    /// The cgroup that it is to be in.
+    /// The cgroup of the command.
     pub cgroup: Option<&'a Path>,
 }
 
 impl Launch<'_> {
-    /// The arguments that tell a launcher what to do: names and values, then the command.
+    /// The arguments of a launcher: names and values, then the command.
     pub fn arguments(&self, invocation: &Invocation) -> Vec<String> {
         let Self { report, environment, parent, files, cgroup } = self;
         let mut own = vec![ARGUMENT.to_owned()];
@@ -97,17 +96,17 @@ fn arguments(invocation: &Invocation, files: u64) -> Vec<String> {
 }
 
 /// Becomes the command that the arguments after `ARGUMENT` describe. Returns only if that fails,
-/// after having told so.
+/// after reporting why.
 pub fn run(arguments: &[OsString]) {
     let arguments: Option<Vec<&str>> = arguments.iter().map(|text| text.to_str()).collect();
     let Some([report, environment, parent, rest @ ..]) = arguments.as_deref() else { return };
-    // A new description of the same pipe, closed by `exec`; so are all inherited ones.
+    // A new descriptor of the same pipe, closed by `exec`; so are all inherited ones.
     let Ok(mut report) = open_report(report) else { return };
     let Ok(variables) = std::fs::read_to_string(inherited(environment)) else { return };
     close_fds::set_fds_cloexec(3, &[]);
     let failure = match prepare(parent, rest) {
         Ok(mut command) => {
-            // It has had no effect before: it is the command's, and not the daemon's.
+            // The environment of the command begins to have an effect here.
             command.env_clear().envs(variables.split('\0').filter_map(|text| text.split_once('=')));
             let _ = report.write_all(READY.to_string().as_bytes());
             Failure("exec", command.exec().to_string())
@@ -115,18 +114,18 @@ pub fn run(arguments: &[OsString]) {
         Err(failure) => failure,
     };
     let Failure(step, reason) = failure;
-    // If nobody listens any more, there is nobody to tell.
+    // An error means that the daemon is gone, so there is no reader of the report.
     let _ = report.write_all(format!("{step}\n{reason}").as_bytes());
 }
 
-/// What a launcher's report says of how its command ended; nothing if the command began.
+/// The ending of a command by its launcher's report; `None` if the command started.
 pub fn read_report(report: &str) -> Option<Ending> {
     if report.chars().eq([READY]) {
         return None;
     }
     let (step, reason) = match report.trim_start_matches(READY).split_once('\n') {
         Some((step, reason)) => (step, reason),
-        None => ("launch", "the launcher was ended before the command began"),
+        None => ("launch", "the launcher was killed before the command started"),
     };
     let (step, reason) = (step.to_owned(), reason.to_owned());
     Some(match reason.split_once('\n') {
@@ -177,7 +176,7 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     let ["--", program, arguments @ ..] = rest else {
         return Err(Failure("arguments", "there is no program".to_owned()));
     };
-    // The leader of a session has no terminal, and cannot leave its process group.
+    // The session has no terminal, and its leader cannot leave its process group.
     rustix::process::setsid().map_err(|error| Failure("session", error.to_string()))?;
     rustix::process::umask(Mode::from_raw_mode(0o077));
     become_user(user, group)?;
@@ -200,7 +199,7 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     Ok(command)
 }
 
-/// Reads the index of an argument and a byte of it.
+/// Parses the index of an argument and a byte in it.
 fn place(text: &str) -> Result<(usize, usize), Failure> {
     let numbers = text
         .split_once(':')
@@ -221,8 +220,8 @@ fn resource(name: &str, value: &str) -> Result<(Resource, Rlimit), Failure> {
     Ok((resource, Rlimit { current: Some(number), maximum: Some(number) }))
 }
 
-/// Ends with the daemon, also when that is killed. Comes after the change of user, which resets
-/// it; a parent that is gone by now sends no signal.
+/// Kills this process when the daemon dies, even by SIGKILL. Set after the change of user, which
+/// resets it; a parent that is already gone sends no signal.
 fn die_with(parent: &str) -> Result<(), Failure> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| Failure("parent", error.to_string()))?;
@@ -233,7 +232,7 @@ fn die_with(parent: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An account, as /etc/passwd has it.
+/// An account of /etc/passwd.
 struct Account {
     name: String,
     user: u32,
@@ -280,7 +279,7 @@ fn find_account(wanted: &str) -> Result<Account, Failure> {
 /// The number of a group.
 ///
 /// # Errors
-/// There is none of this name.
+/// No such group.
 pub fn group_id(wanted: &str) -> Result<u32, String> {
     find_group(wanted).map_err(|Failure(_, why)| why)
 }
@@ -308,7 +307,7 @@ fn groups_of(name: &str) -> Result<Vec<Gid>, Failure> {
     Ok(lines.iter().filter_map(member).collect())
 }
 
-/// The pid of this process, as its launchers check it.
+/// The process ID of this process, which its launchers check.
 pub fn own_pid() -> u32 {
     Pid::as_raw_nonzero(rustix::process::getpid()).get().unsigned_abs()
 }

@@ -1,8 +1,8 @@
 //! One line of the log: a record as JSON, or as text for people.
 //!
-//! Promises: a line has no control character but the line feed at its end, whatever the fields
-//! hold, and is never longer than `LOG_LINE_BYTES_MAX`: a long field is cut, and says so.
-//! Leaves out: where lines go.
+//! Promises: a line has no control character except the line feed at its end, and is never longer
+//! than `LOG_LINE_BYTES_MAX`: a long field is cut and marked as cut.
+//! Leaves out: the destination of lines.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub fn text(unix: Duration, record: &Record) -> String {
     escape(line)
 }
 
-/// Ends a line. JSON escapes the control characters of ASCII; terminals know some more.
+/// Ends a line. JSON escapes the control characters of ASCII; terminals interpret some others.
 fn escape(line: String) -> String {
     let mut escaped = String::with_capacity(line.len() + 1);
     for character in line.chars() {
@@ -54,8 +54,8 @@ fn name(level: Level) -> &'static str {
     }
 }
 
-/// A time as RFC 3339 writes it, in UTC with microseconds. The date is that of the proleptic
-/// Gregorian calendar, counted in eras of 400 years that begin in March.
+/// A time in UTC as RFC 3339 with microseconds. The date is computed in the proleptic Gregorian
+/// calendar, in eras of 400 years that begin in March.
 fn time(unix: Duration) -> String {
     let (days, seconds) = (unix.as_secs() / 86_400, unix.as_secs() % 86_400);
     let days = days + 719_468; // From 0000-03-01 to 1970-01-01.
@@ -88,7 +88,7 @@ impl Serialize for Line<'_> {
     }
 }
 
-/// A field, cut to a share of the line.
+/// A field, cut to its share of the line.
 struct Cut<'a>(&'a Field);
 
 impl Serialize for Cut<'_> {

@@ -1,7 +1,7 @@
-//! The files of `ipc` endpoints, and what is looked at before the daemon listens.
+//! The files of `ipc` endpoints, and checks before the daemon listens.
 //!
-//! Promises: a socket's file has its mode from its first moment; one that a process listens on, and
-//! one that is no socket, is left alone, where libzmq would remove it.
+//! Promises: a socket's file has its mode from its creation. A socket that a process listens on,
+//! and a file that is no socket, are left alone; libzmq would remove them.
 //! Leaves out: the socket.
 
 use std::fs;
@@ -15,14 +15,14 @@ use rustix::fs::Mode;
 pub struct Access {
     /// The mode of their files.
     pub mode: u32,
-    /// The group that they belong to; the daemon's own when absent.
+    /// Their group; the daemon's own when absent.
     pub group: Option<String>,
 }
 
-/// Has `bind` make the socket of this path.
+/// Calls `bind` to make the socket at this path.
 ///
 /// # Errors
-/// Another process listens there, or there is another kind of file; or as `bind`.
+/// Another process listens there, or another kind of file is there; or an error of `bind`.
 pub fn with_access(
     path: &str,
     access: &Access,
@@ -30,13 +30,13 @@ pub fn with_access(
 ) -> Result<(), String> {
     if let Ok(found) = fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
-            return Err("there is a file that is no socket".to_owned());
+            return Err("the file exists and is not a socket".to_owned());
         }
         if UnixStream::connect(path).is_ok() {
             return Err("another process listens there".to_owned());
         }
     }
-    // Nothing else is made meanwhile: this thread is the only one that makes files.
+    // The umask affects no other file: only this thread makes files.
     let before = rustix::process::umask(Mode::from_raw_mode(!access.mode & 0o777));
     let bound = bind();
     rustix::process::umask(before);
@@ -44,10 +44,10 @@ pub fn with_access(
     let Some(group) = &access.group else { return Ok(()) };
     let group = super::launch::group_id(group)?;
     std::os::unix::fs::chown(path, None, Some(group))
-        .map_err(|error| format!("IPC_GROUP: cannot give it to that group: {error}"))
+        .map_err(|error| format!("IPC_GROUP: cannot change the group of {path}: {error}"))
 }
 
-/// The descriptors above 2 that a command would inherit, with what they are.
+/// The descriptors above 2 that a command would inherit, and what they are.
 pub fn inheritable() -> Vec<String> {
     let entries = fs::read_dir("/proc/self/fd").into_iter().flatten().flatten();
     let descriptors = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
@@ -65,7 +65,7 @@ pub fn inheritable() -> Vec<String> {
     inherited.map(named).collect()
 }
 
-/// How many descriptors this process may have open.
+/// The limit on descriptors of this process.
 pub fn descriptors_max() -> usize {
     let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
     limit.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)

@@ -1,10 +1,11 @@
 //! The log: one line for each record, to a file that rotates, or to standard error.
 //!
-//! Promises: lines come whole and in order. Writing never blocks the loop and never fails it:
-//! what a full disk, a stuck reader or a full file that cannot be rotated does not take waits up to
-//! a bound; what is beyond it is counted, and the count is logged. A file that cannot be rotated is
-//! told of once, in the log and on standard error, and is larger than its bound by that line alone.
-//! Leaves out: what is worth a line.
+//! Promises: lines are written whole and in order. Writing never blocks the loop and never fails
+//! it: lines that cannot be written, because of a full disk, a stuck reader, or a full file that
+//! cannot be rotated, wait up to a bound; those beyond it are counted, and the count is logged. A
+//! failed rotation is reported once, in the log and on standard error; the file exceeds its bound
+//! by that line alone.
+//! Leaves out: which events are logged.
 
 use std::fs::File;
 use std::io::{self, Write};
@@ -17,27 +18,27 @@ use crate::port::{Field, Level, Record};
 use crate::system::line::{json, text};
 use crate::system::rotation::{Rotating, append, append_own};
 
-/// Where lines go.
+/// The destination of lines.
 #[derive(Debug)]
 pub struct Log {
     target: Option<Rotating>,
     out: File,
-    /// Where it is told, besides, that a file cannot be rotated: open from the start, since a
-    /// descriptor may be what is missing then.
+    /// Where a failed rotation is also reported: opened at the start, since the failure may be a
+    /// lack of descriptors.
     errors: Option<File>,
     text: bool,
-    /// Whole lines that were not taken yet; of the first, what is left of it.
+    /// Whole lines that are not written yet; of the first, the unwritten rest.
     waiting: Vec<u8>,
-    /// The first line that waits belongs to this file, whatever its size.
+    /// The first waiting line belongs to this file, whatever the size of the file.
     begun: bool,
-    /// The file is full and cannot be rotated, which has been told.
+    /// The file is full and cannot be rotated, and that was reported.
     stuck: bool,
     lost: u64,
 }
 
 impl Log {
-    /// Opens a log: a file that is rotated at `bytes_max` bytes, `keep` old ones being kept, or
-    /// standard error.
+    /// Opens a log: a file that is rotated at `bytes_max` bytes, with `keep` old ones, or standard
+    /// error.
     ///
     /// # Errors
     /// The file cannot be opened, or others may have put it there.
@@ -47,7 +48,7 @@ impl Log {
                 let out = append_own(path)?;
                 let file = out.metadata()?;
                 let target = Rotating::new(path, file.len(), bytes_max, keep);
-                // A device or a pipe is not rotated: another thing would stand in its place.
+                // A device or a pipe is not rotated: a regular file would replace it.
                 (out, file.is_file().then_some(target))
             }
             None => (standard_error()?, None),
@@ -57,14 +58,14 @@ impl Log {
         Ok(Self { target, out, errors, text, waiting: Vec::new(), begun, stuck, lost: 0 })
     }
 
-    /// Opens the file again, which may have been moved away.
+    /// Opens the file again, since it may have been moved away.
     ///
     /// # Errors
     /// It cannot be opened; lines go to the old one.
     pub fn reopen(&mut self) -> io::Result<()> {
         if let Some(target) = &mut self.target {
             self.out = target.reopen()?;
-            // What the old file has a part of is not continued in the new one.
+            // The rest of a line that is partly in the old file is not written to the new one.
             if std::mem::take(&mut self.begun) {
                 let rest = first_line(&self.waiting, 0).map_or(0, <[u8]>::len);
                 self.waiting.drain(..rest);
@@ -75,15 +76,15 @@ impl Log {
         Ok(())
     }
 
-    /// Whether the file could be rotated now.
+    /// Checks that the file can be rotated.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason why it cannot.
     pub fn try_rotation(&self) -> io::Result<()> {
         self.target.as_ref().map_or(Ok(()), Rotating::try_out)
     }
 
-    /// Writes a record, as of this time since 1970.
+    /// Writes a record with this time since 1970.
     pub fn write(&mut self, unix: Duration, record: &Record) {
         self.flush(unix);
         if self.lost > 0 && self.waiting.len() < limits::LOG_WAITING_BYTES_MAX / 2 {
@@ -129,8 +130,8 @@ impl Log {
         self.waiting.drain(..written.min(self.waiting.len()));
     }
 
-    /// Makes room in the file for a line of this length. If there is none to be made, that is told
-    /// once: the line that tells it comes first then, and goes beyond the bound.
+    /// Makes room in the file for a line of this length. A failure is reported once, by a line that
+    /// is written first and beyond the bound.
     fn make_room(&mut self, unix: Duration, length: usize, first: usize) -> bool {
         let Some(target) = &mut self.target else { return true };
         if target.has_room(length) {
@@ -170,14 +171,14 @@ impl Log {
     }
 }
 
-/// The first of the lines from there on.
+/// The first line from this offset on.
 fn first_line(waiting: &[u8], from: usize) -> Option<&[u8]> {
     waiting.get(from..)?.split_inclusive(|byte| *byte == b'\n').next()
 }
 
-/// Standard error without blocking. A new description is opened, since the old one is shared with
-/// the process that started this one. What cannot be opened anew is a socket, such as that of a
-/// journal, and is made not to block.
+/// Opens standard error without blocking. A new open file description is made, since the old one is
+/// shared with the parent process. One that cannot be reopened is a socket, such as that of a
+/// journal, and is set to non-blocking.
 ///
 /// # Errors
 /// It is closed, or no descriptor is left.
@@ -323,8 +324,8 @@ mod tests {
         assert_eq!(of("tested").len() as u64 + told, written);
     }
 
-    /// What keeps a file from being rotated, and what is there after many lines: how many files, and
-    /// whether the lines that came first are among them.
+    /// An obstacle to the rotation of a file, and the result after many lines: the number of files,
+    /// and whether they have the first lines.
     #[test]
     fn old_wound_a_log_that_cannot_rotate_moves_nothing_and_stays_within_its_bound() {
         let folder = std::env::temp_dir().join(format!("zcmd-stuck-{}", std::process::id()));

@@ -1,10 +1,10 @@
-//! The mark of a command: a variable of its environment, which all that it starts inherits.
+//! The mark of a command: a variable of its environment, which its descendants inherit.
 //!
-//! Promises: a mark is made of the daemon's process, the number of the command and whether it may
-//! leave children, with a tag (HMAC-SHA256) that only a daemon with the same keys can make; so no
-//! command can make the mark of another one. A later start with the same keys knows the marks of
-//! an earlier one, and whether that one still runs.
-//! Leaves out: a process that wipes its environment has no mark; one that may read the environment
+//! Promises: a mark has the daemon's process, the number of the command and whether it may leave
+//! children, and a tag (HMAC-SHA256) that only a daemon with the same keys can make; so a command
+//! cannot make the mark of another one. A later run with the same keys recognises the marks of an
+//! earlier one, and whether that run still exists.
+//! Leaves out: a process that clears its environment has no mark; one that may read the environment
 //! of another can copy its mark.
 
 use std::fs::File;
@@ -21,8 +21,8 @@ use crate::system::tree;
 /// The variable that holds it.
 pub const VARIABLE: &str = "ZCMD_JOB";
 
-/// Where a mark is put: everybody may read the name of a cgroup, and must not learn from it what to
-/// put into an environment.
+/// The place of a mark: the name of a cgroup is public, and must not reveal the tag of an
+/// environment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The environment of a process.
@@ -34,39 +34,39 @@ pub enum Place {
 /// Bytes of a tag: half of the hash, 128 bits.
 const TAG_BYTES: usize = 16;
 
-/// One run of a daemon: its process, which no other has been.
+/// One run of a daemon: its process, by ID and start time, which no other process shares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Run {
     pid: i32,
     started: u64,
 }
 
-/// What a mark says.
+/// The content of a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Which run of a daemon made it.
+    /// The run of a daemon that made it.
     pub run: Run,
-    /// For which command.
+    /// The command.
     pub job: JobId,
     /// Whether that command may leave children.
     pub leave: bool,
 }
 
-/// What the environment of a process says.
+/// The result of a search for a mark in the environment of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Seen {
-    /// It holds a mark of these keys.
+    /// It has a mark of these keys.
     Marked(Mark),
-    /// It holds none.
+    /// It has none.
     Unmarked,
-    /// It is empty, or cannot be read. In the middle of `exec` it is so for a moment.
+    /// It is empty or cannot be read, as for a moment during `exec`.
     Empty,
 }
 
-/// Makes marks and knows them again.
+/// Makes and verifies marks.
 #[derive(Clone)]
 pub struct Marks {
-    /// The first makes them; any of them may have made one.
+    /// The first key makes marks; a mark of any of them is valid.
     keys: Vec<[u8; 32]>,
     /// This run.
     pub run: Run,
@@ -85,14 +85,14 @@ impl Run {
         Self { pid, started: tree::stat(pid).map_or(0, |stat| stat.started) }
     }
 
-    /// Whether the process is still there.
+    /// Whether the process still exists.
     pub fn is_alive(&self) -> bool {
         tree::stat(self.pid).is_some_and(|stat| stat.started == self.started)
     }
 }
 
 impl Marks {
-    /// Marks of these keys, made by this process.
+    /// Makes marks with these keys for this process.
     pub fn new(keys: Vec<[u8; 32]>) -> Self {
         Self { keys, run: Run::this() }
     }
@@ -105,11 +105,11 @@ impl Marks {
         format!("{text}.{tag}")
     }
 
-    /// Reads a mark; nothing if none of the keys made it.
+    /// Reads a mark; `None` if it was made with none of the keys.
     pub fn read(&self, place: Place, mark: &str) -> Option<Mark> {
         let (text, found) = mark.rsplit_once('.')?;
-        // What differs is not worth measuring: a tag is of use to a process of this host only,
-        // which learns nothing of how long this takes.
+        // A comparison in constant time is not needed: only a process of this host can present a
+        // tag, and it cannot measure the time.
         if !self.keys.iter().any(|key| tag(key, place, text) == found) {
             return None;
         }
@@ -119,7 +119,7 @@ impl Marks {
         Some(Mark { run, job: JobId(job.parse().ok()?), leave: *kind == "left" })
     }
 
-    /// Looks for a mark in the environment of a process.
+    /// Searches the environment of a process for a mark.
     pub fn look(&self, pid: Pid) -> Seen {
         let environment = environment(pid);
         if environment.is_empty() {
@@ -145,7 +145,7 @@ fn tag(key: &[u8; 32], place: Place, text: &str) -> String {
 }
 
 /// The beginning of a process's environment; empty if there is none, or it cannot be read. It is
-/// read in one go: of a process that ends meanwhile, the rest, with its mark, would be missing.
+/// read in one call: if the process ended between two, the rest with the mark would be missing.
 fn environment(pid: Pid) -> Vec<u8> {
     let mut environment = vec![0; limits::ENVIRONMENT_BYTES_MAX];
     let file = File::open(format!("/proc/{}/environ", pid.as_raw_nonzero()));

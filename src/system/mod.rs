@@ -1,7 +1,8 @@
-//! Every touch of the machine: the socket, child processes, signals, the clock, files, the log.
+//! Every use of the operating system: the socket, child processes, signals, the clock, files, the
+//! log.
 //!
-//! Promises: nothing blocks but the one wait of the loop, and no failure of one peer or one child
-//! is a failure of the daemon. Leaves out: decisions, and the meaning of a message.
+//! Promises: only the loop's one wait blocks, and a failure of one peer or one child is not a
+//! failure of the daemon. Leaves out: decisions, and the meaning of messages.
 
 pub mod beneath;
 pub mod cgroup;

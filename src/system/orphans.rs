@@ -1,15 +1,15 @@
-//! Processes that have lost their parent, and so have become children of this one, which is the
+//! Orphans: processes that have lost their parent and become children of this one, which is the
 //! subreaper (prctl(2), PR_SET_CHILD_SUBREAPER).
 //!
-//! Promises: each is looked at until it is known whose it is, and not again. A command's is known
-//! by its cgroup, its session or the mark in its environment. One that is none of a running
-//! command's, and has no mark of a command that may leave children, has escaped and is killed. What
-//! was a child of this process before it became the daemon is left alone; if there was any, or if
-//! this is the first process of a container, so is every process without a mark, since it may come
-//! from there. The ended are reaped. One of them may have left another, so a look lists all again
-//! until none in the list has ended: that list is whole. If none of a few is, the look says so.
-//! An environment that cannot be read may be in the middle of `exec`: it is read again after
-//! `LOOK_AGAIN`, and nothing waits meanwhile.
+//! Promises: each orphan is examined until its command is known, and not again. A command's orphan
+//! is identified by its cgroup, its session or the mark in its environment. An orphan of no running
+//! command, without the mark of a command that may leave children, has escaped and is killed.
+//! Children that this process had before it became the daemon are left alone; if there were any, or
+//! if this is the first process of a container, so is every process without a mark, since it may be
+//! theirs. Ended processes are reaped. An ended process may leave new orphans, so a scan lists all
+//! children again until a list has no ended one; then the scan is complete. After `LISTS_PER_LOOK`
+//! lists it gives up and is reported as incomplete. An unreadable environment may be a process in
+//! `exec`: it is read again after `LOOK_AGAIN`, without blocking.
 //! Leaves out: how commands end.
 
 use std::collections::{HashMap, HashSet};
@@ -23,31 +23,31 @@ use crate::system::cgroup::Cgroups;
 use crate::system::mark::{Marks, Seen};
 use crate::system::tree;
 
-/// Whose an orphan is.
+/// The owner of an orphan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Owner {
-    /// A command's.
+    /// A command.
     Job(JobId),
-    /// It is left alone.
+    /// The orphan is left alone.
     Spared,
-    /// No running command's: it has been killed, and is not gone yet.
+    /// No running command: it was killed, and has not ended yet.
     Killed,
-    /// Not known yet, since this moment.
+    /// Unknown since this moment.
     Unknown(Instant),
 }
 
-/// The orphans, as far as they are known.
+/// The known orphans.
 #[derive(Debug)]
 pub struct Orphans {
     known: HashMap<Pid, Owner>,
-    /// Whether one without a mark may belong to another.
+    /// Whether an orphan without a mark may belong to another program.
     spares: bool,
 }
 
-/// What tells whose an orphan is.
+/// The evidence by which the owner of an orphan is found.
 #[derive(Debug)]
 pub struct Signs<'a> {
-    /// The running commands, by the number of their process, which is that of their session.
+    /// The running commands, by process ID, which is also their session ID.
     pub commands: &'a HashMap<Pid, JobId>,
     /// The marks of commands.
     pub marks: &'a Marks,
@@ -56,7 +56,7 @@ pub struct Signs<'a> {
 }
 
 impl Orphans {
-    /// Remembers the children that this process has already.
+    /// Remembers the children that this process already has.
     pub fn begin() -> Self {
         let own = rustix::process::getpid();
         let children = tree::children(own);
@@ -64,15 +64,15 @@ impl Orphans {
         Self { known: children.into_iter().map(|pid| (pid, Owner::Spared)).collect(), spares }
     }
 
-    /// Looks at all children. Returns those that have become known as a running command's, and
-    /// whether all have been seen: not if in each list was one that had ended.
+    /// Scans all children. Returns those that were newly identified as a running command's, and
+    /// whether the scan is complete: a list had no ended process.
     pub fn look(&mut self, signs: &Signs<'_>) -> (Vec<(JobId, Pid)>, bool) {
         let mut found = Vec::new();
         let is_whole = (0..limits::LISTS_PER_LOOK).any(|_| !self.look_once(signs, &mut found));
         (found, is_whole)
     }
 
-    /// Looks at one list of all children; tells whether one of them had ended.
+    /// Scans one list of all children; returns whether one of them had ended.
     fn look_once(&mut self, signs: &Signs<'_>, found: &mut Vec<(JobId, Pid)>) -> bool {
         let mut reaped = false;
         let children: HashSet<Pid> =
@@ -90,7 +90,7 @@ impl Orphans {
             }
             let owner = match self.known.get(&pid) {
                 Some(Owner::Unknown(since)) => self.owner(pid, *since, signs),
-                // The command is over, and this was missed.
+                // The command has ended, and this orphan was not found before.
                 Some(Owner::Job(job)) if !signs.commands.values().any(|other| other == job) => {
                     kill(pid)
                 }
@@ -105,10 +105,10 @@ impl Orphans {
         reaped
     }
 
-    /// Whose a process is that is not known yet.
+    /// The owner of a process that is not known yet.
     fn owner(&self, pid: Pid, since: Instant, signs: &Signs<'_>) -> Owner {
         let cgroup = signs.cgroups.and_then(|cgroups| cgroups.owner(pid, signs.marks));
-        // Not `getsid`, whose 0 for a session of another namespace is no `Pid`.
+        // Not `getsid`: its result for a session of another namespace is 0, which is no `Pid`.
         let session = tree::stat(pid.as_raw_nonzero().get()).map_or(0, |stat| stat.session);
         let session = Pid::from_raw(session).and_then(|session| signs.commands.get(&session));
         let mark = match (cgroup, session) {
@@ -131,7 +131,7 @@ impl Orphans {
         }
     }
 
-    /// A command that may leave children is over: those that are left are left alone.
+    /// Leaves the orphans alone that an ended command may leave.
     pub fn release(&mut self, job: JobId) {
         for owner in self.known.values_mut().filter(|owner| **owner == Owner::Job(job)) {
             *owner = Owner::Spared;
@@ -144,27 +144,26 @@ impl Orphans {
         its.map(|(pid, _)| *pid)
     }
 
-    /// The orphans of which it is not known yet whose they are.
+    /// The orphans whose owner is unknown.
     pub fn unknown(&self) -> impl Iterator<Item = Pid> {
         let unknown = self.known.iter().filter(|(_, owner)| matches!(owner, Owner::Unknown(_)));
         unknown.map(|(pid, _)| *pid)
     }
 
-    /// Whether it is still not known whose this one is.
+    /// Whether the owner of this orphan is still unknown.
     pub fn is_unknown(&self, pid: Pid) -> bool {
         matches!(self.known.get(&pid), Some(Owner::Unknown(_)))
     }
 }
 
-/// It is a child of this process and not reaped, so the number is its own.
+/// A child that is not reaped keeps its process ID.
 fn kill(pid: Pid) -> Owner {
     let _ = rustix::process::kill_process(pid, Signal::KILL);
     Owner::Killed
 }
 
-/// Ends what the commands of earlier runs have left, as their marks show; tells how many processes
-/// that were. Processes in another namespace may be those of a daemon that cannot be seen from
-/// here.
+/// Kills what commands of earlier runs left, as their marks show; returns the number of processes.
+/// Processes of another namespace are spared: their daemon may run, unseen from here.
 pub fn sweep(marks: &Marks) -> usize {
     let namespace = |process: String| std::fs::read_link(format!("/proc/{process}/ns/pid")).ok();
     let own = namespace("self".to_owned());
@@ -185,7 +184,7 @@ pub fn sweep(marks: &Marks) -> usize {
                 tree::signal_if(pid, Signal::KILL, || is_left_over(pid));
             }
         }
-        // Until a whole look finds nothing that was started meanwhile.
+        // Until a complete scan finds nothing that was started meanwhile.
         if ended.len() == before {
             break;
         }

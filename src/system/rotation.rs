@@ -1,10 +1,10 @@
 //! A file that rotates: `log` becomes `log.1`, `log.1` becomes `log.2`, and so on.
 //!
-//! Promises: the new file is there before an old one is moved, so a rotation that cannot succeed
-//! moves nothing, however often it is tried. Of the old files only the oldest goes, and that for a
-//! new one. In a directory where others may write, what they have put at the name of the log is
-//! never written to.
-//! Leaves out: what is written, and what becomes of lines when the file is full.
+//! Promises: the new file is made before an old one is renamed, so a rotation that cannot succeed
+//! renames nothing, however often it is tried. Only the oldest file is removed, and only for a new
+//! one. In a directory that others may write, a file of theirs with the log's name is never written
+//! to.
+//! Leaves out: what is written, and lines for which the file has no room.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -26,8 +26,8 @@ pub struct Rotating {
 }
 
 impl Rotating {
-    /// The file at `path`, of this size now, that is full at `bytes_max` bytes; `keep` old ones are
-    /// kept.
+    /// The file at `path` with its present size; it is full at `bytes_max` bytes, and `keep` old
+    /// ones are kept.
     pub fn new(path: &str, size: u64, bytes_max: u64, keep: u64) -> Self {
         Self { path: path.to_owned(), size, bytes_max, keep }
     }
@@ -37,7 +37,7 @@ impl Rotating {
         self.size == 0 || self.size.saturating_add(bytes as u64) <= self.bytes_max
     }
 
-    /// So many bytes were written.
+    /// Counts written bytes.
     pub fn grow(&mut self, bytes: usize) {
         self.size = self.size.saturating_add(bytes as u64);
     }
@@ -52,7 +52,7 @@ impl Rotating {
         Ok(file)
     }
 
-    /// Moves the files on, and gives the new one.
+    /// Rotates the files, and returns the new one.
     ///
     /// # Errors
     /// A new file cannot be made, or an old one cannot be moved.
@@ -67,10 +67,10 @@ impl Rotating {
         Ok(file)
     }
 
-    /// Whether a rotation could begin now.
+    /// Checks that a rotation could begin.
     ///
     /// # Errors
-    /// A new file cannot be made; why.
+    /// A new file cannot be made; the reason.
     pub fn try_out(&self) -> io::Result<()> {
         self.make_new()?;
         fs::remove_file(self.new_name())
@@ -85,19 +85,19 @@ impl Rotating {
     }
 
     fn make_new(&self) -> io::Result<File> {
-        // One may be left by a daemon that was killed in the middle of a rotation.
+        // A daemon that was killed during a rotation may leave one.
         let _ = fs::remove_file(self.new_name());
         options(OFlags::empty()).create_new(true).open(self.new_name())
     }
 
-    /// Moves each file to the next number, up to the first number that is free: what a rotation
-    /// that failed has moved is not moved again.
+    /// Renames each file to the next number, up to the first free number: files that a failed
+    /// rotation has renamed are not renamed again.
     fn move_on(&self) -> io::Result<()> {
         let is_there = |index: u64| fs::symlink_metadata(self.name(index)).is_ok();
         let last = (1..=self.keep).find(|index| !is_there(*index)).unwrap_or(self.keep);
         for index in (0..last).rev() {
             match fs::rename(self.name(index), self.name(index + 1)) {
-                // It was moved away by another program.
+                // Another program moved it away.
                 Err(error) if index == 0 && error.kind() == io::ErrorKind::NotFound => {}
                 moved => moved?,
             }
@@ -114,11 +114,11 @@ pub fn append(path: &str) -> io::Result<File> {
     options(OFlags::empty()).create(true).open(path)
 }
 
-/// The same where others may put something at this name: a link or a file of theirs, or another
-/// name of a file of ours. Where root and this user alone can, what they have put there is taken.
+/// The same in a directory that others may write: it refuses their files and links, and hard links
+/// to files of ours. Files that only root and this user can make are accepted.
 ///
 /// # Errors
-/// As `append`; what is there is not a file of root's or of this user's, with one name.
+/// As `append`; the file does not belong to root or this user, or has several names.
 pub fn append_own(path: &str) -> io::Result<File> {
     let directory = Path::new(path).parent().filter(|parent| *parent != Path::new(""));
     let directory = directory.unwrap_or(Path::new("."));
@@ -127,12 +127,12 @@ pub fn append_own(path: &str) -> io::Result<File> {
     }
     let refused = || {
         io::Error::other(format!(
-            "others can put something at {path}, so it must be a file of root's or of this user's \
-             with one name, and no link; or give it a directory where only they may write"
+            "others can create {path}, so it must be a file of root or of this user, with one name \
+             and no link; or use a directory that only they may write"
         ))
     };
     let opened = match options(OFlags::NOFOLLOW).open(path) {
-        // Made by this call or not at all; no link is followed.
+        // Either this call makes the file, or it fails; no link is followed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             options(OFlags::NOFOLLOW).create_new(true).open(path)
         }

@@ -1,11 +1,11 @@
 //! One command as a child process: its start, its pipes and its end.
 //!
-//! Promises: nothing here blocks. Its end is known from its pidfd, not from its pipes, so a
-//! grandchild that holds a pipe delays nothing. Its output is complete when it has ended. What it
-//! starts with is what the launcher is given: arguments, its environment in a file of memory that
-//! no other process has, and a pipe for the launcher's report. The launcher itself has no
-//! environment, since it runs with the daemon's rights.
-//! Leaves out: what it starts in its turn, which `system::child` looks after.
+//! Promises: no call blocks. Its end is known from its pidfd, not from its pipes, so a grandchild
+//! that holds a pipe delays nothing. Its output is complete when its end is reported. The launcher
+//! gets the arguments, the environment in a memory file that no other process has, and a pipe for
+//! its report. The launcher itself has an empty environment, since it runs with the daemon's
+//! rights.
+//! Leaves out: the command's descendants, which `system::child` tracks.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -31,7 +31,7 @@ use crate::system::watch::{Part, Watch};
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) process: std::process::Child,
-    /// The number of its process, and of its session.
+    /// Its process ID and session ID.
     pub(super) pid: Pid,
     /// Its pidfd.
     pub(super) end: OwnedFd,
@@ -42,37 +42,36 @@ pub(super) struct Running {
     /// Its own cgroup, if it has one.
     pub(super) cgroup: Option<PathBuf>,
     pub(super) paused: bool,
-    /// Bytes that are read at once.
+    /// Bytes of one read.
     piece: usize,
-    /// Whether what it starts may go on after its end.
+    /// Whether its descendants may outlive it.
     pub(super) leave: bool,
     pub(super) stage: Stage,
-    /// What has been asked to end, so that it is not asked twice.
+    /// The processes that were sent SIGTERM, so that none is sent it twice.
     pub(super) asked: Option<HashSet<Pid>>,
-    /// Whatever still turns up of it is killed.
+    /// Whether descendants that are found later are killed.
     pub(super) killed: bool,
 }
 
-/// How far a command is.
+/// The state of a command.
 #[derive(Debug)]
 pub(super) enum Stage {
     /// It runs.
     Runs,
-    /// It has ended, and a process that traces it holds its status: it is looked at again when some
-    /// child ends.
+    /// It has ended, but a tracer holds its status: it is checked again on SIGCHLD.
     Held,
-    /// It has ended, which is not told yet.
+    /// It has ended, and that is not reported yet.
     Ended(Ending),
-    /// It has ended, and something that it started has not, as far as is known.
+    /// It has ended, and descendants may remain.
     Lingers {
-        /// These orphans may be its as well.
+        /// These orphans may be its descendants.
         doubts: Vec<Pid>,
-        /// Since when no look has found any of it.
+        /// Since when no scan has found a descendant.
         quiet: Option<Instant>,
     },
 }
 
-/// What a command has still to read.
+/// The input that a command has not read yet.
 #[derive(Debug)]
 pub(super) struct Input {
     pub(super) pipe: ChildStdin,
@@ -80,7 +79,7 @@ pub(super) struct Input {
     written: usize,
 }
 
-/// Starts a command, with this mark in its environment and in this cgroup, and has it watched.
+/// Starts a command with this mark in its environment and in this cgroup, and watches it.
 pub(super) fn spawn(
     job: JobId,
     invocation: &Invocation,
@@ -90,7 +89,7 @@ pub(super) fn spawn(
     watch: &Watch,
 ) -> io::Result<Running> {
     let (report, theirs) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
-    // This end, and the environment, are for the launcher to inherit; nothing else is.
+    // Only this end and the environment are inherited by the launcher.
     rustix::io::fcntl_setfd(&theirs, FdFlags::empty())?;
     let environment = hand_over(invocation, mark)?;
     let launch = Launch {
@@ -119,7 +118,7 @@ pub(super) fn spawn(
         Ok(open)
     });
     let Ok((pid, end, stdin, stdout, stderr)) = watched else {
-        // Without a way to know its end it must not run: it is killed, and so soon reaped.
+        // Without a way to detect its end it must not run: it is killed, and reaped soon.
         process.kill()?;
         process.wait()?;
         return Err(watched.err().unwrap_or(io::ErrorKind::Other.into()));
@@ -145,7 +144,7 @@ pub(super) fn spawn(
     })
 }
 
-/// Writes the environment of a command where its launcher finds it, each variable ended by NUL.
+/// Writes the environment of a command to a file for its launcher, each variable ended by NUL.
 fn hand_over(invocation: &Invocation, mark: (&str, &str)) -> io::Result<File> {
     let variables =
         invocation.execution.environment.iter().map(|(name, value)| (&**name, &**value));
@@ -193,7 +192,7 @@ fn without_blocking(pipe: impl AsFd) -> io::Result<()> {
 }
 
 impl Running {
-    /// Whether its output is left where it is.
+    /// Whether reading its output is paused.
     pub(super) fn pause(&mut self, job: JobId, watch: &Watch, paused: bool) {
         if std::mem::replace(&mut self.paused, paused) == paused {
             return;
@@ -202,13 +201,13 @@ impl Running {
         if paused {
             stdout.into_iter().chain(stderr).for_each(|pipe| watch.remove(pipe));
         } else if add_output(watch, job, stdout, stderr).is_err() {
-            // What the kernel has no room to wait for is read when the command has ended.
+            // If epoll has no room for it, it is read when the command has ended.
             self.paused = true;
         }
     }
 
-    /// Writes what its standard input has room for. A command that does not read it, or has closed
-    /// it, misses the rest.
+    /// Writes to its standard input while there is room. A command that closes it or does not read
+    /// it misses the rest.
     pub(super) fn feed(&mut self) {
         let Some(input) = &mut self.stdin else { return };
         let rest = input.text.get(input.written..).unwrap_or_default();
@@ -219,7 +218,7 @@ impl Running {
         }
     }
 
-    /// Reads once from one of its pipes; tells how much there was.
+    /// Reads once from one of its pipes; returns the number of bytes.
     pub(super) fn read(
         &mut self,
         job: JobId,
@@ -239,7 +238,7 @@ impl Running {
                 count
             }
             Some(Err(error)) if would_block(&error) => 0,
-            // The end of the file, or a pipe that fails: there will be no more.
+            // End of file or a failed pipe: no more output follows.
             _ => {
                 *pipe = None;
                 0
@@ -247,8 +246,8 @@ impl Running {
         }
     }
 
-    /// It has ended: takes what is left in its pipes, closes them, and finds out how it ended, if
-    /// its status can be had now.
+    /// Handles its end: reads the rest of its pipes, closes them, and returns how it ended, if its
+    /// status is available.
     pub(super) fn finish(
         &mut self,
         job: JobId,
@@ -265,10 +264,10 @@ impl Running {
                 return;
             }
             Ok(status) => status,
-            Err(_) => None, // Not to be known; it is over all the same.
+            Err(_) => None, // The status is lost, but it has ended.
         };
         for stream in [Stream::Stdout, Stream::Stderr] {
-            // Bounded by what fits a pipe: another process may go on writing to it.
+            // Bounded by the size of a pipe: another process may go on writing to it.
             let mut drained = 0;
             while drained < limits::DRAIN_BYTES_MAX {
                 match self.read(job, stream, buffer, events) {

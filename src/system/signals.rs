@@ -1,7 +1,7 @@
-//! Signals as something that can be waited for.
+//! Signals as a descriptor to wait for.
 //!
-//! Promises: a signal that came is seen, once a turn, and nothing runs inside its handler but the
-//! writing of one byte. Leaves out: what to do then.
+//! Promises: a signal is seen once a turn; its handler only writes one byte. Leaves out: the
+//! reaction.
 
 use std::io::{self, Read};
 use std::os::fd::{AsRawFd, RawFd};
@@ -9,22 +9,22 @@ use std::os::unix::net::UnixStream;
 
 pub use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
-/// Some signals, kept from their default effect from now on.
+/// Signals whose default effect is replaced.
 #[derive(Debug)]
 pub struct Signals {
     pipe: UnixStream,
 }
 
-/// The name of a signal of this machine, such as `SIGTERM`; `SIG40` of one that has none.
+/// The name of a signal on this machine, such as `SIGTERM`; `SIG40` for one without a name.
 pub fn name(number: i32) -> String {
     let name = signal_hook::low_level::signal_name(number);
     name.map_or_else(|| format!("SIG{number}"), str::to_owned)
 }
 
-/// Makes a call of libzmq's again as often as a signal interrupts it: it has done nothing then.
+/// Repeats a call of libzmq as long as a signal interrupts it, which has no effect.
 ///
 /// # Errors
-/// Those of the call, EINTR apart.
+/// Those of the call, except EINTR.
 pub fn uninterrupted<T>(mut call: impl FnMut() -> zmq::Result<T>) -> zmq::Result<T> {
     loop {
         match call() {
@@ -48,12 +48,12 @@ impl Signals {
         Ok(Self { pipe })
     }
 
-    /// The descriptor that is readable when a signal has come.
+    /// The descriptor that is readable when a signal has arrived.
     pub fn descriptor(&self) -> RawFd {
         self.pipe.as_raw_fd()
     }
 
-    /// How many signals have come since it was asked last; few enough for one turn.
+    /// The number of signals since the last call, bounded for one turn.
     pub fn gather(&self) -> usize {
         let mut bytes = [0; 16];
         (&self.pipe).read(&mut bytes).unwrap_or(0)

@@ -1,8 +1,8 @@
 //! Processes and their parents, as /proc shows them (proc(5)).
 //!
-//! Promises: descendants are found by the parent that they have now; what is signalled is the
-//! process that was looked at, and not a later one of its number; nothing here waits.
-//! Leaves out: a process that has lost its parent, which `system::orphans` looks after.
+//! Promises: descendants are found by their present parent; a signal goes to the process that was
+//! examined, not to a later one with its ID; no call blocks.
+//! Leaves out: a process that has lost its parent, which `system::orphans` handles.
 
 use std::fs;
 
@@ -10,22 +10,22 @@ use rustix::process::{Pid, PidfdFlags, Signal};
 
 use crate::limits;
 
-/// What tells one process from a later one of its number, and where it belongs. A number that is
-/// not known in this process's namespace is 0.
+/// What distinguishes a process from a later one with its ID, and its relations. An ID from outside
+/// this process's namespace is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
-    /// The number of its parent.
+    /// The ID of its parent.
     pub parent: i32,
-    /// The number of its session.
+    /// The ID of its session.
     pub session: i32,
-    /// When it was started, in clock ticks since the boot.
+    /// Its start time, in clock ticks since the boot.
     pub started: u64,
 }
 
-/// Looks at a process; nothing if there is none of this number.
+/// Reads the data of a process; `None` if there is no process with this ID.
 pub fn stat(pid: i32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name, in parentheses, may hold anything; after it come state, parent, group and session.
+    // The name, in parentheses, may hold any character; state, parent, group and session follow it.
     let mut fields = text.rsplit(") ").next()?.split(' ');
     let parent = fields.nth(1)?.parse().ok()?;
     let session = fields.nth(1)?.parse().ok()?;
@@ -43,8 +43,8 @@ pub fn children(pid: Pid) -> Vec<Pid> {
     listed_children(pid).unwrap_or_else(|| searched_children(pid))
 }
 
-/// The children of a process, each of whose threads has its own, as the kernel lists them. Kernels
-/// without CONFIG_PROC_CHILDREN do not.
+/// The children of a process, from the lists that the kernel keeps for each thread. Kernels without
+/// CONFIG_PROC_CHILDREN have none.
 fn listed_children(pid: Pid) -> Option<Vec<Pid>> {
     let mut children = Vec::new();
     for thread in fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())).ok()?.flatten() {
@@ -55,7 +55,7 @@ fn listed_children(pid: Pid) -> Option<Vec<Pid>> {
     Some(children)
 }
 
-/// The same, by looking at the parent of every process.
+/// The same, by the parent of every process.
 fn searched_children(pid: Pid) -> Vec<Pid> {
     processes().filter(|child| is_child(*child, pid)).collect()
 }
@@ -65,8 +65,7 @@ fn is_child(child: Pid, parent: Pid) -> bool {
     stat(child.as_raw_nonzero().get()).is_some_and(|stat| stat.parent == parent)
 }
 
-/// All descendants of a process, each with its parent and after it; no more than
-/// `TREE_PROCESSES_MAX` of them.
+/// All descendants of a process, each with its parent and after it; at most `TREE_PROCESSES_MAX`.
 pub fn descendants(root: Pid) -> Vec<(Pid, Pid)> {
     let (mut found, mut parents) = (Vec::new(), vec![root]);
     while let Some(parent) = parents.pop() {
@@ -81,16 +80,16 @@ pub fn descendants(root: Pid) -> Vec<(Pid, Pid)> {
     found
 }
 
-/// Signals a process if it is still the child of this parent.
+/// Signals a process if it is still a child of this parent.
 pub fn signal_child(child: Pid, parent: Pid, signal: Signal) {
     signal_if(child, signal, || is_child(child, parent));
 }
 
-/// Signals a process if it is, once it is held by its pidfd, still the one that is meant.
+/// Signals a process if the process behind its pidfd is still the one that was examined.
 pub fn signal_if(pid: Pid, signal: Signal, is_meant: impl FnOnce() -> bool) {
     let Ok(descriptor) = rustix::process::pidfd_open(pid, PidfdFlags::empty()) else { return };
     if is_meant() {
-        // One that has ended meanwhile needs no signal.
+        // A process that has ended meanwhile needs no signal.
         let _ = rustix::process::pidfd_send_signal(&descriptor, signal);
     }
 }

@@ -1,8 +1,8 @@
 //! The descriptors of all commands behind one: an epoll instance (epoll(7)).
 //!
-//! Promises: the loop waits for one descriptor however many commands run, so that they cost others
-//! nothing while they are silent. What is ready is told in turn, so none is forgotten.
-//! Leaves out: what a descriptor is ready for.
+//! Promises: the loop waits for one descriptor however many commands run, so silent commands cost
+//! others nothing. Ready descriptors are reported in rotation, so none is starved.
+//! Leaves out: the meaning of readiness.
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
@@ -13,27 +13,27 @@ use rustix::io::Result;
 use crate::limits;
 use crate::port::{JobId, Stream};
 
-/// What of a command is waited for.
+/// The part of a command that is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// Its end.
     End,
-    /// Room in its standard input: the one part that is waited for to be writable.
+    /// Room in its standard input: the only part that is watched for writing.
     Stdin,
     /// Its output.
     Output(Stream),
 }
 
-/// All parts, by the number that stands for each.
+/// All parts; the index of a part is its number in epoll.
 const PARTS: [Part; 4] =
     [Part::End, Part::Stdin, Part::Output(Stream::Stdout), Part::Output(Stream::Stderr)];
 
-/// What is waited for.
+/// The watched descriptors.
 #[derive(Debug)]
 pub struct Watch(OwnedFd);
 
 impl Watch {
-    /// Nothing is waited for yet.
+    /// Watches nothing yet.
     ///
     /// # Errors
     /// No descriptor is left.
@@ -46,7 +46,7 @@ impl Watch {
         self.0.as_raw_fd()
     }
 
-    /// Waits for a part from now on. A descriptor that is closed is not waited for any more.
+    /// Watches a part from now on. Closing the descriptor ends the watch.
     ///
     /// # Errors
     /// The kernel has no room for it.
@@ -57,17 +57,17 @@ impl Watch {
         epoll::add(&self.0, descriptor, data, flags)
     }
 
-    /// Does not wait for a part any more.
+    /// Stops watching a part.
     pub fn remove(&self, descriptor: impl AsFd) {
-        // One that is not waited for stays so.
+        // An error means that it was not watched.
         let _ = epoll::delete(&self.0, descriptor);
     }
 
-    /// What is ready now; what is beyond a turn's share is told in the next ones.
+    /// The ready parts; those beyond a turn's share are reported in the next turns.
     pub fn ready(&self) -> Vec<(JobId, Part)> {
         let mut events = Vec::with_capacity(limits::READY_PER_TURN);
         let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        // A signal that interrupts it leaves all for the next turn.
+        // After an interruption by a signal, all are reported in the next turn.
         let _ = epoll::wait(&self.0, rustix::buffer::spare_capacity(&mut events), Some(&now));
         let part = |event: &epoll::Event| {
             let data = event.data.u64();

@@ -1,8 +1,8 @@
-//! The ZAP handler (RFC 27): libzmq asks here about each handshake, and tells of those that failed.
+//! The ZAP handler (RFC 27): libzmq asks it about each handshake, and reports failed handshakes.
 //!
-//! Promises: bound before the socket that it guards, since libzmq lets everybody in when nobody
-//! is there to be asked; each question that was understood is answered once, in the order of the
-//! verdicts. Leaves out: the verdict.
+//! Promises: it is bound before the socket that it guards, since libzmq admits every peer when no
+//! handler is bound; each valid request is answered once, in the order of the verdicts. Leaves out:
+//! the verdict.
 
 use std::net::IpAddr;
 
@@ -12,16 +12,16 @@ use crate::limits;
 use crate::port::{Event, Handshake, Verdict};
 use crate::system::signals::uninterrupted;
 
-/// Where libzmq asks.
+/// The address at which libzmq asks.
 const ADDRESS: &str = "inproc://zeromq.zap.01";
-/// Where a socket tells of handshakes that failed before the handler was asked.
+/// The address at which a socket reports handshakes that failed before the handler was asked.
 const FAILURES: &str = "inproc://failures";
 
 /// The ZAP handler of one context.
 pub struct Zap {
     questions: Socket,
     failures: Socket,
-    /// Something may have come that its descriptor will not tell of any more.
+    /// Events may be left that the descriptors do not signal again.
     unsure: bool,
 }
 
@@ -35,7 +35,7 @@ impl Zap {
     /// A handler for all sockets of this context.
     ///
     /// # Errors
-    /// There is one already, or no room for one.
+    /// There is one already, or no resources for one.
     pub fn open(context: &Context) -> Result<Self, zmq::Error> {
         let questions = context.socket(SocketType::ROUTER)?;
         questions.set_linger(0)?;
@@ -43,10 +43,10 @@ impl Zap {
         Ok(Self { questions, failures: context.socket(SocketType::PAIR)?, unsure: true })
     }
 
-    /// Listens to what a socket, yet to be bound, tells of its handshakes.
+    /// Monitors the handshakes of a socket that is not bound yet.
     ///
     /// # Errors
-    /// There is no room for it.
+    /// There are no resources for it.
     pub fn watch(&self, socket: &Socket) -> Result<(), zmq::Error> {
         let events =
             [SocketEvent::HANDSHAKE_FAILED_NO_DETAIL, SocketEvent::HANDSHAKE_FAILED_PROTOCOL];
@@ -54,21 +54,21 @@ impl Zap {
         self.failures.connect(FAILURES)
     }
 
-    /// What the loop waits for: the descriptors, since to ask both sockets twice a turn costs more
-    /// than the rest of a request. A descriptor tells of news once (ZMQ_FD), so what may be left
-    /// has to be remembered.
+    /// The descriptors that the loop waits for: reading both sockets twice a turn would cost more
+    /// than the rest of a request. A descriptor signals new events only once (ZMQ_FD), so the
+    /// handler remembers whether events may be left.
     pub fn poll_items(&self) -> [PollItem<'static>; 2] {
         let readable =
             |socket: &Socket| PollItem::from_fd(socket.get_fd().unwrap_or(-1), PollEvents::POLLIN);
         [readable(&self.questions), readable(&self.failures)]
     }
 
-    /// Whether there may be something to gather, whatever the descriptors say.
+    /// Whether events may be left, whatever the descriptors signal.
     pub fn is_unsure(&self) -> bool {
         self.unsure
     }
 
-    /// Takes what has come.
+    /// Takes the events that have arrived.
     pub fn gather(&mut self, events: &mut Vec<Event>) {
         let enough = events.len() + limits::MESSAGES_PER_TURN;
         self.unsure = false;
@@ -85,20 +85,20 @@ impl Zap {
             let from = frames.last().map(|text| String::from_utf8_lossy(text));
             let host = from.as_ref().and_then(|text| text.strip_prefix("tcp://")?.rsplit_once(':'));
             let address = host.and_then(|(host, _)| address_of(host));
-            events.push(Event::TurnedAway { address });
+            events.push(Event::HandshakeFailed { address });
             self.unsure |= events.len() >= enough;
         }
     }
 
     /// Answers: RFC 27, with the key as the peer's `User-Id`.
     pub fn answer(&mut self, handshake: Handshake, verdict: Verdict) {
-        // To send may take in the news of what has come meanwhile.
+        // Sending may process the signals for messages that arrived meanwhile.
         self.unsure = true;
         let Handshake { ticket: [peer, request], key, .. } = handshake;
         let (status, text) = match verdict {
             Verdict::Admitted => ("200", "OK"),
-            Verdict::Later => ("300", "come again later"),
-            Verdict::Denied => ("400", "not known here"),
+            Verdict::Later => ("300", "try again later"),
+            Verdict::Denied => ("400", "the key is not admitted"),
         };
         let key = key.unwrap_or_default();
         let frames: [&[u8]; 8] =
@@ -107,13 +107,13 @@ impl Zap {
         for (index, frame) in frames.into_iter().enumerate() {
             let flags = if index == last { DONTWAIT } else { DONTWAIT | SNDMORE };
             if uninterrupted(|| self.questions.send(frame, flags)).is_err() {
-                return; // A peer that has left misses its answer.
+                return; // The peer has disconnected.
             }
         }
     }
 }
 
-/// The frames of the next message, if there is one: they come all together.
+/// The frames of the next message, if there is one: libzmq delivers them together.
 fn receive(socket: &Socket) -> Option<Vec<Vec<u8>>> {
     let mut frames = Vec::new();
     loop {
@@ -125,16 +125,16 @@ fn receive(socket: &Socket) -> Option<Vec<Vec<u8>>> {
     }
 }
 
-/// An address as libzmq writes it: in brackets or not, and, where it is of one link only, with the
-/// name of that (`fe80::1%eth0`), which says nothing of the peer.
+/// An address in libzmq's format: with or without brackets, and, if link-local, with the name of
+/// the interface (`fe80::1%eth0`), which says nothing about the peer.
 pub(super) fn address_of(text: &str) -> Option<IpAddr> {
     let text = text.trim_start_matches('[').trim_end_matches(']');
     let address = text.split('%').next()?.parse::<IpAddr>().ok()?;
     Some(address.to_canonical())
 }
 
-/// The question that libzmq asks. Only CURVE shows a key; the credentials of any other mechanism
-/// are a claim.
+/// Parses a request of libzmq. Only CURVE proves a key; the credentials of other mechanisms are
+/// unverified claims.
 fn handshake(frames: Vec<Vec<u8>>) -> Option<Handshake> {
     let [peer, _, _, request, _, address, _, mechanism, credentials @ ..] = frames.as_slice()
     else {

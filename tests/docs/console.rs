@@ -144,7 +144,7 @@ impl Session {
             until("a daemon that listens", || is_listened_at(self.port).then_some(()));
         }
         let printed = fs::read(out.to_string()).unwrap();
-        String::from_utf8_lossy(&printed).replace(&self.port.to_string(), "5555")
+        String::from_utf8_lossy(&printed).replace(&format!(":{}", self.port), ":5555")
     }
 }
 

@@ -1,7 +1,7 @@
-//! A house for tests: a daemon of its own with real sockets, a key, tokens and commands, in a
-//! directory that goes with it.
+//! A fixture for tests: a daemon with real sockets, a key, tokens and commands, in a temporary
+//! directory that is removed at the end.
 
-// Each test program uses a part of it.
+// Each test program uses only a part of it.
 #![allow(dead_code, missing_docs, unreachable_pub)]
 
 pub mod raw;
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// How long anything may take before a test gives up on it.
+/// The timeout of every condition and reply.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 static HOUSES: AtomicU32 = AtomicU32::new(0);
@@ -25,28 +25,28 @@ pub struct House {
     pub folder: PathBuf,
     pub tcp: String,
     pub ipc: String,
-    /// How the daemon is started.
+    /// The command that starts the daemon.
     command: Command,
     pub daemon: Child,
-    /// Whether its clients show the key in the file `client`.
+    /// Whether its clients use the CURVE key in the file `client`.
     pub curve: bool,
     pub context: zmq::Context,
 }
 
-/// Waits for a condition, bounded.
+/// Polls a condition until it holds; fails after `PATIENCE`.
 pub fn until<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = condition() {
             return found;
         }
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
+        assert!(start.elapsed() < PATIENCE, "timed out waiting for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
 }
 
-/// Says that a test does not run here, and why, also where output is captured; fails where the
-/// variable `CI` is set.
+/// Reports that a test is skipped, and why, even if output is captured; fails if the variable `CI`
+/// is set.
 pub fn skip(why: &str) {
     assert!(std::env::var_os("CI").is_none(), "skipped where CI is set: {why}");
     let thread = std::thread::current();
@@ -54,7 +54,7 @@ pub fn skip(why: &str) {
     let _ = writeln!(std::io::stderr(), "skipped: {test}: {why}");
 }
 
-/// Whether this is root; says so if not.
+/// Whether this process is root; reports a skipped test if not.
 pub fn is_root(what: &str) -> bool {
     let is_root = rustix::process::geteuid().is_root();
     if !is_root {
@@ -63,7 +63,7 @@ pub fn is_root(what: &str) -> bool {
     is_root
 }
 
-/// A file of the published vectors, or nothing if it is not there. `ZCMD_VECTORS` names their
+/// A file of the published test vectors, or `None` if it is missing. `ZCMD_VECTORS` names their
 /// directory, by default `../shared/vectors`.
 pub fn vectors(name: &str) -> Option<String> {
     let default = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/vectors");
@@ -77,7 +77,7 @@ pub fn vectors(name: &str) -> Option<String> {
     }
 }
 
-/// A command of the shell, for a commands file.
+/// An entry of a commands file that runs a shell script.
 pub fn sh(script: &str) -> Value {
     json!({"run": ["/bin/sh", "-c", script]})
 }
@@ -94,14 +94,14 @@ pub fn write_secret(path: &PathBuf, text: &str) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// `zcmdd` with nothing in its environment but these variables.
+/// `zcmdd` with only these variables in its environment.
 pub fn zcmdd(variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_zcmdd"));
     command.env_clear().envs(variables.iter().copied());
     command
 }
 
-/// Where a daemon listens that was told to take any port: as the first line of its log says.
+/// The address of a daemon on a free port, from the first line of its log.
 fn bound(log: &PathBuf) -> String {
     let line = until("a daemon that listens", || {
         let text = fs::read_to_string(log).unwrap_or_default();
@@ -121,12 +121,12 @@ impl House {
         Self::build(zcmdd(&[]), commands, variables, false)
     }
 
-    /// With CURVE: the daemon's key is in `server`, that of its one client in `client`.
+    /// A daemon with CURVE: its key is in `server`, the key of its one client in `client`.
     pub fn with_curve(commands: Value, variables: &[(&str, &str)]) -> Self {
         Self::build(zcmdd(&[]), commands, variables, true)
     }
 
-    /// A daemon that a script of the shell becomes, by `exec "$@"`.
+    /// A daemon that is started by a shell script, with `exec "$@"`.
     pub fn begun_by(script: &str, commands: Value) -> Self {
         let mut command = Command::new("/bin/sh");
         command.env_clear().args(["-c", script, "sh", env!("CARGO_BIN_EXE_zcmdd")]);
@@ -170,7 +170,7 @@ impl House {
         house
     }
 
-    /// Starts the daemon again, after its end.
+    /// Restarts the daemon after it has ended.
     pub fn start_again(&mut self) {
         fs::rename(self.folder.join("log"), self.folder.join("log.before")).unwrap();
         self.daemon = self.command.spawn().unwrap();
@@ -185,9 +185,9 @@ impl House {
         i32::try_from(self.daemon.id()).unwrap()
     }
 
-    /// A token of this scope, made as an owner makes it.
+    /// A token of this scope, made by `zcmdd token`.
     pub fn token(&self, scope: &str) -> String {
-        // By its text: the daemon may run as another user, who owns the file.
+        // By `JWT_SECRET_KEY`: the daemon may run as another user, who owns the file.
         let key = fs::read_to_string(self.path("key")).unwrap();
         let (_, secret) = key.lines().next().unwrap().split_once(':').unwrap();
         let output = zcmdd(&[("JWT_SECRET_KEY", secret)])
@@ -209,7 +209,7 @@ impl House {
         socket
     }
 
-    /// Has a socket speak CURVE with the key of this file.
+    /// Sets a socket up for CURVE with the key in this file.
     pub fn show_key(&self, socket: &zmq::Socket, name: &str) {
         let read = |name: &str| {
             let text = fs::read_to_string(self.path(name)).unwrap();
@@ -225,7 +225,7 @@ impl House {
         self.socket(zmq::DEALER, &self.tcp)
     }
 
-    /// The body of a request with a token that reaches everything.
+    /// The body of a request with a token whose scope includes all.
     pub fn body(&self, mut request: Value) -> Vec<u8> {
         let token = fs::read_to_string(self.folder.join("token")).unwrap();
         request.as_object_mut().unwrap().entry("token").or_insert(token.trim_end().into());
@@ -236,7 +236,7 @@ impl House {
         socket.send(self.body(request), 0).unwrap();
     }
 
-    /// One request of a client of its own, and its last reply.
+    /// Sends one request over a new connection, and returns the last reply.
     pub fn ask(&self, request: Value) -> Value {
         let socket = self.dealer();
         self.send(&socket, request);
@@ -247,7 +247,7 @@ impl House {
         self.ask(json!({"command_type": "os", "command_name": name, "parameters": parameters}))
     }
 
-    /// `zcmd` with these arguments, as a shell would call it.
+    /// Runs `zcmd` with these arguments.
     pub fn zcmd(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_zcmd"));
         command
@@ -272,7 +272,7 @@ impl House {
         kill(self.pid(), signal);
     }
 
-    /// Waits for the daemon's end.
+    /// Waits until the daemon ends.
     pub fn wait(&mut self) -> ExitStatus {
         until("the end of the daemon", || self.daemon.try_wait().unwrap())
     }
@@ -283,14 +283,14 @@ impl House {
         text
     }
 
-    /// The lines of the log about one event.
+    /// The log lines of one event.
     pub fn logged(&self, event: &str) -> Vec<Value> {
         let log = self.log();
         let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
         lines.filter(|line| line["event"] == event).collect()
     }
 
-    /// A number of /proc/PID/status, such as VmRSS in KiB.
+    /// A number from /proc/PID/status, such as VmRSS in KiB.
     pub fn proc_status(&self, name: &str) -> u64 {
         let text = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name}:"))).unwrap();
@@ -298,7 +298,7 @@ impl House {
     }
 }
 
-/// A pair of CURVE keys in a file, as an owner makes it; returns the public one.
+/// Writes a CURVE key pair with `zcmdd keygen`; returns the public key.
 pub fn make_keys(path: &str) -> String {
     let output = zcmdd(&[]).args(["keygen", "--curve", path]).output().unwrap();
     assert!(output.status.success(), "{output:?}");
@@ -318,20 +318,20 @@ impl Drop for House {
     }
 }
 
-/// Sends a signal as a shell does.
+/// Sends a signal with kill(1).
 pub fn kill(pid: i32, signal: i32) {
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
     let signal = rustix::process::Signal::from_named_raw(signal).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
-/// Whether a process is there and not a zombie.
+/// Whether a process exists and is not a zombie.
 pub fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with('Z'))
 }
 
-/// The next message of a socket, whose last frame is a reply.
+/// The next message of a socket; its last frame is a reply.
 pub fn receive(socket: &zmq::Socket) -> Value {
     let frames = socket.recv_multipart(0).expect("an answer in time");
     serde_json::from_slice(frames.last().unwrap()).unwrap()

@@ -1,4 +1,5 @@
-//! Peers for tests of the transport: one that speaks ZMTP by hand, and one that must not suffer.
+//! Peers for tests of the transport: one that writes ZMTP by hand, and one that must not be
+//! delayed.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use super::{House, receive};
 
-/// A peer that speaks ZMTP 3 by hand (RFC 37).
+/// A peer that writes ZMTP 3 by hand (RFC 37).
 pub struct Raw<S = TcpStream>(pub S);
 
 impl Raw {
@@ -17,7 +18,7 @@ impl Raw {
         Self::open_from(Ipv4Addr::LOCALHOST, house)
     }
 
-    /// From this address of loopback.
+    /// Connects from this loopback address.
     pub fn open_from(source: Ipv4Addr, house: &House) -> TcpStream {
         use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
         let (family, closed) = (AddressFamily::INET, SocketFlags::CLOEXEC);
@@ -31,7 +32,7 @@ impl Raw {
         stream
     }
 
-    /// From one address of many: no two of the first 65,024 numbers have the same.
+    /// Connects from an address by number; the first 65,024 numbers have different ones.
     pub fn open_as(number: usize, house: &House) -> TcpStream {
         let [high, low] = [number / 254, number % 254 + 1].map(|part| u8::try_from(part).unwrap());
         Self::open_from(Ipv4Addr::new(127, 1, high, low), house)
@@ -44,7 +45,7 @@ impl Raw {
         greeting
     }
 
-    /// A whole handshake with NULL, under this routing id.
+    /// Completes a handshake with NULL, with this routing id.
     pub fn handshake(id: &[u8]) -> Vec<u8> {
         let mut ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0".to_vec();
         ready.push(u8::try_from(id.len()).unwrap());
@@ -55,7 +56,7 @@ impl Raw {
         bytes
     }
 
-    /// A connection whose handshake is done.
+    /// A connection after its handshake.
     pub fn ready(house: &House, id: &[u8]) -> Self {
         Self::over(Self::open(house), id)
     }
@@ -65,7 +66,7 @@ impl<S: Read + Write> Raw<S> {
     /// The same over another stream.
     pub fn over(mut stream: S, id: &[u8]) -> Self {
         stream.write_all(&Raw::handshake(id)).unwrap();
-        // Its greeting, and the two bytes that begin its own READY.
+        // The greeting of the daemon, and the first two bytes of its READY.
         stream.read_exact(&mut [0; 66]).unwrap();
         Self(stream)
     }
@@ -77,8 +78,8 @@ impl<S: Read + Write> Raw<S> {
     }
 }
 
-/// A client that was there before, and is answered whatever the others do: within a time that is
-/// short for one who is starved, and long for a machine that is busy.
+/// An established client, which is answered whatever the others do: within a time that a starved
+/// client exceeds and a busy machine keeps.
 pub struct Good<'a>(pub &'a House, pub zmq::Socket);
 
 impl<'a> Good<'a> {
@@ -96,7 +97,7 @@ impl<'a> Good<'a> {
     }
 }
 
-/// Lets this process have as many descriptors as it may.
+/// Raises the limit on descriptors to the hard limit.
 pub fn raise_descriptors() {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
     let maximum = getrlimit(Resource::Nofile).maximum;

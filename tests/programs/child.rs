@@ -1,4 +1,4 @@
-//! A command that misbehaves on demand, for the tests of how commands end.
+//! A command that misbehaves on request, for the tests of the end of commands.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -12,8 +12,8 @@ fn main() -> std::io::Result<()> {
             let text: String = arguments.iter().skip(1).map(|word| format!("{word}\0")).collect();
             std::io::stdout().write_all(text.as_bytes())
         }
-        // Starts four processes that would outlive it, and ends: one in the background, one in a
-        // session of its own, one whose parent is gone, one that ignores SIGTERM.
+        // Starts four processes that would outlive it, and ends: one in the background, one in its
+        // own session, one whose parent has ended, one that ignores SIGTERM.
         Some("tree") => {
             let background = start("wait", false)?;
             let session = start("session", false)?;
@@ -22,12 +22,12 @@ fn main() -> std::io::Result<()> {
             println!("{background} {session} {orphan} {stubborn}");
             Ok(())
         }
-        // The same, and stays.
+        // The same, and keeps running.
         Some("tree-and-wait") => {
             println!("{} {}", start("stubborn", false)?, start_by_another("stubborn")?);
             wait()
         }
-        // Starts a process that has neither its parent nor its environment, and stays a while.
+        // Starts a process without parent and environment, and runs for a while.
         Some("escape") => {
             println!("{}", start_by_another("wiped")?);
             Ok(())
@@ -50,14 +50,14 @@ fn main() -> std::io::Result<()> {
             signal_hook::flag::register(signal_hook::consts::SIGTERM, seen)?;
             wait()
         }
-        // Moves to the process group of its parent, where signals to its own do not reach it.
+        // Moves to the process group of its parent, where signals to its own group do not reach it.
         Some("regroup") => {
             let parent = rustix::process::getppid().map_or(0, |pid| pid.as_raw_nonzero().get());
             let status = std::fs::read_to_string(format!("/proc/{parent}/status"))?;
             let group = status.lines().find_map(|line| line.strip_prefix("NSpgid:"));
-            // It is 0, and so its own, if that of its parent is outside of the namespace.
+            // It is 0 if the parent's group is outside of the namespace; then the group is its own.
             let group = group.and_then(|number| number.trim().parse().ok());
-            // It is refused where it cannot do harm.
+            // The kernel refuses a group of another session.
             let _ = rustix::process::setpgid(None, group.and_then(rustix::process::Pid::from_raw));
             wait()
         }
@@ -72,27 +72,28 @@ fn wait() -> std::io::Result<()> {
     }
 }
 
-/// Leaves the session, and so the process group; one that leads its group already has to stay.
+/// Leaves the session and the process group; a group leader cannot.
 fn own_session() -> std::io::Result<()> {
     rustix::process::setsid()?;
     Ok(())
 }
 
-/// Starts this program anew and leaves it; tells its number. It holds on to standard output.
+/// Starts this program in another role and leaves it running; returns its process ID. It keeps
+/// standard output open.
 fn start(what: &str, wiped: bool) -> std::io::Result<u32> {
     let mut command = Command::new(std::env::current_exe()?);
     if wiped {
         command.env_clear();
     }
     let pid = command.arg(what).stdin(Stdio::null()).spawn()?.id();
-    // Not before it has got as far as it says: it may be ended at any time after this.
+    // Waits until it has set itself up: it may be killed at any time after this.
     while !is_ready(pid, what)? {
         std::thread::yield_now();
     }
     Ok(pid)
 }
 
-/// Whether a process has left the session, and catches SIGTERM, as far as it is meant to.
+/// Whether a process has left the session and catches SIGTERM, as its role says.
 fn is_ready(pid: u32, what: &str) -> std::io::Result<bool> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
     let field = |name| status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or("0");
@@ -105,14 +106,14 @@ fn is_ready(pid: u32, what: &str) -> std::io::Result<bool> {
     })
 }
 
-/// Has another process start this program, and waits for the end of that other.
+/// Starts this program from another process, and waits until that one ends.
 fn start_by_another(what: &str) -> std::io::Result<u32> {
     let mut command = Command::new(std::env::current_exe()?);
     match what {
         "wiped" => command.arg("wipe"),
         what => command.args(["start", what]),
     };
-    // The number comes through a file: the pipe of the other is held by what it has started.
+    // A file passes the process ID: the pipe stays open in the started process.
     let file = std::env::temp_dir().join(format!("zcmd-child-{}-{what}", std::process::id()));
     command.stdout(std::fs::File::create(&file)?).status()?;
     let text = std::fs::read_to_string(&file)?;

@@ -1,6 +1,8 @@
-//! Handles one request again and again, for `scripts/request-cost`, which counts what that takes.
+//! Handles one request repeatedly, for `scripts/request-cost`, which counts instructions and
+//! allocations.
 //!
-//! Usage: request_cost COUNT. Prints nothing; the exit status says whether all were answered.
+//! Usage: request_cost COUNT. Prints nothing; the exit status says whether all requests were
+//! answered.
 
 #![allow(clippy::expect_used, clippy::panic)]
 

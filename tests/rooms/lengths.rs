@@ -1,4 +1,4 @@
-//! How long files, functions, lines and modules may be. Lines of code are lines without tests,
+//! The lengths of files, functions, lines and modules. Lines of code are lines without tests,
 //! comments and blanks.
 
 use std::fs;
@@ -11,7 +11,8 @@ const FILE_LINES_MAX: usize = 400;
 const FUNCTION_LINES_MAX: usize = 70;
 const LINE_CHARACTERS_MAX: usize = 100;
 
-/// Lines of code that a module may have, and what they are for: those that it has, and up to 5 %.
+/// The budget of lines of code of each module, and what they are for: the present number, and up to
+/// 5 % more.
 const BUDGETS: &[(&str, usize, &str)] = &[
     ("src/bin", 470, "two command lines and the help of the daemon"),
     ("src/client", 1950, "subcommands, the menu, many lines over one connection, help"),
@@ -26,7 +27,7 @@ const BUDGETS: &[(&str, usize, &str)] = &[
     ("crates/bench", 950, "the benchmark of README and performance"),
     ("crates/libzmq", 935, "the build of libzmq, with its corrections"),
 ];
-/// Of a program of its own that has no line above.
+/// The budget of a crate without a line above.
 const CRATE_LINES_MAX: usize = 1200;
 
 /// The name and the text of each file in `src` and in the sources of `crates`.
@@ -42,7 +43,7 @@ fn lines(text: &str) -> usize {
     code(text).lines().count()
 }
 
-/// Lines of code by module, as `BUDGETS` names them: of two that fit, the longer name.
+/// Lines of code by module of `BUDGETS`: of two names that match, the longer one.
 fn lines_by_module() -> Vec<(String, usize, usize)> {
     let mut modules: Vec<(String, usize, usize)> =
         BUDGETS.iter().map(|(name, most, _)| ((*name).to_owned(), 0, *most)).collect();
@@ -64,7 +65,7 @@ fn lines_by_module() -> Vec<(String, usize, usize)> {
     modules
 }
 
-/// Functions with more lines than allowed; a function ends at the brace of its own indentation.
+/// Functions that are too long; a function ends at the brace with its own indentation.
 fn long_functions(file: &str, text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     let mut long = Vec::new();
@@ -90,7 +91,7 @@ fn too_long(file: &str, text: &str) -> Vec<String> {
         offences.push(format!("{file}: {lines} lines"));
     }
     for (index, line) in own(text).lines().enumerate() {
-        // In crates/, rustfmt holds the code; comments there have tables, as the documents have.
+        // In crates/, rustfmt bounds the lines of code; comments have tables, as documents do.
         if line.chars().count() > LINE_CHARACTERS_MAX && file.starts_with("src/") {
             offences.push(format!("{file}:{}: a long line", index + 1));
         }
@@ -105,7 +106,7 @@ fn files_functions_and_lines_are_short() {
     assert!(offences.is_empty(), "{offences:#?}");
     let silent = |(_, text): &&(String, String)| !text.starts_with("//! ");
     let silent: Vec<_> = sources.iter().filter(silent).map(|(file, _)| file).collect();
-    assert!(silent.is_empty(), "these do not begin by saying what they are for: {silent:?}");
+    assert!(silent.is_empty(), "these have no module docs: {silent:?}");
 }
 
 #[test]

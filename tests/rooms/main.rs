@@ -1,5 +1,5 @@
-//! The house rules, held against the source: which room may name which, what a room never
-//! touches, and how long files, functions, lines and modules may be.
+//! The architecture rules, checked against the source: which module (nicknamed room) may name
+//! which, what a module never uses, and the lengths of files, functions, lines and modules.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-/// A room, the rooms that it may name besides itself, and what must not occur in it.
+/// A room, the rooms that it may name besides itself, and words that must not occur in it.
 type Rule = (&'static str, &'static [&'static str], &'static [&'static str]);
 
 const MACHINE: &[&str] = &[
@@ -44,7 +44,7 @@ const RULES: &[Rule] = &[
     ("bin", &["client", "daemon", "service", "protocol", "system", "port", "limits"], &[]),
 ];
 
-/// The Rust files below a folder of the repository, by their path in it.
+/// The Rust files below a directory of the repository, by their path in it.
 fn rust_files(folder: &str) -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
     let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
@@ -73,7 +73,7 @@ fn room(file: &str) -> &str {
     file.split('/').next().unwrap().trim_end_matches(".rs")
 }
 
-/// The part of a file that is not its tests.
+/// The part of a file before its tests.
 fn own(text: &str) -> &str {
     text.split("#[cfg(test)]\nmod tests").next().unwrap()
 }
@@ -94,8 +94,8 @@ fn named_rooms(code: &str) -> Vec<&str> {
     starts.map(word).collect()
 }
 
-/// What a file does that its room may not. A path in a group (`use crate::{...}`) has no word after
-/// the colons and is an offence too: it would hide the room.
+/// The violations in a file. A path in a group (`use crate::{...}`) has no word after the colons
+/// and is a violation too: it would hide the room.
 fn offences(file: &str, text: &str) -> Vec<String> {
     let room = room(file);
     if room == "lib" {
@@ -120,8 +120,8 @@ fn offences(file: &str, text: &str) -> Vec<String> {
     offences
 }
 
-/// A folder and its files, each of which may use only those before it. `mod` stands for all that
-/// the folder's mod.rs declares itself, re-exports included.
+/// A directory and its files in layers, each of which may use only those before it. `mod` stands
+/// for all that the directory's mod.rs declares itself, re-exports included.
 type Layers = (&'static str, &'static [&'static str]);
 
 const MATHS: Layers = (
@@ -184,8 +184,8 @@ fn module(file: &str) -> Vec<&str> {
     path.split('/').collect()
 }
 
-/// The absolute paths that a file names by `crate::` or `super::`. A group after the colons has
-/// no word and ends the path: it would hide the name.
+/// The absolute paths that a file names by `crate::` or `super::`. A group after the colons has no
+/// word and ends the path: it would hide the name.
 fn named_paths<'a>(file: &'a str, code: &'a str) -> Vec<Vec<&'a str>> {
     let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
     let paths = code.split(|c| !is_path(c)).filter_map(|path| {
@@ -321,9 +321,9 @@ fn the_check_bites() {
         let found = offences(file, text);
         assert!(found.iter().any(|offence| offence.contains(wanted)), "{file}: {found:?}");
     }
-    let lawful = "//! x\n// crate::system is not named\nuse crate::port::Moment;\n\
+    let allowed = "//! x\n// crate::system is not named\nuse crate::port::Moment;\n\
                   #[cfg(test)]\nmod tests { use std::fs; }\n";
-    assert_eq!(offences("service/x.rs", lawful), Vec::<String>::new());
+    assert_eq!(offences("service/x.rs", allowed), Vec::<String>::new());
 }
 
 #[test]
@@ -345,7 +345,7 @@ fn every_limit_is_used_and_has_a_reason() {
             *count += own(text).matches(*name).count();
         }
     }
-    // What another bound is derived from is used by being held against it.
+    // A bound is used too if the compile-time checks compare another one with it.
     for line in limits.lines().filter(|line| line.contains("assert!(")) {
         for (name, count) in &mut uses {
             *count += line.matches(*name).count();

@@ -69,11 +69,11 @@ fn a_command_is_cancelled_by_its_own_subject_alone() {
         story.trace(),
         r#"0 start 0 /bin/run ["x"]
 0 b <- {"status":"error","error":{"code":"not_found","message":"no running or waiting command of yours has this id"}}
-0 a <- {"id":2,"status":"error","error":{"code":"cancelled","message":"the command was cancelled before it began","executed":false}}
+0 a <- {"id":2,"status":"error","error":{"code":"cancelled","message":"the command was cancelled before it started","executed":false}}
 0 a <- {"id":"c","status":"ok","result":{"cancelled":true}}
 0 terminate 0
 0 a <- {"status":"ok","result":{"cancelled":true}}
-5 a <- {"id":1,"status":"error","error":{"code":"cancelled","message":"the command was ended before its time","executed":true},"result":{"signal":"SIGTERM","stdout":"","stderr":"","duration_ms":5}}
+5 a <- {"id":1,"status":"error","error":{"code":"cancelled","message":"the command was cancelled while it ran","executed":true},"result":{"signal":"SIGTERM","stdout":"","stderr":"","duration_ms":5}}
 "#
     );
 }
@@ -151,7 +151,7 @@ fn old_wound_a_reload_let_commands_of_revoked_callers_go_on() {
         story.ended(0, Ending::Signaled("SIGTERM".into()));
         assert_eq!(
             story.trace(),
-            r#"5000 a <- {"id":0,"status":"error","error":{"code":"unauthorized","message":"the token does not hold any more, and the command was ended","executed":true},"result":{"signal":"SIGTERM","stdout":"","stderr":"","duration_ms":5000}}
+            r#"5000 a <- {"id":0,"status":"error","error":{"code":"unauthorized","message":"the token is not valid any more, and the command was ended","executed":true},"result":{"signal":"SIGTERM","stdout":"","stderr":"","duration_ms":5000}}
 "#
         );
     }

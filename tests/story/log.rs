@@ -107,7 +107,7 @@ fn debug_has_a_line_for_every_request() {
     story.ask("a", "compute", r#"{"command_type":"compute","expression":"1"}"#);
     story.ask("a", "", r#"{"command_type":"compute","expression":"1"}"#);
     story.say("x", "not json");
-    let wanted = ["request", "refused the token does not reach compute", "request"];
+    let wanted = ["request", "refused the token's scope does not include compute", "request"];
     let log = story.log();
     assert!(
         log.iter().take(3).zip(wanted).all(|(line, wanted)| line.starts_with(wanted)),

@@ -49,7 +49,7 @@ fn a_shutdown_refuses_drains_and_answers_everybody() {
 0 a <- {"id":2,"status":"error","error":{"code":"shutting_down","message":"the daemon is shutting down; try another host","executed":false}}
 0 a <- {"status":"error","error":{"code":"shutting_down","message":"the daemon is shutting down; try another host"}}
 3000 terminate 0
-4000 a <- {"id":1,"status":"error","error":{"code":"cancelled","message":"the command was ended before its time","executed":true},"result":{"signal":"SIGTERM","stdout":"","stderr":"","duration_ms":4000}}
+4000 a <- {"id":1,"status":"error","error":{"code":"cancelled","message":"the command was cancelled while it ran","executed":true},"result":{"signal":"SIGTERM","stdout":"","stderr":"","duration_ms":4000}}
 "#
     );
 }

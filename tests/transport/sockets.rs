@@ -58,7 +58,7 @@ fn a_network_in_the_clear_is_refused_at_the_start_and_warned_of_when_allowed() {
         serde_json::from_slice::<Value>(&output.unwrap().stdout).ok()
     });
     assert_eq!(status["result"]["cleartext"], true, "{status}");
-    assert!(fs::read_to_string(&log).unwrap().contains("reads the tokens"));
+    assert!(fs::read_to_string(&log).unwrap().contains("read the tokens"));
     fs::remove_dir_all(folder).unwrap();
 }
 
@@ -89,7 +89,7 @@ fn an_ipc_socket_has_its_mode_and_group_and_a_live_one_is_left_alone() {
     assert_eq!(house.ask(json!({"command_type": "ping"}))["status"], "ok");
     let file = house.path("file");
     fs::write(&file, "precious").unwrap();
-    refused(&format!("ipc://{file}"), "no socket");
+    refused(&format!("ipc://{file}"), "not a socket");
     assert_eq!(fs::read_to_string(&file).unwrap(), "precious");
     refused(&format!("ipc://{}/none/s", house.path("")), "cannot listen there");
     // A stale one is replaced, with the default mode.

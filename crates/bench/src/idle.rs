@@ -1,8 +1,9 @@
 //! Memory of idle connections.
 //!
-//! Promises: a connection counts when its handshake is done (ZMTP 3, RFC 37, spoken by hand, so
-//! that it costs this process a descriptor and no more). After their end, memory is read when the
-//! server has closed its descriptors, has answered once more, and has had time to give it back.
+//! Promises: a connection counts when its handshake is done (ZMTP 3, RFC 37, written by hand, so
+//! that it costs this process only a descriptor). After the connections are closed, memory is read
+//! when the server has closed its descriptors, has answered one more request, and has had time to
+//! return memory.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -15,21 +16,21 @@ use crate::server::{LOOK, Server, failed, raise_descriptors};
 use crate::table::Row;
 use crate::wire::Target;
 
-/// How many connections are wanted.
+/// The wanted number of connections.
 const WANTED: usize = 10_000;
-/// Descriptors that each side needs for other things; the daemon keeps some back for commands.
+/// Descriptors that each side needs for other purposes; the daemon reserves some for commands.
 const OTHERS: usize = 600;
-/// How long an answer to a handshake may take.
+/// The timeout of a handshake.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a server may take to give memory back: the daemon does so after a second.
+/// The time for a server to return memory: the daemon does so after a second.
 const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(3);
 
-/// How many connections there can be: the daemon gives one address half of what it can have.
+/// The possible number of connections: the daemon allows one address half of its maximum.
 pub(crate) fn count() -> usize {
     WANTED.min(raise_descriptors().saturating_sub(OTHERS) / 2)
 }
 
-/// KiB a connection, and those that are still resident after the end of all.
+/// KiB for each connection, and KiB for each that stay resident after all are closed.
 pub(crate) fn measure(
     server: &Server,
     target: &Target<'_>,
@@ -42,7 +43,7 @@ pub(crate) fn measure(
         plan.check()?;
         match connect(address.trim_start_matches("tcp://")) {
             Ok(connection) => connections.push(connection),
-            // The daemon bounds the handshakes of its host at once: this one comes too early.
+            // The daemon limits the rate of handshakes of its host: this one is too early.
             Err(error) if is_end(error.kind()) => std::thread::sleep(LOOK),
             Err(error) => return Err(failed("an idle connection")(error)),
         }
@@ -56,7 +57,7 @@ pub(crate) fn measure(
         std::thread::sleep(LOOK);
     }
     target.answers()?;
-    // What is given back goes a moment later.
+    // Memory is returned a moment later.
     let until = Instant::now() + GIVEN_BACK_WITHIN;
     while Instant::now() < until && server.resident_kib()? > before + held * count / 10.0 {
         std::thread::sleep(LOOK);
@@ -71,12 +72,12 @@ fn connect(address: &str) -> std::io::Result<TcpStream> {
     bytes.resize(64, 0);
     bytes.extend(b"\x04\x1c\x05READY\x0bSocket-Type\0\0\0\x06DEALER");
     stream.write_all(&bytes)?;
-    // Its greeting, and the two bytes that begin its own READY.
+    // The server's greeting, and the first two bytes of its READY.
     stream.read_exact(&mut [0; 66])?;
     Ok(stream)
 }
 
-/// Whether the other side has ended a connection.
+/// Whether the other side has closed a connection.
 fn is_end(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }

@@ -1,9 +1,9 @@
-//! `zcmd bench`: what the daemon costs, measured beside what the machine itself can do.
+//! `zcmd bench`: measures the daemon beside a baseline of the machine itself.
 //!
-//! Promises: baseline and daemon take turns in each round, so that what else the machine does
-//! falls on both; each number has its spread. Each wait is bounded, and the run by its --timeout.
-//! Leaves out: instructions and allocations, which scripts/request-cost counts; load on purpose
-//! and with ill will, which scripts/soak makes.
+//! Promises: baseline and daemon alternate in each round, so that other load affects both; each
+//! number has its spread. Each wait is bounded, and the whole run by --timeout.
+//! Leaves out: instructions and allocations, which scripts/request-cost counts; overload and
+//! attacks, which scripts/soak makes.
 
 mod idle;
 mod parts;
@@ -26,9 +26,9 @@ use crate::table::Table;
 const HELP: &str = "\
 zcmd bench [OPTION]... [PART]...
 
-  zcmd bench                               all parts, of daemons of its own
-  zcmd bench wire idle                     two of them
-  zcmd bench --server ipc:///run/zcmd/s    the wire of a daemon that is there (with
+  zcmd bench                               all parts, with daemons that it starts
+  zcmd bench wire idle                     two parts
+  zcmd bench --server ipc:///run/zcmd/s    the wire of a running daemon (with
                                            MAX_REQUESTS_PER_MINUTE=0), with your token
 
 Parts:
@@ -40,26 +40,26 @@ Parts:
   curve      requests and zcmd ping with CURVE, beside the same without
 
 Options:
-  --rounds N          in each, baseline and daemon take turns (21)
-  --requests N        in flight, for each of the two in each round; a tenth one at a time (20000)
-  --in-flight N       how many are under way at the same time (64)
-  --timeout SECONDS   how long the whole run may take (240)
+  --rounds N          rounds, in each of which baseline and daemon alternate (21)
+  --requests N        requests to each in each round; a tenth of them one at a time (20000)
+  --in-flight N       concurrent requests (64)
+  --timeout SECONDS   limit for the whole run (240)
   --json              the table as one object
-  --server LIST, --token-file FILE          as of zcmd
+  --server LIST, --token-file FILE          as for zcmd
   --help, --version
 ";
 
-/// How much to measure.
+/// The parameters of a run.
 pub(crate) struct Plan {
     rounds: usize,
     requests: usize,
     in_flight: usize,
-    /// When the run has to be over.
+    /// The time at which the run must end.
     until: Instant,
 }
 
 impl Plan {
-    /// Fails when the time is over.
+    /// Fails after the end time.
     pub(crate) fn check(&self) -> Result<(), Failure> {
         match Instant::now() < self.until {
             true => Ok(()),
@@ -106,7 +106,7 @@ fn main() -> ExitCode {
     ExitCode::from(failure.status)
 }
 
-/// A command line, or a text to print in its place.
+/// A command line, or a text to print instead.
 fn read(mut parser: lexopt::Parser) -> Result<Result<Line, String>, lexopt::Error> {
     let (mut rounds, mut requests, mut in_flight) = (21, 20_000, 64);
     let (mut given, mut parts) = (Given::default(), Vec::new());
@@ -114,7 +114,7 @@ fn read(mut parser: lexopt::Parser) -> Result<Result<Line, String>, lexopt::Erro
         match argument {
             Long("rounds") => rounds = number(&mut parser, 1_000)?,
             Long("requests") => requests = number(&mut parser, 1_000_000)?,
-            // What two peers hold for each other.
+            // The high-water marks of the two peers together.
             Long("in-flight") => {
                 in_flight = number(&mut parser, zcmd::limits::PEER_MESSAGES_MAX as usize)?;
             }
@@ -135,7 +135,7 @@ fn read(mut parser: lexopt::Parser) -> Result<Result<Line, String>, lexopt::Erro
         }
     }
     if given.server.is_some() && !parts.is_empty() {
-        return Err("a daemon that is there is measured on its wire only".into());
+        return Err("--server measures a daemon on its wire only".into());
     }
     if parts.is_empty() {
         parts = parts::PARTS.iter().collect();
@@ -164,7 +164,7 @@ fn measure(line: &Line) -> Result<Table, Failure> {
         table.add(parts::WIRE, parts::wire_of(&settings, &line.plan)?);
         return Ok(table);
     }
-    // As many connections as the host lets this process have; its daemons inherit that.
+    // Raises the limit on descriptors to the hard limit; daemons of this run inherit it.
     server::raise_descriptors();
     let place = place::Place::make()?;
     for part in &line.parts {

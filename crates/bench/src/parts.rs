@@ -1,4 +1,4 @@
-//! The parts of a run: what is measured, beside what.
+//! The parts of a run: what is measured, and its baseline.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,10 +17,10 @@ use crate::wire::{Target, alternate};
 const STARTS: usize = 25;
 /// Commands that run beside maths.
 const RUNNING: usize = 64;
-/// Rounds with idle connections, whose memory hardly varies.
+/// Rounds of the part with idle connections, whose memory hardly varies.
 const IDLE_ROUNDS: usize = 3;
 
-/// A part that can be asked for.
+/// A part that can be selected.
 pub(crate) struct Part {
     pub(crate) name: &'static str,
     pub(crate) title: &'static str,
@@ -48,7 +48,7 @@ pub(crate) const PARTS: [Part; 6] = [
     Part { name: "curve", title: "curve: the wire with CURVE, beside it without", measure: curve },
 ];
 
-/// The wire of a daemon that was there before.
+/// The wire of a daemon that already runs.
 pub(crate) fn wire_of(settings: &Settings, plan: &Plan) -> Result<Vec<Row>, Failure> {
     let daemon = Target::open(&settings.servers, &settings.token, None, plan)?;
     let echo = Server::echo(daemon.server(), &daemon.reply)?;
@@ -174,7 +174,7 @@ fn curve(place: &Place, plan: &Plan) -> Result<Vec<Row>, Failure> {
     Ok(rows)
 }
 
-/// An echo, and a daemon that answers the same.
+/// An echo server, and a daemon that gives the same reply.
 fn both(place: &Place, plan: &Plan) -> Result<[Server; 2], Failure> {
     let daemon = place.daemon()?;
     let reply = target(place, &daemon, plan)?.reply;
@@ -185,7 +185,7 @@ fn target<'a>(place: &Place, server: &Server, plan: &'a Plan) -> Result<Target<'
     Target::open(&server.servers, &place.token, Some(server.pid()), plan)
 }
 
-/// How long a program takes from its start to its end.
+/// The time of a program from start to exit.
 fn run(command: &mut Command) -> Result<Duration, Failure> {
     let name = command.get_program().display().to_string();
     let begin = Instant::now();

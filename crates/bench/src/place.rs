@@ -1,7 +1,7 @@
-//! A directory of this run, with a key, commands and a token, and daemons that use them.
+//! A temporary directory with a key, commands and a token, and the daemons that use them.
 //!
-//! Promises: it is closed to others and goes with its value. Keys and tokens are made by the
-//! programs of the project, as an owner makes them.
+//! Promises: others cannot read the directory, and it is removed on drop. Keys and tokens are made
+//! by the project's programs, as an owner makes them.
 
 use std::cell::Cell;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::server::{CONNECTIONS_MAX, LOOK, Server, failed};
 
 const COMMANDS: &str =
     r#"{"true": {"run": ["/bin/true"]}, "sleep": {"run": ["/bin/sleep", "3600"]}}"#;
-/// How long a daemon may take until it listens.
+/// The time for a daemon to start listening.
 const START: Duration = Duration::from_secs(10);
 
 /// The directory.
@@ -26,14 +26,14 @@ pub(crate) struct Place {
     folder: PathBuf,
     programs: PathBuf,
     secret: String,
-    /// A token that reaches everything that is measured.
+    /// A token whose scope includes all that is measured.
     pub(crate) token: String,
     daemons: Cell<u32>,
 }
 
 impl Place {
     pub(crate) fn make() -> Result<Self, Failure> {
-        let own = std::env::current_exe().map_err(failed("where is this program?"))?;
+        let own = std::env::current_exe().map_err(failed("cannot find this program"))?;
         let programs = own.parent().map(PathBuf::from).unwrap_or_default();
         let folder = std::env::temp_dir().join(format!("zcmd-bench-{}", std::process::id()));
         fs::DirBuilder::new().mode(0o700).create(&folder).map_err(failed("no directory"))?;
@@ -50,14 +50,14 @@ impl Place {
         self.folder.join(name).display().to_string()
     }
 
-    /// A program that stands beside this one.
+    /// A program in the directory of this one.
     fn program(&self, name: &str) -> Command {
         let mut command = Command::new(self.programs.join(name));
         command.env_clear().stdin(Stdio::null());
         command
     }
 
-    /// What a program prints, which is one line.
+    /// The output of a program, which is one line.
     fn said(&self, command: &mut Command) -> Result<String, Failure> {
         let program = command.get_program().display().to_string();
         let Output { status, stdout, stderr } = command.output().map_err(failed(&program))?;
@@ -112,7 +112,7 @@ impl Place {
         let child = command.spawn().map_err(failed("no zcmdd beside this program"))?;
         let servers = Servers { addresses: Vec::new(), curve };
         let mut server = Server { child, servers, start: Duration::ZERO };
-        // The first line of its log comes when it listens, and says where.
+        // The first line of its log has the address; the daemon writes it when it listens.
         while begin.elapsed() < START {
             let text = fs::read_to_string(&log).unwrap_or_default();
             if let Some((line, _)) = text.split_once('\n') {
@@ -121,7 +121,7 @@ impl Place {
                 let endpoint = line.pointer("/endpoints/0").and_then(|value| value.as_str());
                 let port = endpoint.and_then(|endpoint| endpoint.rsplit(':').next());
                 let port = port.ok_or_else(|| Failure::refused("zcmdd does not listen"))?;
-                // The log has the address as libzmq writes it, an IPv4 one as IPv6.
+                // The log has the address in libzmq's format, an IPv4 address as IPv6.
                 server.servers.addresses.push(format!("tcp://127.0.0.1:{port}"));
                 return Ok(server);
             }

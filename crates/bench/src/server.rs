@@ -1,7 +1,7 @@
-//! Server processes that are measured, and the bare echo.
+//! Measured server processes, and the bare echo.
 //!
-//! Promises: a server ends with its value. What it costs is read in /proc, from outside.
-//! Leaves out: how a daemon is set up.
+//! Promises: a server ends on drop. Its cost is read from /proc, from outside.
+//! Leaves out: the setup of a daemon.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -14,26 +14,26 @@ use zcmd::client::status::Failure;
 
 /// The argument that makes this program the echo.
 pub(crate) const ECHO: &str = "--be-the-echo";
-/// How many connections a server of this run takes.
+/// The limit on connections of a server of this run.
 pub(crate) const CONNECTIONS_MAX: i32 = 20_000;
-/// How long a server may take to end before it is killed.
+/// The time for a server to end before it is killed.
 const END: Duration = Duration::from_secs(5);
-/// How often to look whether something has come, where nothing tells of it.
+/// The interval of polling, where no descriptor signals.
 pub(crate) const LOOK: Duration = Duration::from_micros(50);
 
 /// A server process of this run.
 pub(crate) struct Server {
     pub(crate) child: Child,
     pub(crate) servers: Servers,
-    /// From its start until it listens.
+    /// The time from its start until it listens.
     pub(crate) start: Duration,
 }
 
 impl Server {
-    /// A bare echo, on a transport of the same kind as `like`.
+    /// A bare echo server, on the same transport as `like`.
     pub(crate) fn echo(like: &str, reply: &[u8]) -> Result<Self, Failure> {
         let address = match like.starts_with("ipc://") {
-            // An abstract socket leaves no file behind.
+            // An abstract socket leaves no file.
             true => format!("ipc://@zcmd-bench-{}", std::process::id()),
             false => "tcp://127.0.0.1:*".to_owned(),
         };
@@ -57,12 +57,12 @@ impl Server {
         self.child.id()
     }
 
-    /// KiB of memory that are resident.
+    /// Resident memory in KiB.
     pub(crate) fn resident_kib(&self) -> Result<f64, Failure> {
         let text = read(format!("/proc/{}/status", self.pid()).into())?;
         let value = text.lines().find_map(|line| line.strip_prefix("VmRSS:"));
         let number = value.and_then(|value| value.split_whitespace().next()?.parse().ok());
-        number.ok_or_else(|| Failure::refused("/proc tells no VmRSS"))
+        number.ok_or_else(|| Failure::refused("/proc has no VmRSS"))
     }
 
     /// Open descriptors.
@@ -77,7 +77,7 @@ impl Drop for Server {
         if let Ok(pid) = self.pid().try_into()
             && let Some(pid) = Pid::from_raw(pid)
         {
-            // A failure shows below.
+            // A failure shows in `wait`.
             let _ = process::kill_process(pid, Signal::TERM);
         }
         let begin = Instant::now();
@@ -92,7 +92,7 @@ impl Drop for Server {
     }
 }
 
-/// Nanoseconds that all threads of a process were on a processor (`schedstat`, first column).
+/// Processor time of all threads of a process in nanoseconds (`schedstat`, first column).
 pub(crate) fn cpu(pid: u32) -> Result<f64, Failure> {
     let folder = format!("/proc/{pid}/task");
     let tasks = std::fs::read_dir(&folder).map_err(failed(&folder))?;
@@ -100,12 +100,12 @@ pub(crate) fn cpu(pid: u32) -> Result<f64, Failure> {
     for task in tasks.flatten() {
         let text = read(task.path().join("schedstat"))?;
         let first = text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok());
-        sum += first.ok_or_else(|| Failure::refused("/proc tells no schedstat"))?;
+        sum += first.ok_or_else(|| Failure::refused("/proc has no schedstat"))?;
     }
     Ok(sum)
 }
 
-/// Lets this process have as many descriptors as it may; returns how many.
+/// Raises the limit on descriptors to the hard limit; returns it.
 pub(crate) fn raise_descriptors() -> usize {
     let limit = process::getrlimit(Resource::Nofile);
     let raised = Rlimit { current: limit.maximum, ..limit };
@@ -114,13 +114,13 @@ pub(crate) fn raise_descriptors() -> usize {
     current.map_or(usize::MAX, |current| usize::try_from(current).unwrap_or(usize::MAX))
 }
 
-/// Serves as the echo until its parent ends.
+/// Runs the echo server until its parent ends.
 pub(crate) fn echo(address: &str, reply: &[u8]) -> ExitCode {
     let _ = process::set_parent_process_death_signal(Some(Signal::KILL));
     let serve = || {
         // The context has an I/O thread of its own, as the daemon has.
         let router = zmq::Context::new().socket(zmq::ROUTER)?;
-        // Which this libzmq takes for a bound on connections.
+        // This libzmq takes it as the bound on connections.
         router.set_backlog(CONNECTIONS_MAX)?;
         router.bind(address)?;
         let bound = router.get_last_endpoint()?.unwrap_or_default();
@@ -144,7 +144,7 @@ fn read(path: PathBuf) -> Result<String, Failure> {
     std::fs::read_to_string(&path).map_err(failed(&path.display().to_string()))
 }
 
-/// What it means that something on this host does not go.
+/// An error of this host.
 pub(crate) fn failed<E: std::fmt::Display>(what: &str) -> impl FnOnce(E) -> Failure {
     let what = what.to_owned();
     move |error| Failure::refused(format!("{what}: {error}"))

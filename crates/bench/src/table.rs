@@ -1,4 +1,4 @@
-//! What was measured, as a table for people or as JSON.
+//! The results, as a table for people or as JSON.
 //!
 //! Promises: a ratio is that of one round; its median and quartiles are over the rounds.
 
@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 use serde_json::{Value, json};
 
-/// One measure: values of the daemon, and of what it is compared with in the same rounds.
+/// One measure: values of the daemon, and of the baseline in the same rounds.
 pub(crate) struct Row {
     name: String,
     unit: &'static str,
@@ -19,13 +19,13 @@ impl Row {
         Self { name: name.into(), unit, baseline: Vec::new(), daemon: Vec::new() }
     }
 
-    /// A round of both.
+    /// Adds a round of both.
     pub(crate) fn pair(&mut self, baseline: f64, daemon: f64) {
         self.baseline.push(baseline);
         self.daemon.push(daemon);
     }
 
-    /// A round of the daemon alone.
+    /// Adds a round of the daemon alone.
     pub(crate) fn single(&mut self, daemon: f64) {
         self.daemon.push(daemon);
     }
@@ -61,7 +61,7 @@ impl Spread {
         Some(Self { median: at(2)?, min: at(0)?, q1: at(1)?, q3: at(3)? })
     }
 
-    /// The distance of the quartiles in percent of the median.
+    /// The interquartile range in percent of the median.
     fn noise(self) -> f64 {
         match self.median {
             0.0 => 0.0,
@@ -74,7 +74,7 @@ impl Spread {
     }
 }
 
-/// All that was measured.
+/// All results.
 pub(crate) struct Table {
     rounds: usize,
     load: String,
@@ -140,7 +140,7 @@ impl Table {
     }
 }
 
-/// The load of the last minute.
+/// The load average of the last minute.
 fn load() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split_whitespace().next().unwrap_or("?").to_owned()
@@ -150,7 +150,7 @@ fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Three or more digits.
+/// A number with at least three digits.
 fn short(value: f64) -> String {
     match value.abs() {
         0.0..10.0 => format!("{value:.2}"),

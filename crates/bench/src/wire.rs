@@ -1,7 +1,7 @@
 //! One kind of request to two servers in turn: latency, throughput, processor time.
 //!
-//! Promises: both are driven by the same lines of this file, over the same kind of socket, with
-//! requests and replies of the same bytes; each reply is compared with the one that is expected.
+//! Promises: both are measured by the same code, over the same kind of socket, with requests and
+//! replies of the same bytes; each reply is compared with the expected one.
 //! Leaves out: commands, whose cost is that of their programs.
 
 use std::time::{Duration, Instant};
@@ -17,21 +17,21 @@ use crate::Plan;
 use crate::server::cpu;
 use crate::table::Row;
 
-/// How much less is asked one at a time than in flight.
+/// Divisor of the number of requests for the part without concurrency.
 const LOCK_STEP_SHARE: usize = 10;
 
-/// A connection to a server, and what it is asked.
+/// A connection to a server, and its request.
 pub(crate) struct Target<'a> {
     connection: Connection,
     plan: &'a Plan,
     request: Vec<u8>,
     pub(crate) reply: Vec<u8>,
-    /// The server's process, if it is of this run.
+    /// The server's process, if this run started it.
     pid: Option<u32>,
 }
 
 impl<'a> Target<'a> {
-    /// Connects and asks for `2*(3+4)` once, to see what the answer looks like.
+    /// Connects and asks for `2*(3+4)` once, to learn the expected reply.
     pub(crate) fn open(
         servers: &Servers,
         token: &str,
@@ -61,7 +61,7 @@ impl<'a> Target<'a> {
         self.connection.server()
     }
 
-    /// Sends one request of any kind, and takes the next reply.
+    /// Sends any request, and receives the next reply.
     pub(crate) fn ask(&self, request: &[u8]) -> Result<Vec<u8>, Failure> {
         self.send(request)?;
         self.connection.socket().recv_bytes(0).map_err(|error| stopped(&error))
@@ -77,13 +77,13 @@ impl<'a> Target<'a> {
         if *reply == *self.reply { Ok(()) } else { Err(unexpected(&reply)) }
     }
 
-    /// Whether the server answers as before.
+    /// Checks that the server still gives the expected reply.
     pub(crate) fn answers(&self) -> Result<(), Failure> {
         self.send(&self.request)?;
         self.receive()
     }
 
-    /// The median of round trips, one at a time.
+    /// The median round trip, without concurrency.
     fn lock_step(&self) -> Result<Duration, Failure> {
         let mut trips = Vec::new();
         for _ in 0..self.plan.requests.div_ceil(LOCK_STEP_SHARE) {
@@ -111,8 +111,8 @@ impl<'a> Target<'a> {
         Ok(begin.elapsed())
     }
 
-    /// Requests a second, median microseconds of a round trip, and, of a server of this run,
-    /// microseconds of processor time that it takes for a request in flight.
+    /// Requests a second, median microseconds of a round trip, and, for a server of this run,
+    /// microseconds of processor time for each request in flight.
     fn round(&self) -> Result<[Option<f64>; 3], Failure> {
         let lock_step = self.lock_step()?;
         let before = self.pid.map(cpu).transpose()?;
@@ -124,7 +124,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Asks both in turn, and calls `after` at the end of each round.
+/// Measures both in turn, and calls `after` at the end of each round.
 pub(crate) fn alternate(
     plan: &Plan,
     [baseline, daemon]: [&Target<'_>; 2],
@@ -151,7 +151,7 @@ pub(crate) fn alternate(
 
 fn stopped(error: &zmq::Error) -> Failure {
     Failure::uncertain(match error {
-        zmq::Error::EAGAIN => "an answer is missing, and the time is over".to_owned(),
+        zmq::Error::EAGAIN => "a reply is missing, and the time is over".to_owned(),
         error => format!("the measurement stopped: {error}"),
     })
 }

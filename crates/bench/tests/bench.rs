@@ -1,4 +1,4 @@
-//! The program against daemons of its own, and against one that is played here.
+//! The program with its own daemons, and with a server that this test plays.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 

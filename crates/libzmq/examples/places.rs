@@ -1,5 +1,5 @@
-//! Prints the corrections that do not find their place in the sources of another release of libzmq:
-//! `cargo run --example places -- SOURCES`.
+//! Prints the corrections that do not match the sources of another release of libzmq: `cargo run
+//! --example places -- SOURCES`.
 
 use std::path::Path;
 

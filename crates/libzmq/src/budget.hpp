@@ -1,9 +1,9 @@
-//  What this process holds for the peers of its listeners, in bytes and in connections. Neither
-//  depends on how many peers there are: libzmq's own high-water marks count messages of each.
+//  Bounds of the bytes and connections that this process holds for the peers of its listeners,
+//  whatever the number of peers: libzmq's own high-water marks count the messages of each peer.
 //
 //  A queue may hold half of what all of them leave free (dynamic thresholds, Choudhury and Hahne,
-//  1998), and a peer's address as many connections as all of them leave free, so that there is
-//  always room for those who hold little.
+//  1998), and an address as many connections as all of them leave free, so that there is always
+//  room for peers that hold little.
 #pragma once
 
 #include <netinet/in.h>
@@ -18,14 +18,14 @@
 
 namespace zmq
 {
-//  Bytes that came from peers and that the socket has not read yet.
+//  Bytes that were received from peers and not yet read from the socket.
 inline std::atomic<int64_t> &held_in ()
 {
     static std::atomic<int64_t> bytes (0);
     return bytes;
 }
 
-//  Bytes that go to peers and that the network has not taken yet.
+//  Bytes to be sent to peers that the network has not accepted yet.
 inline std::atomic<int64_t> &held_out ()
 {
     static std::atomic<int64_t> bytes (0);
@@ -51,7 +51,7 @@ class accepted_t
             all ().of.erase (it);
     }
 
-    //  Whether one more may be kept: its address holds fewer than all leave free.
+    //  Whether one more may be kept: its address holds fewer than all addresses leave free.
     static bool is_room_for (int fd_, int max_)
     {
         const std::lock_guard<std::mutex> guard (all ().lock);
@@ -68,10 +68,10 @@ class accepted_t
     {
         std::mutex lock;
         int count = 0;
-        //  An address is there as long as it has a connection.
+        //  The number of connections of each address that has any.
         std::map<std::string, int> of;
     };
-    //  Never freed: engines may outlive what is static.
+    //  Never freed: engines may outlive static objects.
     static all_t &all ()
     {
         static all_t *const all = new all_t;
@@ -79,7 +79,7 @@ class accepted_t
     }
 
     //  The bytes of the peer's address: of IPv6 the network (/64); empty for ipc, and for a peer
-    //  that has left already.
+    //  that has disconnected already.
     static std::string from (int fd_)
     {
         sockaddr_storage peer;
@@ -101,8 +101,8 @@ class accepted_t
     const std::string _from;
 };
 
-//  Up to this size a frame is held by the connection's read buffer, or costs as much as one; it
-//  is the default of in_batch_size.
+//  The size up to which a frame fits the connection's read buffer, or takes no more memory than
+//  it: the default of in_batch_size.
 const int64_t small_frame = 8192;
 
 //  Whether all queues together leave twice as much as this.
@@ -113,8 +113,8 @@ inline bool leaves_room (const std::atomic<int64_t> &all_,
     return bytes_ <= (limit_ - all_.load ()) / 2;
 }
 
-//  What one direction of one pipe holds. Both of its ends share it; what is left when they are
-//  gone is given back.
+//  The bytes in one direction of one pipe. Both ends share the object; its destructor releases
+//  the remaining bytes.
 class tally_t
 {
   public:
@@ -124,7 +124,7 @@ class tally_t
     }
     ~tally_t () { _all -= _bytes; }
 
-    //  What a frame costs: its bytes, its msg_t, and what malloc adds.
+    //  The memory of a frame: its bytes, its msg_t, and the overhead of malloc.
     static int64_t weight (size_t size_)
     {
         return static_cast<int64_t> (size_) + 128;
@@ -140,7 +140,7 @@ class tally_t
         _all += bytes_;
         _bytes += bytes_;
     }
-    //  Tells whether nothing is left.
+    //  Returns whether the direction is empty.
     bool release (int64_t bytes_)
     {
         _all -= bytes_;

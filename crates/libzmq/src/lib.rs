@@ -1,16 +1,16 @@
 //! Builds libzmq for `zmq-sys`: the sources of a released version, with CURVE, with descriptors
-//! that close on exec, and with the corrections in `corrections`.
+//! that are closed on exec, and with the corrections in `corrections`.
 //!
-//! Promises: nothing but a C and a C++ compiler is needed; a correction that does not find its
-//! place ends the build; the program can ask libzmq whether it was corrected (`zmq_has`).
-//! Two gains are dropped where they cannot be had, with a warning that `cargo build -vv` shows: one
+//! Promises: only a C and a C++ compiler are needed; a correction that does not match fails the
+//! build; the program can ask libzmq whether it is corrected (`zmq_has`). Two optimisations are
+//! dropped where they are not possible, with a warning that `cargo build -vv` shows: one
 //! compilation unit, if names of two files clash; a static libstdc++, if the compiler has none.
-//! Leaves out: any system but Linux.
+//! Leaves out: systems other than Linux.
 //!
 //! # Options with another meaning
 //!
-//! The corrections take their bounds through options and bits that a ROUTER without multicast and
-//! without heartbeats has no other use for. zcmd sets them in `src/system/router.rs`.
+//! The corrections take their bounds through options and flags that have no other effect on a
+//! ROUTER without multicast and heartbeats. zcmd sets them in `src/system/router.rs`.
 //!
 //! | option | in libzmq | here | read by |
 //! |---|---|---|---|
@@ -24,18 +24,18 @@
 //! # The next release of libzmq
 //!
 //! 1. `cargo run --example places -- SOURCES`, in this directory, with the `src` directory of the new
-//!    release: prints the edits that do not find their place, and changes a copy only.
-//! 2. Each of them is read again beside the new code: what its file says is wrong may be mended
-//!    upstream (then the file goes, its test stays), or its place has changed (then the edit does).
-//! 3. `libzmq` in Cargo.toml gets the new version of `zeromq-src`, or, if there is none, the sources
-//!    are taken from elsewhere in `sources.rs`; the version of this crate follows.
-//! 4. `platform.hpp` is compared with what `configure` of the new release would find.
-//! 5. `cargo test --test transport --test memory`, then the whole suite, tell whether the corrections
-//!    still do what they are for: that an edit finds its place does not.
+//!    release, prints the edits that do not match; it changes a copy only.
+//! 2. Review each of them against the new code: upstream may have fixed the defect (delete the file
+//!    and keep its test) or moved the place (update the edit).
+//! 3. Set the new version of `zeromq-src` for `libzmq` in Cargo.toml, or, if there is none, take the
+//!    sources from elsewhere in `sources.rs`; set the version of this crate to match.
+//! 4. Compare `platform.hpp` with the result of `configure` of the new release.
+//! 5. Run `cargo test --test transport --test memory`, then the whole suite: an edit that matches may
+//!    still not have its effect.
 //!
-//! Tried: 4.3.5 is what is built. On the development branch (6b708e4a, July 2026) every edit finds its
-//! place, it compiles as one unit, and the tests of step 5 pass. On 4.3.4 one edit does not find its
-//! place (`pipes_count_bytes`, in `pipe.hpp`), on 4.3.2 sixteen do not.
+//! Tried: 4.3.5 is what is built. On the development branch (6b708e4a, July 2026) every edit
+//! matches, it compiles as one unit, and the tests of step 5 pass. On 4.3.4 one edit does not match
+//! (`pipes_count_bytes`, in `pipe.hpp`), on 4.3.2 sixteen do not.
 
 mod corrections;
 mod sources;
@@ -45,23 +45,23 @@ use std::path::Path;
 
 pub use sources::misplaced;
 
-/// What `zmq-sys` asks for.
+/// The interface that `zmq-sys` uses.
 pub struct Build(());
 
 impl Build {
-    /// A build; there is nothing to choose.
+    /// A build; there are no options.
     #[allow(clippy::new_without_default)]
     pub fn new() -> Self {
         Self(())
     }
 
-    /// There is no libsodium in it.
+    /// Ignored: libsodium is not used.
     pub fn with_libsodium(&mut self, _: Option<()>) -> &mut Self {
         self
     }
 
-    /// Builds, and tells cargo what to link. With `ZCMD_SYSTEM_LIBZMQ` set, the system's own
-    /// libzmq is linked, without the corrections.
+    /// Builds libzmq, and tells cargo what to link. With `ZCMD_SYSTEM_LIBZMQ` set, links the
+    /// system's libzmq, without the corrections.
     pub fn build(&mut self) {
         println!("cargo:rerun-if-env-changed=ZCMD_SYSTEM_LIBZMQ");
         if env::var_os("ZCMD_SYSTEM_LIBZMQ").is_some() {
@@ -69,7 +69,7 @@ impl Build {
             return;
         }
         let sources = sources::corrected();
-        // Also in a debug build: how long a handshake takes is part of what is tested.
+        // Optimised in a debug build too: tests depend on the time of a handshake.
         let compiler = |cpp| {
             let mut build = cc::Build::new();
             build.cpp(cpp).opt_level(3).warnings(false).include(&sources);
@@ -94,7 +94,7 @@ fn link_stdlib_statically(cpp: &mut cc::Build) {
     let mut compiler = cpp.get_compiler().to_command();
     let answer = compiler.arg("-print-file-name=libstdc++.a").output();
     let path = answer.ok().and_then(|answer| String::from_utf8(answer.stdout).ok());
-    // A compiler that does not have the file answers with its bare name.
+    // A compiler without the file prints its bare name.
     match path.as_deref().map(|path| Path::new(path.trim())).and_then(Path::parent) {
         Some(place) if place.is_dir() => {
             println!("cargo:rustc-link-search=native={}", place.display());

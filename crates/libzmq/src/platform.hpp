@@ -1,5 +1,5 @@
-//  What libzmq is to find on Linux, with glibc from 2.25 or musl. Everything that it makes closes
-//  on exec; CURVE is there, through TweetNaCl and getrandom(2); WebSockets are not.
+//  The configuration of libzmq for Linux, with glibc from 2.25 or musl: all descriptors are closed
+//  on exec; CURVE with TweetNaCl and getrandom(2); no WebSockets.
 #pragma once
 
 #define ZMQ_HAVE_LINUX

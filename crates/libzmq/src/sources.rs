@@ -1,6 +1,6 @@
 //! The sources: a corrected copy of a release of libzmq, and TweetNaCl from an older one.
 //!
-//! Promises: the copy is made anew by each build; a correction without a place ends the build.
+//! Promises: each build makes a new copy; a correction that does not match fails the build.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs};
@@ -26,8 +26,8 @@ pub(crate) fn corrected() -> PathBuf {
     sources
 }
 
-/// The edits that do not find their place in these sources: a line for each. `copy` is a directory
-/// that is made, in which all others are applied.
+/// The edits that do not match these sources: a line for each. `copy` is a directory to create, in
+/// which the other edits are applied.
 pub fn misplaced(sources: &Path, copy: &Path) -> Vec<String> {
     fs::create_dir_all(copy).expect("room for a directory");
     for file in fs::read_dir(sources).expect("the sources").flatten() {
@@ -36,8 +36,8 @@ pub fn misplaced(sources: &Path, copy: &Path) -> Vec<String> {
     corrections::apply(copy)
 }
 
-/// A fresh copy of libzmq's sources. The crate that has them copies them for whatever builds them
-/// with it, after it has: its compilers are told to do nothing, and it links no C++ library.
+/// A new copy of libzmq's sources. The crate that contains them exposes them only through a build,
+/// so one is run: its compilers do nothing, and it links no C++ library.
 fn released() -> PathBuf {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("a build script"));
     let _ = fs::remove_dir_all(out.join("source"));
@@ -59,17 +59,17 @@ fn released() -> PathBuf {
     out.join("source")
 }
 
-/// A file that includes all others: as one unit, calls between them are inlined.
+/// A file that includes all others: in one unit, the compiler inlines calls between them.
 pub(crate) fn whole(sources: &Path) -> PathBuf {
     let names = files(sources).into_iter().filter_map(|path| Some(path.file_name()?.to_owned()));
     let includes = names.map(|name| format!("#include {name:?}\n"));
-    // Not one of `files`, which may be asked for again.
+    // Not one of `files`, which may be listed again.
     let path = sources.join("whole.cc");
     fs::write(&path, includes.collect::<String>()).expect("room for a file");
     path
 }
 
-/// All of libzmq but WebSockets.
+/// All sources of libzmq except WebSockets.
 pub(crate) fn files(sources: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(sources).expect("the sources");
     let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("an entry").path()).collect();

@@ -1,7 +1,7 @@
-//! What is wrong with a text of a peer, and how much of it a message repeats.
+//! A fault in a peer's text, and how much of the text a message quotes.
 //!
-//! Promises: what is repeated is escaped, without control characters, and short. Leaves out: what
-//! is a fault.
+//! Promises: quoted text is short and escaped, without control characters. Leaves out: what counts
+//! as a fault.
 
 use std::fmt;
 
@@ -12,7 +12,7 @@ use crate::limits;
 pub struct Fault {
     /// Offset in bytes from the start of the text.
     pub position: usize,
-    /// The path of the member, when one is to blame, and what is wrong with it.
+    /// The path of the member at fault, if one is, and what is wrong with it.
     pub message: String,
 }
 
@@ -22,7 +22,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// A peer's text as an error message may repeat it: quoted, escaped, `ECHO_BYTES_MAX` at most.
+/// A peer's text, quoted and escaped for an error message: at most `ECHO_BYTES_MAX` bytes of it.
 pub fn echo(text: &str) -> String {
     let mut kept = String::from("\"");
     for character in text.chars() {

@@ -1,10 +1,11 @@
 //! Strict reading of JSON (RFC 8259): the one reader for requests, replies, tokens and the
 //! commands file.
 //!
-//! Promises: an object with two members of one name is refused, names compared after unescaping;
-//! so are trailing bytes and what is nested too deep. Every fault says what is wrong and at which
-//! byte, and repeats no value of the text: a misplaced token never reaches an error or a log.
-//! Leaves out: numbers. They stay text until their reader knows how exact they must be.
+//! Promises: duplicate names (compared after unescaping), trailing bytes and too deep nesting are
+//! refused. Every fault says what is wrong and at which byte, and repeats no value of the text: a
+//! misplaced token never reaches an error or a log. A number stays text until the caller asks for
+//! an integer or a double.
+//! Leaves out: the fields of requests, replies, tokens and commands.
 
 mod fault;
 mod visitors;
@@ -20,17 +21,17 @@ use visitors::{Elements, Members};
 
 use crate::limits;
 
-/// Members of an object up to which each name is compared with each: cheaper than to sort them.
+/// Number of members up to which names are compared pairwise: faster than sorting.
 const FEW: usize = 16;
 
-/// One value in a text that is known to be well-formed: what kind it is, and where it stands.
+/// A value in a text that is known to be well-formed: its kind and its place.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'a> {
     raw: &'a str,
     position: usize,
 }
 
-/// The kinds of values; shown with their article.
+/// The kinds of values, shown with an article.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Text in quotes.
@@ -84,13 +85,13 @@ impl<'a> Json<'a> {
     pub fn parse_object(text: &'a [u8]) -> Result<Object<'a>, Fault> {
         let whole = Self::whole(text)?;
         match whole.raw.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{') {
-            // What reads its members finds all that `parse` would find, in one go.
+            // Reading the members finds every fault that `parse` would find, in one pass.
             true => whole.members(),
             false => Self::parse(text)?.object(),
         }
     }
 
-    /// A text that may hold a value.
+    /// A text that may be JSON.
     fn whole(text: &'a [u8]) -> Result<Self, Fault> {
         let raw = std::str::from_utf8(text).map_err(|error| Fault {
             position: error.valid_up_to(),
@@ -99,7 +100,7 @@ impl<'a> Json<'a> {
         Ok(Json { raw, position: 0 })
     }
 
-    /// The text of the value, as it stands.
+    /// The text of the value.
     pub fn text(self) -> &'a str {
         self.raw
     }
@@ -121,10 +122,10 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// The value as a string, unescaped; borrowed when it has no escapes.
+    /// The value as an unescaped string; borrowed if it has no escapes.
     ///
     /// # Errors
-    /// Another kind of value, or an escape that is no character.
+    /// Another kind of value, or an escape that encodes no character.
     pub fn string(self) -> Result<Cow<'a, str>, Fault> {
         self.expect(Kind::String)?;
         let inside = self.raw.get(1..self.raw.len().saturating_sub(1)).unwrap_or_default();
@@ -134,7 +135,7 @@ impl<'a> Json<'a> {
         serde_json::from_str(self.raw).map(Cow::Owned).map_err(|error| self.syntax(&error))
     }
 
-    /// The value as `true` or `false`.
+    /// The value as a boolean.
     ///
     /// # Errors
     /// Another kind of value.
@@ -143,10 +144,11 @@ impl<'a> Json<'a> {
         Ok(self.raw == "true")
     }
 
-    /// The value as an integer: digits, with a sign if `T` has one, and neither point nor exponent.
+    /// The value as an integer: digits, with a sign if `T` is signed, without a point or an
+    /// exponent.
     ///
     /// # Errors
-    /// Another kind of value, or one that `T` does not hold.
+    /// Another kind of value, or an integer that `T` does not hold.
     pub fn integer<T: std::str::FromStr>(self) -> Result<T, Fault> {
         self.expect(Kind::Number)?;
         self.raw.parse().map_err(|_| self.fault("expected an integer in range"))
@@ -178,7 +180,7 @@ impl<'a> Json<'a> {
     /// The value as an object.
     ///
     /// # Errors
-    /// Another kind of value, or a name that stands twice in it.
+    /// Another kind of value, or a duplicate name in it.
     pub fn object(self) -> Result<Object<'a>, Fault> {
         self.expect(Kind::Object)?;
         self.members()
@@ -219,14 +221,14 @@ impl<'a> Json<'a> {
         Err(self.fault(format!("expected {kind}, found {}", self.kind())))
     }
 
-    /// A part of this value, which the parser cut out of this value's own text.
+    /// A part of this value, sliced by the parser from the value's own text.
     fn part(self, inner: &'a RawValue) -> Json<'a> {
         let raw = inner.get();
         let offset = (raw.as_ptr() as usize).saturating_sub(self.raw.as_ptr() as usize);
         Json { raw, position: self.position.saturating_add(offset) }
     }
 
-    /// A fault of syntax. The parser counts lines and columns from 1; the text is never repeated.
+    /// A syntax error. The parser counts lines and columns from 1; its message quotes no text.
     fn syntax(self, error: &serde_json::Error) -> Fault {
         let before = self.raw.split_inclusive('\n').take(error.line().saturating_sub(1));
         let line: usize = before.map(str::len).sum();
@@ -238,8 +240,8 @@ impl<'a> Json<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// The same object, if all of it is strict, ignored parts included: no name that stands twice,
-    /// no excess of depth.
+    /// The same object, if all of it is strict, ignored parts included: no duplicate name, no
+    /// excess of depth.
     ///
     /// # Errors
     /// The first such fault.
@@ -250,7 +252,7 @@ impl<'a> Object<'a> {
         Ok(self)
     }
 
-    /// The first member whose name was there before.
+    /// The first member with a duplicate name.
     fn duplicate(&self) -> Option<(&str, Json<'a>)> {
         if self.members.len() <= FEW {
             let mut members = self.members.iter().enumerate();
@@ -260,13 +262,13 @@ impl<'a> Object<'a> {
             return twice.map(|(_, (name, value))| (name.as_ref(), *value));
         }
         let mut names: Vec<(&str, Json<'a>)> = self.members().collect();
-        // Stable, so that of two the second comes second.
+        // The sort is stable, so the duplicate follows the first member.
         names.sort_by_key(|(name, _)| *name);
         let twice = |pair: &[(&str, Json<'a>)]| matches!(pair, [(a, _), (b, _)] if a == b);
         names.windows(2).find(|pair| twice(pair)).and_then(<[_]>::last).copied()
     }
 
-    /// The member of this name.
+    /// The member with this name.
     pub fn get(&self, name: &str) -> Option<Json<'a>> {
         self.members.iter().find(|(member, _)| member == name).map(|(_, value)| *value)
     }
@@ -276,10 +278,10 @@ impl<'a> Object<'a> {
         self.members.iter().map(|(name, value)| (name.as_ref(), *value))
     }
 
-    /// Refuses any member that is not among `known`.
+    /// Refuses members that are not among `known`.
     ///
     /// # Errors
-    /// The first unknown member, with the known ones to choose from.
+    /// The first unknown member; the message lists the known ones.
     pub fn only(&self, known: [&[&str]; 2]) -> Result<(), Fault> {
         let unknown = |name: &str| !known.iter().any(|names| names.contains(&name));
         match self.members().find(|(name, _)| unknown(name)) {

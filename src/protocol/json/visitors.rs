@@ -1,6 +1,7 @@
-//! Arrays and objects as the parser hands them over, one element at a time.
+//! Arrays and objects, read element by element from the parser.
 //!
-//! Promises: it stops after `JSON_ELEMENTS_MAX` of them. Leaves out: names that stand twice.
+//! Promises: reading stops with an error after `JSON_ELEMENTS_MAX` elements. Leaves out: duplicate
+//! names.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::limits;
 
-/// Reads the elements of an array, and makes something of each.
+/// Reads the elements of an array, and maps each to a result.
 pub(super) struct Elements<F>(pub(super) F);
 
 impl<'a, T, F: Fn(&'a RawValue) -> T> Visitor<'a> for Elements<F> {
@@ -30,7 +31,7 @@ impl<'a, T, F: Fn(&'a RawValue) -> T> Visitor<'a> for Elements<F> {
     }
 }
 
-/// Reads the members of an object, and makes something of each value.
+/// Reads the members of an object, and maps each value to a result.
 pub(super) struct Members<F>(pub(super) F);
 
 impl<'a, T, F: Fn(&'a RawValue) -> T> Visitor<'a> for Members<F> {

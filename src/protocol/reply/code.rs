@@ -1,7 +1,8 @@
 //! The codes of errors.
 //!
-//! Promises: a name that is here stays: callers compare it. Leaves out: which error gets which
-//! code, which `service::refusal` says, and the exit statuses, which `client::status` says.
+//! Promises: a name, once released, does not change: callers compare it. Leaves out: which error
+//! has which code, which is in `service::refusal`, and the exit statuses, which are in
+//! `client::status`.
 
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
@@ -22,34 +23,34 @@ macro_rules! codes {
 }
 
 codes! {
-    /// Not a request.
+    /// The message is not a request.
     Malformed = "malformed",
-    /// Over a limit of size.
+    /// The message or a field exceeds a size limit.
     TooLarge = "too_large",
-    /// No token, or one that does not hold now.
+    /// No token, or one that is not valid now.
     Unauthorized = "unauthorized",
-    /// The token holds, and does not reach this operation.
+    /// The token is valid, but its scope does not include this operation.
     Forbidden = "forbidden",
     /// No such command.
     UnknownCommand = "unknown_command",
     /// A parameter breaks its rule.
     BadParameter = "bad_parameter",
-    /// An expression without a value.
+    /// An expression has no value.
     BadExpression = "bad_expression",
-    /// Too many requests of this caller.
+    /// The caller exceeds its request rate.
     RateLimited = "rate_limited",
-    /// Too many commands.
+    /// No more commands can wait.
     Busy = "busy",
-    /// Ended at its time limit.
+    /// The command was ended at its time limit.
     TimedOut = "timed_out",
-    /// Ended on demand.
+    /// The command was cancelled.
     Cancelled = "cancelled",
-    /// Nothing to cancel.
+    /// There is no such command to cancel.
     NotFound = "not_found",
     /// The program could not be started.
     NotStarted = "not_started",
-    /// The daemon drains.
+    /// The daemon is shutting down.
     ShuttingDown = "shutting_down",
-    /// A fault of the daemon.
+    /// An internal error of the daemon.
     Internal = "internal",
 }

@@ -1,7 +1,7 @@
 //! A reply, encoded into its body and decoded from one.
 //!
-//! Promises: every reply has a `status`; an error has a code of the table in `code`. Output comes
-//! back byte for byte. Leaves out: which reply a request gets.
+//! Promises: every reply has a `status`; an error has a code of the table in `code`. Output is
+//! returned byte for byte. Leaves out: which reply a request gets.
 
 mod code;
 mod read;
@@ -20,33 +20,33 @@ use crate::protocol::request::{Ask, Id};
 pub struct Reply {
     /// The `id` of its request.
     pub id: Option<Id>,
-    /// What became of the request.
+    /// The outcome of the request.
     pub answer: Answer,
 }
 
-/// What became of a request.
+/// The outcome of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It was done; this is the text of its `result`, in JSON.
+    /// Success; the text of its `result`, in JSON.
     Result(String),
     /// An expression's value, in JSON, for a caller who asked for its `text`: sent as `result` and,
     /// since many languages read a number as a double, as a string beside it. It is read as
     /// `Result`.
     Number(String),
-    /// A command ran to its end.
+    /// A command ended by itself.
     Ran(Ran),
-    /// A part of a running command's output. More replies follow.
+    /// A piece of a running command's output. More replies follow.
     Output {
-        /// Where the command wrote it to.
+        /// The stream.
         stream: Stream,
-        /// What it wrote.
+        /// The bytes.
         bytes: Vec<u8>,
     },
-    /// It was not done, or was ended.
+    /// The request failed or was ended.
     Error(Error),
 }
 
-/// How a command ran.
+/// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
     /// Its exit code, or the name of the signal that ended it.
@@ -55,31 +55,31 @@ pub struct Ran {
     pub stdout: Vec<u8>,
     /// What it wrote to standard error, up to the cap.
     pub stderr: Vec<u8>,
-    /// From its start to its end.
+    /// The time from its start to its end.
     pub duration: Duration,
-    /// When output was cut: the true sizes of the two streams in bytes.
+    /// If output was cut: the full sizes of the two streams in bytes.
     pub truncated: Option<(u64, u64)>,
 }
 
 /// An error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// What kind, for programs.
+    /// The kind of error, for programs.
     pub code: Code,
-    /// What, where and what to do, for people.
+    /// What is wrong, where, and what to do, for people.
     pub message: String,
-    /// For `bad_expression`: offset in bytes.
+    /// For `bad_expression`: the offset in bytes.
     pub position: Option<usize>,
-    /// For `rate_limited` and `busy`: when to ask again.
+    /// For `rate_limited` and `busy`: the time to wait before the next try.
     pub retry_after: Option<Duration>,
-    /// For commands: whether any of it ran.
+    /// For commands: whether any part of it ran.
     pub executed: Option<bool>,
-    /// For a command that was ended: what it had done by then.
+    /// For a command that was ended: its result so far.
     pub ran: Option<Ran>,
 }
 
 impl Answer {
-    /// Whether such a request may be answered so.
+    /// Whether this is a possible reply to such a request.
     pub fn answers(&self, ask: &Ask) -> bool {
         match (self, ask) {
             (Self::Error(_), _) => true,
@@ -92,7 +92,7 @@ impl Answer {
         }
     }
 
-    /// Whether an expression may be answered so: with a finite number, or an error.
+    /// Whether this is a possible reply to an expression: a finite number, or an error.
     pub fn answers_expression(&self) -> bool {
         match self {
             Self::Error(_) => true,

@@ -1,8 +1,8 @@
 //! A reply, decoded from its body.
 //!
-//! Promises: what decodes does not contradict itself: a command has one end, and each of its
-//! streams one spelling and no more bytes than in all. Leaves out: whether it answers what was
-//! asked.
+//! Promises: a decoded reply is consistent: a command has one ending; each of its streams has one
+//! spelling, and a total that is not below its length. Leaves out: whether the reply fits the
+//! request.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::protocol::envelope::{self, field};
 use crate::protocol::json::{Fault, Json, Kind, Object, echo};
 
 impl Reply {
-    /// Reads a body. Members that are not known are passed over: newer daemons may say more.
+    /// Reads a body. Unknown members are ignored: newer daemons may add some.
     ///
     /// # Errors
-    /// What is no reply, or contradicts itself.
+    /// The body is not a reply, or is inconsistent.
     pub fn decode(body: &[u8]) -> Result<Self, Fault> {
         let object = Json::parse_object(body)?;
         let id = object.get("id").map(envelope::id).transpose()?;
@@ -30,7 +30,7 @@ impl Reply {
             _ => &["data", "data_base64"],
         };
         if let Some(json) = stray.iter().find_map(|name| object.get(name)) {
-            return Err(json.fault(format!("status {}, and this beside it", echo(&kind))));
+            return Err(json.fault(format!("status {}, which has no such member", echo(&kind))));
         }
         let answer = match kind.as_ref() {
             "ok" => match field(&object, "result")? {
@@ -62,7 +62,7 @@ fn error(object: &Object<'_>) -> Result<Error, Fault> {
     let retry_after = error.get("retry_after_ms").map(Json::integer).transpose()?;
     let executed = error.get("executed").map(Json::boolean).transpose()?;
     if let (Some(json), Some(false)) = (object.get("result"), executed) {
-        return Err(json.fault("a result of what was not executed"));
+        return Err(json.fault("a result, but executed is false"));
     }
     Ok(Error {
         code: code.unwrap_or(Code::Internal),
@@ -77,7 +77,7 @@ fn error(object: &Object<'_>) -> Result<Error, Fault> {
     })
 }
 
-/// Reads how a command ran; none when the object tells of something else.
+/// Reads the result of a command; `None` if the object has none.
 fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
     let end = match (object.get("exit_code"), object.get("signal")) {
         (Some(_), Some(signal)) => return Err(signal.fault("both exit_code and signal")),
@@ -92,7 +92,7 @@ fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
             let total = |name| field(&totals, name).and_then(|json| json.integer());
             let (out, err) = (total("stdout_bytes")?, total("stderr_bytes")?);
             if out < stdout.len() as u64 || err < stderr.len() as u64 {
-                return Err(json.fault("truncated: fewer bytes in all than came"));
+                return Err(json.fault("truncated: the total is less than the length"));
             }
             Some((out, err))
         }
@@ -138,7 +138,7 @@ mod tests {
             (
                 ok(r#""stdout":"ab","exit_code":0,
                     "truncated":{"stdout_bytes":1,"stderr_bytes":0}"#),
-                "fewer bytes in all than came",
+                "the total is less than the length",
             ),
             (
                 r#"{"status":"ok","result":1,"error":{"code":"busy","message":""}}"#.into(),

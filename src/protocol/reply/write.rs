@@ -1,7 +1,8 @@
 //! A reply, encoded into its body.
 //!
-//! Promises: output that is not UTF-8, or that JSON would make longer than base64 does, comes as
-//! base64. Times to wait are rounded up. Leaves out: limits on the size of a reply.
+//! Promises: output that is not UTF-8, or that is longer in JSON than in base64, is sent as base64,
+//! except for short output. Times to wait are rounded up. Leaves out: limits on the size of a
+//! reply.
 
 use std::borrow::Cow;
 
@@ -24,7 +25,7 @@ impl Reply {
         match &self.answer {
             Answer::Result(text) => {
                 body.member("status", "ok");
-                // It is JSON already: to read it once more would cost as much as the maths.
+                // It is JSON already: parsing it again would cost as much as the maths.
                 body.raw_member("result", text.as_bytes());
             }
             Answer::Number(text) => {
@@ -65,13 +66,13 @@ struct Body(Vec<u8>);
 
 impl Body {
     fn new() -> Self {
-        // Room for most answers but those of commands.
+        // Enough for most replies except those of commands.
         Self(Vec::with_capacity(128))
     }
 
     fn member<T: Serialize + ?Sized>(&mut self, name: &str, value: &T) {
         self.raw_member(name, b"");
-        // Strings, numbers and maps with names for keys cannot fail to be written to memory.
+        // Writing strings, numbers and maps with string keys to memory cannot fail.
         let _ = serde_json::to_writer(&mut self.0, value);
     }
 
@@ -121,7 +122,7 @@ impl Serialize for Error {
             out.serialize_entry("position", &position)?;
         }
         if let Some(retry_after) = self.retry_after {
-            // Rounded up: to wait this long always suffices.
+            // Rounded up, so that waiting this long is always enough.
             out.serialize_entry("retry_after_ms", &retry_after.as_nanos().div_ceil(1_000_000))?;
         }
         if let Some(executed) = self.executed {
@@ -131,7 +132,7 @@ impl Serialize for Error {
     }
 }
 
-/// How bytes are spelled: as text or as base64, each with its name.
+/// Bytes as text or as base64, with the field name of that encoding.
 fn spelled<'a>([text, base64]: [&'static str; 2], bytes: &'a [u8]) -> (&'static str, Cow<'a, str>) {
     match std::str::from_utf8(bytes) {
         Ok(utf8) if is_short_in_json(utf8) => (text, Cow::Borrowed(utf8)),
@@ -139,7 +140,7 @@ fn spelled<'a>([text, base64]: [&'static str; 2], bytes: &'a [u8]) -> (&'static 
     }
 }
 
-/// Whether a text in JSON (RFC 8259, 7) is not longer than it is in base64, or short.
+/// Whether a text is short in JSON (RFC 8259, 7), or not longer than in base64.
 fn is_short_in_json(text: &str) -> bool {
     let length = |byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,

@@ -1,7 +1,7 @@
-//! Claims: what a token says (RFC 7519, section 4), read and written.
+//! Claims: the content of a token (RFC 7519, section 4), read and written.
 //!
-//! Promises: what is read has claims of the right types, and a subject that a line of the log can
-//! hold. Leaves out: whether they hold now, and whose signature is under them.
+//! Promises: the claims have the right types, and the subject has no control character. Leaves out:
+//! whether the claims are valid now, and the signature.
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
@@ -9,28 +9,28 @@ use crate::limits;
 use crate::protocol::Members;
 use crate::protocol::json::{Json, Kind, Object};
 
-/// Why a token does not open: the exact reason, for the log.
+/// Why a token is refused: the exact reason, for the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unopened(pub &'static str);
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Claims {
-    /// `sub`: whom it is about.
+    /// `sub`: the subject.
     pub subject: String,
-    /// `scope`: what it reaches (RFC 8693, 4.2).
+    /// `scope`: what the token permits (RFC 8693, 4.2).
     pub scope: Option<String>,
-    /// `exp`: seconds since 1970 from which on it does not hold.
+    /// `exp`: seconds since 1970 from which the token is expired.
     pub expires: f64,
-    /// `nbf`: seconds since 1970 before which it does not hold.
+    /// `nbf`: seconds since 1970 before which the token is not valid.
     pub not_before: Option<f64>,
-    /// `iat`: seconds since 1970 at which it was made.
+    /// `iat`: seconds since 1970 when the token was issued.
     pub issued: Option<f64>,
-    /// `iss`: who made it.
+    /// `iss`: the issuer.
     pub issuer: Option<String>,
-    /// `aud`: whom it is for.
+    /// `aud`: the recipients.
     pub audience: Option<Vec<String>>,
-    /// `jti`: its name.
+    /// `jti`: the token's identifier.
     pub id: Option<String>,
     /// `cnf` (RFC 7800): the thumbprint of the one CURVE key that may present it, under `kid`.
     pub confirmation: Option<String>,
@@ -68,7 +68,7 @@ pub(super) fn claims(object: &Object<'_>) -> Result<Claims, Unopened> {
     })
 }
 
-/// RFC 7800, 3.1: proof of a key that cannot be checked here is proof that is missing.
+/// RFC 7800, 3.1: a confirmation that cannot be verified here makes the token invalid.
 fn confirmation(json: Json<'_>) -> Result<String, Unopened> {
     let object = json.object().ok().filter(|object| object.members().count() == 1);
     let kid = object.and_then(|object| object.get("kid")?.string().ok().map(Into::into));
@@ -106,7 +106,7 @@ impl Serialize for Claims {
         let dates = [("iat", self.issued), ("nbf", self.not_before), ("exp", Some(self.expires))];
         for (name, date) in dates {
             match date {
-                // Whole seconds are written without a fraction, as everybody reads them.
+                // Whole seconds are written without a fraction, as usual.
                 Some(date) if date.fract() == 0.0 => out.serialize_entry(name, &(date as u64))?,
                 Some(date) => out.serialize_entry(name, &date)?,
                 None => {}

@@ -1,7 +1,7 @@
-//! Keys: secrets of a strength that HMAC-SHA256 needs (RFC 7518, section 3.2).
+//! HMAC keys: secrets that are strong enough for HMAC-SHA256 (RFC 7518, section 3.2).
 //!
-//! Promises: a key that examples are full of, that is short or that repeats itself is refused, and
-//! no message repeats it. Leaves out: tokens.
+//! Promises: a well-known, short or repetitive key is refused, and no message repeats it. Leaves
+//! out: tokens.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,7 +11,7 @@ use sha2::Sha256;
 use crate::limits;
 use crate::protocol::{Members, encode};
 
-/// Secrets that examples and manuals are full of, in lower case.
+/// Secrets that are common in examples and manuals, in lower case.
 const WELL_KNOWN: &[&str] =
     &["your-secret-key", "your-256-bit-secret", "secret", "changeme", "change-me", "password"];
 
@@ -19,7 +19,7 @@ const WELL_KNOWN: &[&str] =
 pub(super) struct Key {
     pub(super) kid: Option<String>,
     pub(super) mac: Hmac<Sha256>,
-    /// The header of the tokens that are made here, in base64url.
+    /// The header of tokens that are signed here, in base64url.
     pub(super) header: String,
 }
 
@@ -55,20 +55,20 @@ impl Key {
     }
 }
 
-/// The HMAC-SHA256 of a text (RFC 2104), for published vectors; tokens want a `Keys`.
+/// The HMAC-SHA256 of a text (RFC 2104), for published test vectors; tokens use `Keys`.
 pub fn hmac_sha256(secret: &[u8], text: &[u8]) -> Vec<u8> {
     let tag = mac(secret).map(|mac| mac.chain_update(text).finalize().into_bytes().to_vec());
     tag.unwrap_or_default()
 }
 
-/// Whether a secret is one short pattern over and over.
+/// Whether a secret is a short pattern, repeated.
 fn repeats(secret: &[u8]) -> bool {
     (1..=secret.len() / 4).any(|period| {
         secret.iter().zip(secret.iter().skip(period)).all(|(byte, later)| byte == later)
     })
 }
 
-/// Whether a secret is a well-known word, filled up to the length.
+/// Whether a secret is a well-known word with padding.
 fn made_of(secret: &str, word: &str) -> bool {
     let rest = secret.replace(word, "");
     rest.as_bytes().windows(2).all(|pair| matches!(pair, [a, b] if a == b))

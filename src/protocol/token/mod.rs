@@ -1,11 +1,11 @@
 //! Tokens: JWT (RFC 7519) signed with HMAC-SHA256 (RFC 7515, RFC 7518 section 3.2), read in the
-//! order that RFC 8725 asks for.
+//! order of RFC 8725.
 //!
-//! Promises: nothing of a token is parsed before one of the keys has signed it. What opens has been
-//! read by the strict reader and has claims of the right types. Every refusal has one exact reason,
-//! for the log; it repeats nothing of the token.
-//! Leaves out: time, issuer, audience and revocation, which `service::access::caller` decides. Any
-//! other algorithm.
+//! Promises: the signature is verified before header and payload are decoded. A token that opens
+//! was read by the strict JSON reader and has claims of the right types. Every refusal has one
+//! exact reason, for the log; it repeats nothing of the token.
+//! Leaves out: time, issuer, audience and revocation, which `service::access::authority` checks;
+//! all other algorithms.
 
 mod claims;
 mod key;
@@ -24,7 +24,7 @@ use key::Key;
 /// Characters of an HMAC-SHA256 in base64url.
 const SIGNATURE_CHARACTERS: usize = 43;
 
-/// One to `KEYS_MAX` keys, any of which may have signed a token.
+/// One to `KEYS_MAX` keys; a token may be signed by any of them.
 #[derive(Clone)]
 pub struct Keys(Vec<Key>);
 
@@ -35,8 +35,8 @@ impl std::fmt::Debug for Keys {
 }
 
 impl Keys {
-    /// Reads the text of a key file: one key a line, `kid:secret` or just the secret. One final
-    /// line feed is not part of a key.
+    /// Reads the text of a key file: one key a line, `kid:secret` or the secret alone. A final line
+    /// feed is ignored.
     ///
     /// # Errors
     /// A NUL or a carriage return; and as for `new`.
@@ -52,10 +52,10 @@ impl Keys {
         Self::new(keys)
     }
 
-    /// Takes pairs of `kid` and secret.
+    /// Checks pairs of `kid` and secret.
     ///
     /// # Errors
-    /// No key, too many, a weak one, or a `kid` given twice; what to do instead. The message does
+    /// No key, too many, a weak one, or a duplicate `kid`; the message says what to do, and does
     /// not repeat the key.
     pub fn new<'a>(
         pairs: impl IntoIterator<Item = (Option<&'a str>, &'a [u8])>,
@@ -74,17 +74,17 @@ impl Keys {
         Ok(Self(keys))
     }
 
-    /// How many there are.
+    /// The number of keys.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// One key of any strength, for published vectors: some are signed with zeros.
+    /// One key of any strength, for published test vectors: some use a key of zeros.
     pub fn unchecked(kid: Option<&str>, secret: &[u8]) -> Option<Self> {
         Key::unchecked(kid, secret).map(|key| Self(vec![key]))
     }
 
-    /// Makes a token of these claims, signed with the first key.
+    /// Makes a token with these claims, signed with the first key.
     pub fn sign(&self, claims: &Claims) -> String {
         let Some(Key { mac, header, .. }) = self.0.first() else { return String::new() };
         let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(super::encode(claims)));
@@ -92,8 +92,8 @@ impl Keys {
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(tag))
     }
 
-    /// A key for another purpose out of each key, in their order: whoever has it learns nothing of
-    /// the key that it is made of (RFC 5869, 3.3).
+    /// Derives a key for another purpose from each key, in order: it reveals nothing about the
+    /// original key (RFC 5869, 3.3).
     pub fn derive(&self, purpose: &str) -> Vec<[u8; 32]> {
         let derived = |key: &Key| key.mac.clone().chain_update(purpose).finalize().into_bytes();
         self.0.iter().map(|key| derived(key).into()).collect()
@@ -110,8 +110,8 @@ impl Keys {
         claims::claims(&object)
     }
 
-    /// Checks the layout, the signature and the header of a token (RFC 7515, 5.2), and gives its
-    /// payload, still to be read.
+    /// Checks the layout, the signature and the header of a token (RFC 7515, 5.2), and returns the
+    /// decoded payload, not parsed yet.
     ///
     /// # Errors
     /// The first check that fails.
@@ -135,11 +135,11 @@ impl Keys {
         let length = length.map_err(|_| Unopened("signature is not base64url"))?;
         let tag = decoded.get(..length).unwrap_or_default();
         let matching = |key: &&Key| {
-            // In constant time: the comparison is the library's.
+            // The library compares in constant time.
             key.mac.clone().chain_update(signed.as_bytes()).verify_slice(tag).is_ok()
         };
         let key = self.0.iter().find(matching).ok_or(Unopened("signature does not match"))?;
-        // A header of our own making needs no look: it is the one that would pass.
+        // A header that is equal to our own needs no check: it would pass.
         if header != key.header {
             let header =
                 URL_SAFE_NO_PAD.decode(header).map_err(|_| Unopened("header is not base64url"))?;

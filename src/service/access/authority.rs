@@ -1,10 +1,10 @@
-//! Which tokens are valid: keys, revocations, the CURVE keys of clients, and what the owner asks of
-//! a token beyond its signature.
+//! The validity of tokens: keys, revocations, the CURVE keys of clients, and the owner's rules for
+//! claims.
 //!
 //! Promises: a token is valid if one of the keys has signed it, its claims hold now (RFC 7519,
 //! section 4.1; RFC 8725), it is not revoked, and it comes over a connection that may present it.
-//! Every refusal has one exact reason, for the log; outside they are all the same.
-//! Leaves out: how a token is read, which is `protocol::token`.
+//! Every refusal has one exact reason, for the log; the reply to the caller is the same for all.
+//! Leaves out: the reading of tokens, which is in `protocol::token`.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -20,23 +20,23 @@ use crate::service::settings::TokenRules;
 /// All that decides whether a token is valid.
 #[derive(Clone, Debug)]
 pub struct Authority {
-    /// What the owner asks of a token beyond its signature.
+    /// The owner's rules for claims.
     pub rules: TokenRules,
     /// The keys that sign tokens.
     pub keys: Keys,
-    /// The tokens that are not valid any more.
+    /// The revoked tokens.
     pub revoked: Revoked,
-    /// The CURVE keys that are let in; none without CURVE.
+    /// The CURVE keys of admitted clients; none without CURVE.
     pub clients: Option<Clients>,
 }
 
-/// Names of tokens (`jti`) that are not valid any more.
+/// The identifiers (`jti`) of revoked tokens.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Revoked(BTreeSet<String>);
 
 impl Revoked {
-    /// Reads a list, one `jti` a line; blanks around it, empty lines and the byte order mark of
-    /// some editors mean nothing.
+    /// Reads a list, one `jti` a line; surrounding blanks, empty lines and a byte order mark are
+    /// ignored.
     ///
     /// # Errors
     /// More lines than `REVOKED_TOKENS_MAX`.
@@ -50,7 +50,7 @@ impl Revoked {
         Ok(Self(lines))
     }
 
-    /// How many there are.
+    /// The number of revoked tokens.
     pub fn count(&self) -> usize {
         self.0.len()
     }
@@ -61,11 +61,11 @@ impl Revoked {
 }
 
 impl Authority {
-    /// Tells who asks, over a connection with this CURVE key; `known` has tokens that were opened
-    /// with the same keys.
+    /// Identifies the caller of a request over a connection with this CURVE key; `known` has tokens
+    /// that were opened with the same keys.
     ///
     /// # Errors
-    /// The token is not valid now; why.
+    /// The token is not valid now; the reason.
     pub fn identify(
         &self,
         known: &mut OpenedTokens,
@@ -108,7 +108,7 @@ impl Authority {
         if claims.id.as_ref().is_some_and(|id| revoked.has(id)) {
             return Err(Unopened("revoked"));
         }
-        // RFC 7800: of no use to a thief, who comes with another key.
+        // RFC 7800: a stolen token is useless without the key that it is bound to.
         let thumbprint = client.map(|client| &client.thumbprint);
         if claims.confirmation.is_some() && claims.confirmation.as_ref() != thumbprint {
             return Err(Unopened("bound to another key"));
@@ -129,7 +129,7 @@ mod tests {
 
     const NOW: f64 = 1_800_000_000.0;
 
-    /// So many seconds after `NOW`.
+    /// The time this many seconds after `NOW`.
     fn at(unix: f64) -> Moment {
         Moment { uptime: Duration::ZERO, unix: Duration::from_secs_f64(NOW + unix) }
     }

@@ -1,6 +1,6 @@
-//! Who asks, and what the scope of the token includes.
+//! The caller of a request, and the scope of its token.
 //!
-//! Promises: a `Caller` is made by `Authority::identify` alone, from a token that is valid now.
+//! Promises: only `Authority::identify` makes a `Caller`, from a token that is valid now.
 //! Leaves out: the checks, which are in `access::authority`.
 
 use std::rc::Rc;
@@ -23,7 +23,7 @@ impl Caller {
         Self { opened: Rc::new(Opened { claims, subject }), default_scope: scope.into() }
     }
 
-    /// Whom limits and counts belong to.
+    /// The subject, the key for limits and counts.
     pub fn subject(&self) -> &Subject {
         &self.opened.subject
     }

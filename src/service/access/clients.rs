@@ -1,38 +1,38 @@
-//! The CURVE keys that are let in, and whom each may speak for.
+//! The CURVE keys of admitted clients, and the subjects that each may present tokens of.
 //!
-//! Promises: a list without an error, or none. Leaves out: the proof that a peer has a key, which
-//! libzmq asks for at the handshake (RFC 26), before the key comes here.
+//! Promises: a list with an error is refused as a whole. Leaves out: the proof that a peer owns a
+//! key, which libzmq requires at the handshake (RFC 26) before it asks about the key.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::limits;
 use crate::protocol::curve::CurveKey;
 
-/// A key that is let in.
+/// An admitted key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Client {
-    /// What the log calls it.
+    /// Its name in the log.
     pub name: String,
-    /// What a token must name to be bound to this key (`cnf`, RFC 7800).
+    /// Its thumbprint: the `cnf` of tokens that are bound to it (RFC 7800).
     pub thumbprint: String,
-    /// The subjects whose tokens it may present; all when there are none.
+    /// The subjects whose tokens it may present; empty for all.
     subjects: Vec<String>,
 }
 
-/// The keys that are let in, by their spelling: each has one.
+/// The admitted keys by their text, of which each has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Clients(BTreeMap<String, Client>);
 
 impl Client {
-    /// Whether a token of this subject may come over a connection with this key.
+    /// Whether this key may present tokens of this subject.
     pub fn may_speak_for(&self, subject: &str) -> bool {
         self.subjects.is_empty() || self.subjects.iter().any(|known| known == subject)
     }
 }
 
 impl Clients {
-    /// Reads a list: a line for each key, its name, and the subjects that it may speak for, with
-    /// blanks between. Empty lines, and those that begin with `# `, mean nothing.
+    /// Reads a list: on each line a key, its name, and its subjects, separated by blanks. Empty
+    /// lines and lines that begin with `# ` are ignored.
     ///
     /// # Errors
     /// The lines that are wrong.
@@ -40,7 +40,7 @@ impl Clients {
         let (mut clients, mut names, mut faults) = (BTreeMap::new(), BTreeSet::new(), Vec::new());
         for (index, line) in text.lines().enumerate() {
             let mut words = line.split_whitespace();
-            // A lone `#` cannot be a key; a key may begin with one.
+            // A single `#` cannot be a key; a key may begin with one.
             let Some(word) = words.next().filter(|word| *word != "#") else { continue };
             let mut read = || {
                 let key = CurveKey::parse(word).map_err(|why| format!("the first word {why}"))?;
@@ -63,7 +63,7 @@ impl Clients {
         if faults.is_empty() { Ok(Self(clients)) } else { Err(faults) }
     }
 
-    /// How many there are.
+    /// The number of keys.
     pub fn count(&self) -> usize {
         self.0.len()
     }

@@ -1,11 +1,11 @@
-//! LogBudget of strangers: which of them get a line in the log.
+//! The log budget of strangers: which of their failures get a line in the log.
 //!
-//! Failed tokens and malformed messages are all answered, since to refuse one costs less than to
-//! remember it, and a good client behind the same address must not suffer. What an address can
-//! cause is lines, and those are bounded here: by address, and for all addresses together.
-//! Promises: what gets no line is counted, and summed up in one line a minute; with nothing to
-//! sum up there is no timer.
-//! Leaves out: what a failure is.
+//! Every invalid token and malformed message is answered: a refusal costs less than remembering it,
+//! and a good client behind the same address must not be blocked. Their log lines are bounded here,
+//! by address and in total.
+//! Promises: failures without a line are counted, and summed up once a minute; with nothing to sum
+//! up there is no timer.
+//! Leaves out: what counts as a failure.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
@@ -17,7 +17,7 @@ use crate::service::settings::Rate;
 
 const SUMMARY_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What shares a fate: an IPv4 address, an IPv6 network of 64 bits, or all of `ipc`.
+/// The unit that shares a budget: an IPv4 address, an IPv6 network of 64 bits, or all of `ipc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Network(Option<IpAddr>);
 
@@ -27,7 +27,7 @@ pub struct LogBudget {
     lines: Throttle<Network>,
     all_lines: Throttle<()>,
     unwritten: BTreeMap<Network, u64>,
-    /// LogBudget that got no line, of addresses for which the table has no room.
+    /// Failures without a line, of addresses for which the table has no room.
     unwritten_elsewhere: u64,
     summary_at: Option<Duration>,
 }
@@ -56,7 +56,7 @@ impl std::fmt::Display for Network {
 }
 
 impl LogBudget {
-    /// No failures yet, each address with so many lines a minute.
+    /// No failures yet; each address has a budget of so many lines a minute.
     pub fn new(lines_per_minute: u32) -> Self {
         let rate = |per_minute| Rate { per_minute, burst: per_minute };
         let lines = rate(lines_per_minute);
@@ -69,7 +69,7 @@ impl LogBudget {
         }
     }
 
-    /// Whether a failure that happens now gets a line of its own.
+    /// Whether a failure at this time gets its own line.
     pub fn gets_a_line(&mut self, network: Network, now: Duration) -> bool {
         if self.lines.take(&network, now).is_ok() && self.all_lines.take(&(), now).is_ok() {
             return true;
@@ -84,13 +84,13 @@ impl LogBudget {
         false
     }
 
-    /// When there is something to sum up.
+    /// The time of the next summary.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.summary_at
     }
 
-    /// What is to be summed up by now, worst first: a network, or none for the rest together, and
-    /// its number of failures.
+    /// The summary that is due now, greatest count first: a network, or `None` for the rest
+    /// together, and its number of failures.
     pub fn summaries(&mut self, now: Duration) -> Vec<(Option<Network>, u64)> {
         if self.summary_at.is_none_or(|at| now < at) {
             return Vec::new();

@@ -1,9 +1,9 @@
-//! Who is let in, who may ask how often, and what strangers may cause.
+//! Admission of peers, rates of callers, and the log lines that strangers cause.
 //!
-//! Promises: at the handshake, with CURVE, a listed key is let in and no other; without CURVE,
-//! every peer that the endpoint reaches. An address that has used up its handshakes is asked to
-//! come again; loopback and `ipc` share a wide budget. What strangers do gets a bounded number of
-//! lines in the log, and the rest is summed up.
+//! Promises: with CURVE, the handshake admits only listed keys; without CURVE, it admits every peer
+//! that reaches the endpoint. An address that exceeds its rate of handshakes is told to try again
+//! later; loopback and `ipc` share a higher rate. The log lines about strangers are bounded, and
+//! the rest is summed up.
 //! Leaves out: what a caller may do, which the scope of its token says.
 
 pub mod authority;
@@ -23,28 +23,28 @@ use crate::service::access::opened::OpenedTokens;
 use crate::service::access::throttle::Throttle;
 use crate::service::settings::Rate;
 
-/// What is remembered of peers and callers.
+/// The state about peers and callers.
 #[derive(Debug)]
 pub struct Access {
     /// Tokens that were opened before.
     pub tokens: OpenedTokens,
-    /// Requests of each subject.
+    /// The rate of requests of each subject.
     pub callers: Throttle<Subject>,
-    /// Handshakes of each address of the network.
+    /// The rate of handshakes of each remote address.
     handshakes: Throttle<Network>,
-    /// Handshakes of this host: loopback and `ipc`.
+    /// The rate of handshakes of this host: loopback and `ipc`.
     local_handshakes: Throttle<()>,
-    /// Refusals of requests without a valid token.
+    /// Log budget for requests without a valid token.
     pub refused: LogBudget,
-    /// Peers that were not let in.
+    /// Log budget for peers that were not admitted.
     pub turned_away: LogBudget,
 }
 
-/// Failures that got no line of their own: an event of the log, the address, and how many.
+/// Failures without their own line: the event of the log, the address, and the number.
 pub type Summary = (&'static str, String, u64);
 
 impl Access {
-    /// Nobody has come yet; each subject may ask at this rate.
+    /// No peers yet; each subject has this rate of requests.
     pub fn new(callers: Rate) -> Self {
         let rate = |per_minute, burst| Rate { per_minute, burst };
         let far = rate(limits::HANDSHAKES_PER_MINUTE, limits::HANDSHAKE_BURST);
@@ -59,7 +59,7 @@ impl Access {
         }
     }
 
-    /// Decides on a handshake; and says why, unless the peer is let in.
+    /// Decides on a handshake; a refusal has a reason.
     pub fn judge(
         &mut self,
         clients: Option<&Clients>,
@@ -83,12 +83,12 @@ impl Access {
         (Verdict::Admitted, "")
     }
 
-    /// When there is something to sum up.
+    /// The time of the next summary.
     pub fn next_deadline(&self) -> Option<Duration> {
         self.refused.next_deadline().into_iter().chain(self.turned_away.next_deadline()).min()
     }
 
-    /// What is to be summed up by now.
+    /// The summaries that are due now.
     pub fn summaries(&mut self, now: Duration) -> Vec<Summary> {
         let budgets = [
             ("refused_without_line", &mut self.refused),

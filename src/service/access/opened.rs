@@ -1,10 +1,10 @@
-//! Tokens that were opened before, so that their signature is not checked with each request: the
-//! HMAC and the reading of the claims are more than half of what a request for maths costs.
+//! A cache of opened tokens: verifying and parsing one takes more than half of the time of a
+//! request for maths.
 //!
-//! Promises: only a token that a key has signed is kept, byte for byte, so strangers leave nothing
-//! here. What depends on time, revocations and connections is decided with each request. The table
-//! is bounded in number and in bytes; its hash has a random key, so that nothing is learnt of a
-//! token from the time that a look-up takes. A reload, which may change the keys, begins with none.
+//! Promises: only tokens with a valid signature are cached, byte for byte, so strangers cannot fill
+//! the cache. Time, revocations and the connection are checked with each request. The cache is
+//! bounded in entries and bytes; its hash has a random key, so the time of a look-up reveals
+//! nothing of a token. A reload, which may change the keys, empties it.
 //! Leaves out: whether a token is valid now, which is `Authority::identify`.
 
 use std::collections::HashMap;
@@ -14,7 +14,7 @@ use crate::limits;
 use crate::port::Subject;
 use crate::protocol::token::{Claims, Keys, Unopened};
 
-/// What a token says that one of the keys has signed.
+/// The content of a token with a valid signature.
 #[derive(Debug)]
 pub struct Opened {
     /// Its claims.
@@ -23,7 +23,7 @@ pub struct Opened {
     pub subject: Subject,
 }
 
-/// The tokens that are known.
+/// The cached tokens.
 #[derive(Default)]
 pub struct OpenedTokens(HashMap<Box<str>, Rc<Opened>>);
 
@@ -34,10 +34,10 @@ impl std::fmt::Debug for OpenedTokens {
 }
 
 impl OpenedTokens {
-    /// Opens a token, or finds it opened.
+    /// Opens a token, or finds it in the cache.
     ///
     /// # Errors
-    /// It does not open with these keys.
+    /// The token does not open with these keys.
     pub fn open(&mut self, keys: &Keys, token: &str) -> Result<Rc<Opened>, Unopened> {
         if let Some(opened) = self.0.get(token) {
             return Ok(Rc::clone(opened));
@@ -47,7 +47,7 @@ impl OpenedTokens {
         let opened = Rc::new(Opened { claims, subject });
         if token.len() <= limits::OPENED_TOKEN_BYTES_MAX {
             if self.0.len() >= limits::OPENED_TOKENS_MAX {
-                // Tokens that are in use are back with their next request.
+                // Tokens in use are cached again with their next request.
                 self.0.clear();
             }
             self.0.insert(token.into(), Rc::clone(&opened));

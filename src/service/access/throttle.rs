@@ -1,34 +1,34 @@
-//! Token buckets, one a caller: so much at once, and so much a minute after that.
+//! Token buckets, one for each caller: a burst, then a rate a minute.
 //!
-//! Each bucket is one integer, the time at which it would be full again (the generic cell rate
-//! algorithm, ITU-T I.371 annex A, in its virtual-scheduling form). An absent bucket is full.
-//! Promises: a refusal costs nothing; waiting for the time it names always suffices; a caller that
-//! asks every 900 ms of a bucket that drips once a second is not starved, since nothing is
-//! rounded; the table is bounded, no debt is forgotten, and a full table sends new callers
-//! to one bucket that they share.
-//! Leaves out: who a caller is.
+//! A bucket is one integer, the time at which it is full (the generic cell rate algorithm, ITU-T
+//! I.371 annex A, in its virtual-scheduling form). An absent bucket is full.
+//! Promises: a refused request takes nothing; waiting for the returned time is always enough;
+//! nothing is rounded, so a caller that asks every 900 ms at a rate of one a second is not starved.
+//! The table is bounded, and buckets that are not full are never evicted; when it is full, new
+//! callers share one bucket.
+//! Leaves out: what identifies a caller.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::service::settings::Rate;
 
-/// Buckets of one rate, by the name of their owner.
+/// Buckets of one rate, by caller.
 #[derive(Debug)]
 pub struct Throttle<K> {
     rate: Rate,
     entries_max: usize,
     /// Nanoseconds of uptime at which each bucket is full again.
     full_at: BTreeMap<K, u64>,
-    /// The bucket of all that find no room in the table.
+    /// The shared bucket of callers for which the table has no room.
     shared_full_at: u64,
-    /// When the table was last cleared of full buckets: at most once for each drop, so that a
-    /// full table costs a new caller a look and not a walk.
+    /// When full buckets were last removed from the table: at most once for each interval of the
+    /// rate, so that a new caller rarely costs a scan of a full table.
     swept_at: u64,
 }
 
 impl<K: Ord + Clone> Throttle<K> {
-    /// Full buckets, `entries_max` of them at most.
+    /// No buckets yet; at most `entries_max`.
     pub fn new(rate: Rate, entries_max: usize) -> Self {
         Self { rate, entries_max, full_at: BTreeMap::new(), shared_full_at: 0, swept_at: 0 }
     }
@@ -36,7 +36,7 @@ impl<K: Ord + Clone> Throttle<K> {
     /// Takes one from a caller's bucket.
     ///
     /// # Errors
-    /// The bucket is empty; how long to wait until it is not.
+    /// The bucket is empty; the time until the next one.
     pub fn take(&mut self, name: &K, now: Duration) -> Result<(), Duration> {
         if self.rate.per_minute == 0 {
             return Ok(());
@@ -62,7 +62,7 @@ impl<K: Ord + Clone> Throttle<K> {
     }
 }
 
-/// Nanoseconds between two drops.
+/// Nanoseconds from one request to the next at the rate.
 fn interval(rate: Rate) -> u64 {
     60_000_000_000 / u64::from(rate.per_minute.max(1))
 }
@@ -112,8 +112,8 @@ mod tests {
         assert_eq!(buckets.take(&2, ms(0)), Ok(()));
         assert_eq!(buckets.take(&3, ms(0)), Ok(()), "the shared bucket");
         assert!(buckets.take(&4, ms(0)).is_err(), "the shared bucket is empty");
-        assert!(buckets.take(&1, ms(0)).is_err(), "nobody's debt is evicted");
-        assert_eq!(buckets.take(&5, ms(1000)), Ok(()), "paid debts make room");
+        assert!(buckets.take(&1, ms(0)).is_err(), "a bucket that is not full is kept");
+        assert_eq!(buckets.take(&5, ms(1000)), Ok(()), "full buckets make room");
         assert!(buckets.full_at.len() <= 2);
     }
 

@@ -15,7 +15,7 @@ use Value::{Integer, Real};
 
 pub(super) fn real(function: fn(f64) -> f64, x: f64) -> Outcome {
     let y = function(x);
-    // A result that is infinite so near to 0 is a pole, not an overflow.
+    // An infinite result this near to 0 is a pole, not an overflow.
     if y.is_nan() || (y.is_infinite() && x.abs() <= 1.0) {
         return Err(ErrorKind::Domain);
     }

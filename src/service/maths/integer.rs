@@ -88,7 +88,7 @@ pub(super) fn power(base: u128, exponent: i128) -> f64 {
     rounded_once(bits, scale - power.scale as i32 - 1)
 }
 
-/// √n, where n is no square.
+/// √n, where n is not a square.
 pub(super) fn square_root(n: u128) -> f64 {
     // Scaled to 64 bits of root; the last one is sticky, because the remainder is not 0.
     let half = n.leading_zeros() / 2;
@@ -110,7 +110,7 @@ pub(super) fn factorial(n: i128) -> Option<Extended> {
     FACTORIALS.get(usize::try_from(n).ok()?).copied()
 }
 
-/// 170! is the last below 2^1024.
+/// 170! is the last factorial below 2^1024.
 #[expect(clippy::indexing_slicing, reason = "runs in the compiler")]
 static FACTORIALS: [Extended; 171] = {
     let mut table = [Extended::new(1); 171];

@@ -17,8 +17,8 @@ pub(super) struct Lexer<'a> {
     pub(super) error: Error,
 }
 
-/// An error occurred, and the lexer holds it. The marker has no size of its own, because each
-/// step of an evaluation returns one or a number.
+/// An error occurred and is stored in the lexer. The marker has no size, because each step of an
+/// evaluation returns one or a number.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Failed;
 
@@ -122,7 +122,8 @@ impl<'a> Lexer<'a> {
         Ok(value)
     }
 
-    /// Appends decimal digits to a number, which is right if the literal has at most `DIGITS_MAX`.
+    /// Appends decimal digits to a number; the result is correct if the literal has at most
+    /// `DIGITS_MAX`.
     #[inline(always)]
     fn digits(&mut self, mut number: u64) -> u64 {
         loop {
@@ -172,7 +173,7 @@ impl<'a> Lexer<'a> {
             self.at += 1;
         }
         let first = self.at;
-        // No mantissa of 4,096 digits makes up for a greater exponent.
+        // No mantissa of 4,096 digits compensates for a greater exponent.
         let exponent = self.digits(0).min(10_000) as i32;
         if self.at == first {
             return self.fail(ErrorKind::ExponentWithoutDigit, start, self.at);
@@ -221,18 +222,18 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The cost of reading a double. With more than 19 digits all of them may have to be compared,
-/// which takes longer the further the decimal point is from the first digit.
+/// The cost of reading a double. Beyond 19 digits all of them may be compared, which takes longer
+/// the further the decimal point is from the first digit.
 fn cost_of_digits(literal: &str) -> u32 {
     let (digits, exponent) = literal.split_once(['e', 'E']).unwrap_or((literal, "0"));
     let before_point = digits.find('.').unwrap_or(digits.len()) as i32;
-    // An exponent that does not fit is as good as the greatest.
+    // An exponent that does not fit counts as the greatest.
     let exponent = exponent.parse().unwrap_or(i32::MAX);
     let distance = before_point.saturating_add(exponent).unsigned_abs().min(400);
     100 + 35 * distance + distance * digits.len().min(800) as u32 / 16
 }
 
-/// Can this byte be in a name, after its first byte?
+/// Whether this byte may follow the first byte of a name.
 pub(super) fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }

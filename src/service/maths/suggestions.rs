@@ -32,7 +32,7 @@ fn distance(name: &[u8], known: &[u8]) -> Option<usize> {
     (edits <= name.len() / 3 || has_suffix).then_some(edits)
 }
 
-/// Do the names differ only by a transposition of two neighbours?
+/// Whether the names differ only by a transposition of two neighbours.
 fn is_transposed(name: &[u8], known: &[u8]) -> bool {
     let same = name.iter().zip(known).take_while(|(a, b)| a == b).count();
     match (name.get(same..), known.get(same..)) {

@@ -69,7 +69,7 @@ pub(super) fn unknown_name(name: &[u8], start: usize, called: bool) -> Error {
     Error::new(kind, start, start + name.len())
 }
 
-/// A character that is in no expression.
+/// A character that no expression contains.
 fn unknown_character(bytes: &[u8], at: usize) -> Error {
     let rest = bytes.get(at + 1..).unwrap_or_default();
     // The later bytes of a character in UTF-8 begin with the bits 10.

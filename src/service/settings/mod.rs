@@ -1,8 +1,8 @@
-//! The configuration of the daemon: environment variables, read once.
+//! The settings of the daemon: environment variables, read once.
 //!
-//! Promises: every value has a range, every error names the variable, the value and what is
-//! allowed, and all errors are told at once. An empty variable is an absent one. Nothing secret
-//! is ever shown.
+//! Promises: every value has a range; every error names the variable, the value and what is
+//! allowed; all errors are reported together. An empty variable counts as absent. No secret is
+//! printed.
 //! Leaves out: the files that the variables name, which `service::policy` reads.
 
 mod network;
@@ -18,95 +18,95 @@ use reader::Reader;
 use crate::limits;
 use crate::port::Level;
 
-/// All that the environment says.
+/// All settings.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where to listen: `tcp://…` and `ipc://…`.
+    /// The endpoints: `tcp://…` and `ipc://…`.
     pub endpoints: Vec<String>,
-    /// The file with the CURVE key of the daemon, and the one with those of its clients; none, or
-    /// both.
+    /// The file with the daemon's CURVE key; it and `curve_clients_file` are both set or both
+    /// absent.
     pub curve_secret_file: Option<String>,
-    /// See `curve_secret_file`.
+    /// The file with the clients' CURVE keys.
     pub curve_clients_file: Option<String>,
-    /// Whether tokens cross a network that others may read, because the owner said so.
+    /// Whether the owner allows tokens to cross a network unencrypted.
     pub cleartext: bool,
-    /// Connections at the same time.
+    /// The greatest number of concurrent connections.
     pub connections_max: usize,
-    /// Whether a libzmq without zcmd's corrections will do, because the owner said so.
+    /// Whether the owner allows a libzmq without zcmd's corrections.
     pub system_libzmq: bool,
     /// The mode of an `ipc` socket's file.
     pub ipc_mode: u32,
     /// The group of an `ipc` socket's file; the daemon's own when absent.
     pub ipc_group: Option<String>,
-    /// Where the keys are.
+    /// The source of the HMAC keys.
     pub keys: KeySource,
-    /// What is asked of a token beyond its signature.
+    /// The owner's rules for claims.
     pub tokens: TokenRules,
-    /// The file with the names of revoked tokens.
+    /// The file with the identifiers of revoked tokens.
     pub revoked_file: Option<String>,
-    /// How long the tokens hold that `zcmdd token` makes.
+    /// The lifetime of tokens that `zcmdd token` makes.
     pub token_lifetime: Duration,
-    /// Requests of one subject.
+    /// The request rate of one subject.
     pub rate: Rate,
-    /// The file with the commands; without it there are none.
+    /// The file with the commands; when absent, there are none.
     pub commands_file: Option<String>,
     /// Limits on commands.
     pub commands: CommandLimits,
-    /// How long running commands may go on when the daemon was asked to stop.
+    /// The time that running commands get when the daemon is asked to stop.
     pub shutdown_grace: Duration,
-    /// Where and what to log.
+    /// The destination, format and level of the log.
     pub log: LogSettings,
-    /// The settings as they are in effect, for people: names and values, no secrets.
+    /// The settings in effect, to be printed: names and values, no secrets.
     pub shown: Vec<(&'static str, String)>,
 }
 
-/// How much a bucket holds, and how fast it fills.
+/// A rate with a burst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// Takes a minute; 0 means without limit.
+    /// Requests a minute; 0 is unlimited.
     pub per_minute: u32,
-    /// Takes at once, from a full bucket; at least 1.
+    /// Requests at once; at least 1.
     pub burst: u32,
 }
 
-/// What the owner asks of a token beyond its signature.
+/// The owner's rules for claims.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenRules {
-    /// The issuer that it must name.
+    /// The required issuer.
     pub issuer: Option<String>,
-    /// The audience that it must name.
+    /// The required audience.
     pub audience: Option<String>,
-    /// By how much the clocks may differ.
+    /// The allowed difference of the clocks.
     pub leeway: Duration,
-    /// The scope of tokens that name none.
+    /// The scope of tokens that have none.
     pub default_scope: Rc<str>,
 }
 
-/// Where the keys are.
+/// The source of the HMAC keys.
 #[derive(Clone)]
 pub enum KeySource {
-    /// In the environment.
+    /// The environment.
     Secret(String),
-    /// In a file.
+    /// A file.
     File(String),
 }
 
-/// Limits on commands, and what holds for those that set none of their own.
+/// Limits on commands, and defaults for entries that set none.
 #[derive(Clone, Copy, Debug)]
 pub struct CommandLimits {
     /// Commands that run at the same time.
     pub concurrent_max: usize,
-    /// Commands that wait.
+    /// Commands that wait in the queue.
     pub queued_max: usize,
     /// Commands of one subject that run at the same time.
     pub per_subject_max: usize,
-    /// How long a command may run.
+    /// The default time limit of a command.
     pub timeout: Duration,
-    /// Bytes that are kept of each stream.
+    /// The default for bytes that are kept of each output stream.
     pub output_bytes_max: usize,
 }
 
-/// What holds where no variable says otherwise.
+/// The defaults of the settings.
 impl Default for CommandLimits {
     fn default() -> Self {
         Self {
@@ -119,18 +119,18 @@ impl Default for CommandLimits {
     }
 }
 
-/// Where and what to log.
+/// The destination, format and level of the log.
 #[derive(Clone, Debug)]
 pub struct LogSettings {
     /// The file; standard error when absent.
     pub file: Option<String>,
-    /// The last level that is written.
+    /// The least important level that is written.
     pub level: Level,
-    /// Lines for people, rather than JSON.
+    /// Whether lines are text for people rather than JSON.
     pub text: bool,
-    /// Bytes at which the file is rotated.
+    /// The size in bytes at which the file is rotated.
     pub bytes_max: u64,
-    /// Rotated files that are kept.
+    /// The number of rotated files that are kept.
     pub keep: u64,
 }
 
@@ -312,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_requests_a_minute_is_no_limit_and_still_a_lawful_burst() {
+    fn zero_requests_a_minute_is_no_limit_and_still_a_valid_burst() {
         let settings = read(&[("JWT_SECRET_KEY", "x"), ("MAX_REQUESTS_PER_MINUTE", "0")]).unwrap();
         assert_eq!(settings.rate, Rate { per_minute: 0, burst: 1 });
     }

@@ -1,7 +1,7 @@
-//! Where the daemon listens, and whether others on the way may read tokens.
+//! The endpoints of the daemon, and whether tokens may cross a network unencrypted.
 //!
-//! Promises: no token crosses a network in the clear unless the owner says so. Leaves out: the
-//! binding.
+//! Promises: without CURVE, no token crosses a network unless the owner allows it. Leaves out: the
+//! binding of sockets.
 
 use super::reader::Reader;
 use crate::limits;
@@ -15,12 +15,12 @@ impl Reader<'_> {
         for endpoint in &endpoints {
             let file = endpoint.strip_prefix("ipc://");
             let place = endpoint.strip_prefix("tcp://").or(file);
-            // libzmq would take the digits before any other text, and reduce them to 16 bits.
+            // libzmq would accept digits before other text, and truncate them to 16 bits.
             let has_port = endpoint.strip_prefix("tcp://").is_none_or(|place| {
                 place.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && is_port(port))
             });
-            // libzmq's ws:// would let any web page in; inproc:// reaches nobody. An abstract
-            // socket has no file whose mode would say who may reach it.
+            // libzmq's ws:// would admit any web page; inproc:// reaches no other process. An
+            // abstract socket has no file whose mode would limit access.
             let is_absolute = file.is_none_or(|file| file.starts_with('/'));
             if place.is_none_or(str::is_empty) || !is_absolute || !has_port {
                 self.faults.push(format!(
@@ -42,13 +42,13 @@ impl Reader<'_> {
         if files.0.is_some() != files.1.is_some() {
             self.faults.push(format!(
                 "{secret} and {clients} go together: zcmdd keygen --curve FILE makes the one, and \
-                 the other lists the keys that are let in, as KEY NAME [SUBJECT...]"
+                 the other lists the admitted keys, as KEY NAME [SUBJECT...]"
             ));
         }
         files
     }
 
-    /// Whether tokens may be read on their way, which the owner has to want.
+    /// Whether tokens may be read in transit, which the owner must allow explicitly.
     pub(super) fn cleartext(&mut self, endpoints: &[String], curve: bool) -> bool {
         let wanted = self.choice("ALLOW_CLEARTEXT", &["no", "yes"]) == "yes";
         let open: Vec<_> = endpoints.iter().filter(|place| !curve && leaves_host(place)).collect();
@@ -57,7 +57,7 @@ impl Reader<'_> {
                 format!(
                     "SERVER_ADDRESS={endpoint}: tokens would cross the network in the clear; set \
                      CURVE_SECRET_KEY_FILE and CURVE_CLIENTS_FILE (zcmdd keygen --curve), listen \
-                     on tcp://127.0.0.1:PORT or ipc:///PATH, or say ALLOW_CLEARTEXT=yes"
+                     on tcp://127.0.0.1:PORT or ipc:///PATH, or set ALLOW_CLEARTEXT=yes"
                 )
             }));
         }
@@ -65,7 +65,7 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a text is a port, or `*`, which is any that is free.
+/// Whether a text is a port, or `*` for any free port.
 fn is_port(text: &str) -> bool {
     text == "*" || (text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok())
 }

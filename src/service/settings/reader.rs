@@ -1,6 +1,6 @@
-//! Variables: absent, text, a number in a range, one of some words.
+//! Readers for variables: text, a number in a range, one of several words.
 //!
-//! Promises: an empty variable is an absent one; every fault is kept and names the variable, the
+//! Promises: an empty variable counts as absent; every error is kept and names the variable, the
 //! value and what is allowed. Leaves out: which variables there are.
 
 use std::ffi::OsString;
@@ -9,7 +9,7 @@ use std::ops::RangeInclusive;
 use std::str::FromStr;
 use std::time::Duration;
 
-/// Reads variables and remembers what was wrong with them.
+/// Reads variables and collects the errors.
 pub(super) struct Reader<'a> {
     pub(super) lookup: &'a dyn Fn(&str) -> Option<OsString>,
     pub(super) faults: Vec<String>,
@@ -40,7 +40,7 @@ impl Reader<'_> {
         let (min, max) = (range.start(), range.end());
         let number = match self.get(name) {
             None => default,
-            // Digits only: `parse` alone would take a sign.
+            // Digits only: `parse` alone would accept a sign.
             Some(text) => match text.parse() {
                 Ok(number) if range.contains(&number) && !text.starts_with('+') => number,
                 _ => {
@@ -62,7 +62,7 @@ impl Reader<'_> {
         Duration::from_secs(self.number(name, default, range))
     }
 
-    /// One of some words, the first of which is the default.
+    /// One of several words; the first is the default.
     pub(super) fn choice(&mut self, name: &'static str, of: &[&'static str]) -> &'static str {
         let default = of.first().copied().unwrap_or_default();
         let wanted = self.get(name).unwrap_or_else(|| default.to_owned());

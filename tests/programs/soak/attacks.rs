@@ -1,4 +1,4 @@
-//! What strangers and holders of a token send.
+//! Attacks by strangers and by holders of a token.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 
 use crate::{Scene, Tally};
 
-/// Requests of one connection that wait for their answers.
+/// Requests of one connection in flight.
 const WINDOW: u64 = 32;
-/// Connections of strangers that are open at the same time, and how many are made in a second.
+/// Concurrent connections of strangers, and connections made in a second.
 const CONNECTIONS: usize = 100;
 const CONNECTIONS_PER_SECOND: u32 = 500;
-/// How long last answers may take.
+/// The timeout of last replies.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// Lawful requests, to be mutated.
+/// Valid requests, to be mutated.
 const REQUESTS: &[&str] = &[
     r#"{"command_type":"ping","token":"TOKEN","id":7}"#,
     r#"{"command_type":"list","token":"TOKEN"}"#,
@@ -28,7 +28,7 @@ const REQUESTS: &[&str] = &[
     r#"{"command_type":"cancel","token":"TOKEN","target":7,"id":18446744073709551615}"#,
 ];
 
-/// Numbers without a pattern, the same in every run.
+/// Pseudo-random numbers, the same in every run.
 pub struct Chance(pub u64);
 
 impl Chance {
@@ -65,13 +65,13 @@ impl Chance {
     }
 }
 
-/// Mutated bodies with a valid token: each gets one last answer.
+/// Mutated bodies with a valid token: each gets one last reply.
 pub fn bodies(scene: &Scene<'_>) -> Result<Tally, String> {
     let (socket, token) = (scene.host.dealer(1000)?, scene.host.token("bodies"));
     let mut chance = Chance(0x5eed);
     exchange(scene, &socket, || {
         let request = REQUESTS[chance.below(REQUESTS.len())];
-        // Mostly with the token as it is, since little is read behind a broken one.
+        // Mostly with an intact token: little is read after an invalid one.
         match chance.below(4) {
             0 => chance.mutated(request.replace("TOKEN", &token).as_bytes()),
             _ => {
@@ -85,7 +85,7 @@ pub fn bodies(scene: &Scene<'_>) -> Result<Tally, String> {
     })
 }
 
-/// Sends what `next` gives, `WINDOW` at a time, and takes the last answer to each.
+/// Sends the messages of `next`, `WINDOW` at a time, and takes the last reply to each.
 fn exchange(
     scene: &Scene<'_>,
     socket: &zmq::Socket,
@@ -108,8 +108,8 @@ fn exchange(
     Ok(Tally { sent, answered: Some(answered) })
 }
 
-/// Connections that break ZMTP in each of its steps, `CONNECTIONS` at a time. What the daemon has
-/// closed by the time a connection makes room for the next counts as answered.
+/// Connections that violate ZMTP in each of its steps, `CONNECTIONS` at a time. A connection counts
+/// as answered if the daemon has closed it before the next replaces it.
 pub fn garbage(scene: &Scene<'_>) -> Result<Tally, String> {
     let mut open = std::collections::VecDeque::new();
     let (mut chance, mut sent, mut ended) = (Chance(0xbad), 0, 0);
@@ -117,7 +117,7 @@ pub fn garbage(scene: &Scene<'_>) -> Result<Tally, String> {
         let connected = TcpStream::connect_timeout(&scene.host.address, Duration::from_secs(1));
         let mut stream = connected.map_err(|error| error.to_string())?;
         stream.set_nonblocking(true).map_err(|error| error.to_string())?;
-        // The daemon may have closed it before all was written.
+        // The daemon may have closed it before everything was written.
         let _ = stream.write(&garble(&mut chance));
         sent += 1;
         open.push_back(stream);
@@ -139,7 +139,7 @@ fn garble(chance: &mut Chance) -> Vec<u8> {
         1 => greeting[..chance.below(greeting.len())].to_vec(),
         2 => [&greeting[..], &ready[..chance.below(ready.len())]].concat(),
         3 => chance.mutated(&[&greeting[..], ready].concat()),
-        // Half of a frame of 200 KiB; one of 2^63 bytes; frames without a last one.
+        // Half of a frame of 200 KiB; a frame of 2^63 bytes; frames without a last one.
         4 => [&greeting[..], ready, b"\x02\0\0\0\0\0\x03\x20\0", &[b'x'; 100_000]].concat(),
         5 => [&greeting[..], ready, b"\x02\x7f\xff\xff\xff\xff\xff\xff\xff", b"x"].concat(),
         6 => [&greeting[..], ready, &b"\x01\x01x".repeat(50_000)].concat(),
@@ -158,7 +158,7 @@ fn has_ended(mut stream: TcpStream) -> bool {
     }
 }
 
-/// As many small requests without a token as there is time for, over a few connections.
+/// Small requests without a token over a few connections, as fast as possible.
 pub fn flood(scene: &Scene<'_>) -> Result<Tally, String> {
     let sockets = (0..4).map(|_| scene.host.dealer(1000)).collect::<Result<Vec<_>, _>>()?;
     let (mut sent, mut answered) = (0, 0);
@@ -174,15 +174,15 @@ pub fn flood(scene: &Scene<'_>) -> Result<Tally, String> {
     Ok(Tally { sent, answered: Some(answered) })
 }
 
-/// Strangers whose envelopes are as large as may be, and who do not read.
+/// Strangers with envelopes of the greatest size, who do not read.
 pub fn unread_strangers(scene: &Scene<'_>) -> Result<Tally, String> {
     let frame = vec![b'x'; 60_000];
     let envelope = [frame.as_slice(), &frame, &frame, &frame, b"", b"{}"];
-    let lawful = [&frame[..255]; 5].into_iter().chain([b"".as_slice(), b"{}"]);
-    unread(scene, &[envelope.to_vec(), lawful.collect()])
+    let largest = [&frame[..255]; 5].into_iter().chain([b"".as_slice(), b"{}"]);
+    unread(scene, &[envelope.to_vec(), largest.collect()])
 }
 
-/// Holders of a token who ask for a lot, and do not read.
+/// Holders of a token with large requests, who do not read.
 pub fn unread_holders(scene: &Scene<'_>) -> Result<Tally, String> {
     let token = scene.host.token("unread");
     let requests = [
@@ -216,7 +216,7 @@ fn unread(scene: &Scene<'_>, messages: &[Vec<&[u8]>]) -> Result<Tally, String> {
     Ok(Tally { sent, answered: None })
 }
 
-/// Commands that do not end by themselves, fork, and ignore SIGTERM: each is answered.
+/// Commands that run without end, fork, and ignore SIGTERM: each is answered.
 pub fn commands(scene: &Scene<'_>) -> Result<Tally, String> {
     let (socket, token) = (scene.host.dealer(1000)?, scene.host.token("commands"));
     let names = ["slow", "forks", "stubborn", "session", "leaves", "stream"];
@@ -229,7 +229,7 @@ pub fn commands(scene: &Scene<'_>) -> Result<Tally, String> {
     })
 }
 
-/// All of these at the same time.
+/// All attacks at the same time.
 pub fn mixed(scene: &Scene<'_>) -> Result<Tally, String> {
     let all = [bodies, garbage, flood, unread_strangers, unread_holders, commands];
     std::thread::scope(|scope| {

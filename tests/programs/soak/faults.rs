@@ -1,6 +1,6 @@
-//! What goes wrong on the daemon's host.
+//! Faults of the daemon's host.
 //!
-//! Promises: each fault is over when its phase is.
+//! Promises: each fault is undone when its phase ends.
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 use crate::host::DESCRIPTORS_MAX;
 use crate::{Scene, Tally};
 
-/// How long the daemon may take to heed a signal.
+/// The timeout of the reaction to a signal.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two faults of one kind.
+/// The interval between two faults of one kind.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// The log file is moved away and removed, in turn; the daemon makes a new one at SIGHUP.
+/// Moves and removes the log file, in turn; the daemon makes a new one on SIGHUP.
 pub fn log_replaced(scene: &Scene<'_>) -> Result<Tally, String> {
     let log = scene.host.folder.join("log/log");
     let mut tally = Tally { sent: 0, answered: Some(0) };
@@ -34,7 +34,7 @@ pub fn log_replaced(scene: &Scene<'_>) -> Result<Tally, String> {
     Ok(tally)
 }
 
-/// The files that SIGHUP reads are bad, in turn, and good again in between.
+/// Replaces the files that SIGHUP reads by bad ones, and restores them, in turn.
 pub fn bad_files(scene: &Scene<'_>) -> Result<Tally, String> {
     let bad: &[(&str, &[u8])] =
         &[("commands.json", b"{\"true\": 1}"), ("commands.json", b"\xff"), ("key", b"short")];
@@ -55,7 +55,7 @@ pub fn bad_files(scene: &Scene<'_>) -> Result<Tally, String> {
     Ok(tally)
 }
 
-/// Lines are to be logged, and the disk has no room.
+/// Fills the disk of the log while lines are logged.
 pub fn disk_full(scene: &Scene<'_>) -> Result<Tally, String> {
     if !scene.host.small_disk {
         println!(
@@ -64,14 +64,14 @@ pub fn disk_full(scene: &Scene<'_>) -> Result<Tally, String> {
         return Ok(Tally::default());
     }
     let filler = scene.host.folder.join("log/filler");
-    // As much as there is room for: the error is what is wanted.
+    // Writes until the disk is full: the error is expected.
     let _ = fs::write(&filler, vec![0; 4 << 20]);
     let tally = crate::attacks::bodies(scene);
     fs::remove_file(&filler).map_err(|error| error.to_string())?;
     tally
 }
 
-/// A connection from one address of many: one alone does not get all connections.
+/// A connection from one address of many: a single address does not get all connections.
 fn connect(number: usize, scene: &Scene<'_>) -> Result<TcpStream, rustix::io::Errno> {
     use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, connect, socket_with};
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -84,7 +84,7 @@ fn connect(number: usize, scene: &Scene<'_>) -> Result<TcpStream, rustix::io::Er
     }
 }
 
-/// Idle connections take all descriptors.
+/// Takes all descriptors by idle connections.
 pub fn no_descriptors(scene: &Scene<'_>) -> Result<Tally, String> {
     let mut open = Vec::new();
     while scene.is_on() {
@@ -101,7 +101,7 @@ fn wait(what: &str, condition: impl Fn() -> bool) -> Result<(), String> {
     let until = Instant::now() + PATIENCE;
     while !condition() {
         if Instant::now() > until {
-            return Err(format!("waited in vain for {what}"));
+            return Err(format!("timed out waiting for {what}"));
         }
         std::thread::sleep(Duration::from_millis(2));
     }

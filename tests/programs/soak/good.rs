@@ -1,6 +1,6 @@
 //! The good client: asks for maths and for `true` in turn, all the time, and measures.
 //!
-//! Promises: a wrong answer, and one that does not come, is a fault and counts as the longest wait.
+//! Promises: a wrong or missing reply is a fault and counts as the longest wait.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,17 +10,17 @@ use std::time::{Duration, Instant};
 
 use crate::host::Host;
 
-/// Milliseconds after which an answer is not waited for any more.
+/// The timeout of a reply in milliseconds.
 const PATIENCE_MS: i32 = 10_000;
-/// Between two pairs of requests: a client that works, and does not flood.
+/// The interval between two pairs of requests: a client that works, and does not flood.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// Different faults that are told apart.
+/// The greatest number of different faults that are kept.
 const FAULTS_MAX: usize = 16;
 
-/// Milliseconds that answers took: those of maths, those of `true`.
+/// Milliseconds that replies took: for maths, for `true`.
 pub type Times = [Vec<f64>; 2];
-/// What was answered in place of the right thing, and how often.
+/// Wrong replies, and the number of each.
 pub type Faults = BTreeMap<String, u64>;
 
 pub struct Good {
@@ -65,7 +65,7 @@ impl Good {
         Ok(Self { shared, thread })
     }
 
-    /// What was measured, and what went wrong, since this was asked last.
+    /// The measures and faults since the last call.
     pub fn take(&self) -> (Times, Faults) {
         let times = std::mem::take(&mut *self.shared.times.lock().expect("times"));
         (times, std::mem::take(&mut *self.shared.faults.lock().expect("faults")))

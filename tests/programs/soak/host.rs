@@ -1,6 +1,6 @@
-//! The daemon that is attacked: its folder, its process, and what it holds.
+//! The attacked daemon: its directory, its process, and its resources.
 //!
-//! Promises: what was started and made is gone when a `Host` is dropped.
+//! Promises: dropping a `Host` removes all that it started and made.
 
 use std::error::Error;
 use std::fs;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use zcmd::protocol::token::{Claims, Keys};
 
 const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
-/// Descriptors that the daemon may have: few enough to be used up.
+/// The limit on descriptors of the daemon: low enough to be reached.
 pub const DESCRIPTORS_MAX: u64 = 1024;
 const MIB: f64 = 1024.0;
 
@@ -25,7 +25,7 @@ pub struct Host {
     pub context: zmq::Context,
     /// Whether the log is on a small disk of its own.
     pub small_disk: bool,
-    /// A word that the commands of this daemon have in their arguments, and no other process.
+    /// A word in the arguments of this daemon's commands, and of no other process.
     pub mark: String,
     daemon: Mutex<Child>,
     pid: u32,
@@ -37,7 +37,7 @@ pub struct Host {
 #[derive(Default)]
 struct Watch {
     ended: AtomicBool,
-    /// KiB, and their peak since it was asked for.
+    /// KiB, and their peak since the last call.
     memory: AtomicU64,
     memory_peak: AtomicU64,
     descriptors_peak: AtomicU64,
@@ -58,7 +58,7 @@ impl Host {
         fs::write(folder.join("key"), KEY)?;
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         fs::set_permissions(folder.join("key"), mode)?;
-        // Enough for the attackers; the shell takes most of them from the daemon.
+        // Enough for the attackers; the shell lowers the limit for the daemon.
         let files = rustix::process::Resource::Nofile;
         let mut limit = rustix::process::getrlimit(files);
         limit.current = limit.maximum;
@@ -99,7 +99,7 @@ impl Host {
         Ok(host)
     }
 
-    /// The port that the daemon took, as the first line of its log says.
+    /// The port of the daemon, from the first line of its log.
     fn port(&self) -> Result<u16, String> {
         let patience = Instant::now() + Duration::from_secs(10);
         while Instant::now() < patience {
@@ -123,7 +123,7 @@ impl Host {
         Keys::parse(KEY).expect("a key").sign(&claims)
     }
 
-    /// A `DEALER` of its own connection, which holds this many replies that nobody has read.
+    /// A `DEALER` with a new connection, which holds up to this many unread replies.
     pub fn dealer(&self, held: i32) -> Result<zmq::Socket, String> {
         let connect = || {
             let socket = self.context.socket(zmq::DEALER)?;
@@ -145,7 +145,7 @@ impl Host {
         rustix::process::kill_process(pid, signal).map_err(|error| error.to_string())
     }
 
-    /// From here on, what is held is counted.
+    /// Sets the baseline of the resources.
     pub fn begin(&mut self) {
         self.start = Some((memory(self.pid), steady_descriptors(self.pid)));
     }
@@ -154,24 +154,24 @@ impl Host {
         self.start.map_or(0.0, |(memory, _)| memory as f64 / MIB)
     }
 
-    /// MiB that are held now, over what was held at the start.
+    /// MiB held now, above the baseline.
     pub fn held_mib(&self) -> f64 {
         self.watch.memory.load(Ordering::Relaxed) as f64 / MIB - self.start_mib()
     }
 
-    /// Descriptors at the start, and now.
+    /// Descriptors at the baseline, and now.
     pub fn descriptors(&self) -> (u64, u64) {
         (self.start.map_or(0, |(_, descriptors)| descriptors), steady_descriptors(self.pid))
     }
 
-    /// The most MiB and descriptors since this was asked last.
+    /// The peaks of MiB and descriptors since the last call.
     pub fn peaks(&self) -> (f64, u64) {
         let memory = self.watch.memory_peak.swap(0, Ordering::Relaxed);
         let descriptors = self.watch.descriptors_peak.swap(0, Ordering::Relaxed);
         (memory as f64 / MIB, descriptors)
     }
 
-    /// Waits until what was begun is gone.
+    /// Waits until the effects of a phase are gone.
     pub fn settle(&self, patience: Duration) -> Result<(), String> {
         let until = Instant::now() + patience;
         loop {
@@ -190,7 +190,7 @@ impl Host {
         }
     }
 
-    /// Processes of commands that are there.
+    /// The running processes of commands.
     pub fn processes(&self) -> usize {
         let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
         let lines = entries.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
@@ -198,7 +198,7 @@ impl Host {
         lines.filter(|line| line.windows(mark.len()).any(|window| window == mark)).count()
     }
 
-    /// Ends the daemon as its owner would, and says what is wrong with its end.
+    /// Ends the daemon with SIGTERM, and returns what is wrong with its end.
     pub fn end(&self) -> Vec<String> {
         let mut faults = Vec::new();
         let (start, now) = self.descriptors();
@@ -254,7 +254,7 @@ fn observe(pid: u32, watch: &Watch) {
     }
 }
 
-/// KiB of memory that a process has.
+/// Memory of a process in KiB.
 fn memory(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -265,7 +265,7 @@ fn descriptors(pid: u32) -> u64 {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |entries| entries.count() as u64)
 }
 
-/// Descriptors without those of the good client's commands, which come and go.
+/// Descriptors, except those of the good client's commands, which vary.
 fn steady_descriptors(pid: u32) -> u64 {
     let looks = (0..20).map(|_| {
         std::thread::sleep(Duration::from_millis(3));
@@ -274,7 +274,7 @@ fn steady_descriptors(pid: u32) -> u64 {
     looks.min().unwrap_or(0)
 }
 
-/// What the daemon may run. Each waits, if it waits, in a process with the mark.
+/// The commands file. A command that waits does so in a process with the mark.
 fn commands(mark: &str) -> String {
     let sh = |script: &str| serde_json::json!({"run": ["/bin/sh", "-c", script]});
     let limited = |script: &str| {

@@ -1,14 +1,14 @@
-//! An hour of attacks in minutes, and one good client that measures all the time:
+//! An hour of attacks in minutes, with one good client that measures all the time:
 //!
 //!     scripts/soak [MINUTES]
 //!
-//! A daemon of its own, on loopback, is sent mutated bodies, garbage connections, floods, commands
-//! that will not end and faults of its host: in turn, and mixed. One table says what was sent and
-//! answered in each phase, how long the good client waited, and the most memory and descriptors
-//! that the daemon held.
+//! It starts a daemon on loopback and sends it mutated bodies, invalid connections, floods, endless
+//! commands and faults of its host: in turn, and mixed. One table shows the messages sent and
+//! answered in each phase, the waits of the good client, and the peaks of memory and descriptors of
+//! the daemon.
 //!
-//! Promises: ends by itself, with 1 if a bound below was not kept; leaves no process and no file.
-//! Each phase is bounded in time, and in what it holds.
+//! Promises: ends by itself, with 1 if a bound below was exceeded; leaves no process and no file.
+//! Each phase is bounded in time and memory.
 //! Leaves out: CURVE, and peers on other hosts.
 
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
@@ -30,36 +30,36 @@ use crate::good::Good;
 use crate::host::Host;
 use crate::table::Row;
 
-/// MiB that the daemon may hold for all strangers together, over what it held before.
+/// MiB that the daemon may hold for all strangers together, above the baseline.
 const STRANGERS_MIB: f64 = 64.0;
-/// The same with holders of a token: what running commands keep of their output, and what waits for
-/// peers that do not read.
+/// The same for holders of a token: the kept output of running commands, and replies to peers that
+/// do not read.
 const HOLDERS_MIB: f64 = 128.0;
-/// MiB that may be left at the end: what an allocator keeps.
+/// MiB that may be left at the end, in the allocator.
 const LEFT_MIB: f64 = 32.0;
-/// MiB at which a phase is broken off, and all of them, since the host is not to be harmed.
+/// MiB at which a phase is aborted, and after it all others, to protect the host.
 const BREAK_OFF_MIB: f64 = 512.0;
 const BREAK_OFF_ALL_MIB: f64 = 2048.0;
-/// Milliseconds that the good client may wait, at the worst: one that is starved waits for as long
-/// as the attack goes on, and one on a busy machine, which also attacks, for some seconds.
+/// The longest wait of the good client in milliseconds: a starved client waits as long as the
+/// attack lasts; one on a busy machine, which also runs the attacks, for some seconds.
 const WORST_MS: f64 = 8_000.0;
-/// How long what a phase began may take to go away.
+/// The timeout of the end of a phase's effects.
 const SETTLE: Duration = Duration::from_secs(10);
-/// Minutes after which all phases begin anew.
+/// Minutes after which the phases repeat.
 const ROUND_MINUTES: f64 = 5.0;
 
-/// What one phase sent, and what came back.
+/// Messages of one phase, and their replies.
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
     sent: u64,
-    /// None where no answer is read.
+    /// `None` if replies are not read.
     answered: Option<u64>,
 }
 
 /// A phase runs while the scene is on.
 struct Scene<'a> {
     host: &'a Host,
-    /// MiB that were held when it began.
+    /// MiB held when it began.
     before: f64,
     until: Instant,
     stop: &'a AtomicBool,
@@ -75,7 +75,7 @@ impl Scene<'_> {
 
 struct Phase {
     name: &'static str,
-    /// How much memory it may cost.
+    /// The memory that it may cost.
     mib: f64,
     /// Whether every request is answered.
     complete: bool,
@@ -135,7 +135,7 @@ fn soak() -> Result<Vec<String>, Box<dyn Error>> {
     let good = Good::start(&host)?;
     let mut faults = Vec::new();
 
-    // The first look is at a daemon that has served, and before anything was done to it.
+    // The baseline is taken from a daemon that has served, before the first attack.
     pause(Instant::now() + each, &stop);
     host.begin();
     let mut rows = vec![Row::new("good client alone", Tally::default())];
@@ -160,7 +160,7 @@ fn soak() -> Result<Vec<String>, Box<dyn Error>> {
     Ok(faults)
 }
 
-/// Plays one phase, and says what went wrong.
+/// Runs one phase, and returns the faults.
 fn play(phase: &Phase, row: &mut Row, scene: &Scene<'_>, good: &Good) -> Vec<String> {
     let (host, name, mut faults) = (scene.host, phase.name, Vec::new());
     match (phase.run)(scene) {
@@ -180,15 +180,15 @@ fn play(phase: &Phase, row: &mut Row, scene: &Scene<'_>, good: &Good) -> Vec<Str
         faults.push(format!("after {name}: {why}"));
     }
     if host.held_mib() > BREAK_OFF_ALL_MIB {
-        faults.push(format!("after {name}: no phase runs from here on, for want of memory"));
+        faults.push(format!("after {name}: the later phases are skipped, to save memory"));
     }
-    // What came while it settled belongs to no phase.
+    // Measures from the time after a phase belong to no phase.
     good.take();
     host.peaks();
     faults
 }
 
-/// Holds the rows against the bounds.
+/// Compares the rows with the bounds.
 fn judge(rows: &[Row], host: &Host, faults: &mut Vec<String>) {
     let limits = PHASES.iter().map(|phase| phase.mib);
     for (row, mib) in rows.iter().zip(std::iter::once(STRANGERS_MIB).chain(limits)) {
@@ -208,7 +208,7 @@ fn judge(rows: &[Row], host: &Host, faults: &mut Vec<String>) {
     }
 }
 
-/// Waits, but not for longer than a signal to end.
+/// Waits, at most until a signal to end.
 fn pause(until: Instant, stop: &AtomicBool) {
     while Instant::now() < until && !stop.load(Ordering::Relaxed) {
         std::thread::sleep(Duration::from_millis(10));

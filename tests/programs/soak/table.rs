@@ -1,13 +1,13 @@
-//! The one table at the end.
+//! The table that is printed at the end.
 
 use crate::Tally;
 use crate::good::Times;
 use crate::host::Host;
 
-/// A phase, of all rounds together.
+/// A phase, summed over all rounds.
 pub struct Row {
     pub name: &'static str,
-    /// MiB that it cost, over what was held when it began.
+    /// MiB that it cost, above those held when it began.
     pub cost_mib: f64,
     peak_mib: f64,
     tally: Tally,
@@ -26,7 +26,7 @@ impl Row {
         self.tally.answered = self.tally.answered.or(tally.answered).map(|_| both);
     }
 
-    /// Takes the end of a phase: waits, the most MiB and descriptors, and the MiB at its beginning.
+    /// Adds the end of a phase: waits, peaks of MiB and descriptors, and the MiB at its beginning.
     pub fn close(&mut self, times: Times, (mib, descriptors): (f64, u64), before: f64) {
         for (all, more) in self.times.iter_mut().zip(times) {
             all.extend(more);
@@ -42,7 +42,7 @@ impl Row {
         self.times[kind].last().copied().unwrap_or(0.0)
     }
 
-    /// Median, 99 % and worst.
+    /// Median, 99th percentile and maximum.
     fn waits(&self, kind: usize) -> String {
         let times = &self.times[kind];
         let at = |share: f64| times.get((times.len() as f64 * share) as usize).unwrap_or(&0.0);

@@ -1,12 +1,13 @@
-//! The number of connections has a bound, of which each address has a share.
+//! Bounds the number of connections, in total and for each address.
 //!
-//! Without it: each connection of a stranger costs 25 KiB and a descriptor, without end; with a bound
-//! for all alone, one address keeps every newcomer out.
-//! The correction: ZMQ_BACKLOG bounds the connections of all listeners together as well, and an
-//! address (of IPv6 a /64; ipc is one) holds at most as many as are left free: half, if it is alone.
-//! One beyond it is closed as soon as it is accepted, and the monitor is told. Connections are
-//! counted by their engines, which own the descriptors. The kernel's queue of connections that are not accepted yet
-//! keeps its length: a client that it drops waits seconds.
+//! Without it: each connection of a stranger costs 25 KiB and a descriptor, without a bound; with a
+//! total bound alone, one address can block all others.
+//! The correction: ZMQ_BACKLOG also bounds the connections of all listeners together, and an
+//! address (a /64 of IPv6; ipc is one) holds at most as many as are left free: half, if it is
+//! alone. A connection beyond that is closed when it is accepted, and the monitor is told.
+//! Connections are counted by their engines, which own the descriptors. The kernel's queue of
+//! connections that are not accepted yet keeps its length: a client that it drops waits for
+//! seconds.
 //! Upstream: zeromq/libzmq#2877 (open; the answer is a firewall).
 //! Tests: `connections_are_bounded_and_descriptors_are_kept_for_commands`,
 //! `old_wound_one_address_takes_all_connections`.

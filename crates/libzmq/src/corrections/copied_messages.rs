@@ -1,7 +1,7 @@
-//! Messages are copied out of the read buffer.
+//! Copies messages out of the read buffer.
 //!
-//! Without it: a message of 34 bytes keeps the whole read buffer that it came in, of 18 KiB.
-//! The correction: what the draft option ZMQ_ZERO_COPY_RECV does when it is set to 0.
+//! Without it: a message of 34 bytes keeps its whole read buffer of 18 KiB allocated.
+//! The correction: the effect of setting the draft option ZMQ_ZERO_COPY_RECV to 0.
 //! Upstream: zeromq/libzmq#2830, and pull request #2969, which added the draft option.
 //! Test: `worst_memory_of_strangers_in_the_clear`.
 

@@ -1,9 +1,10 @@
-//! The program can ask whether it runs with the corrections.
+//! Lets the program ask whether it runs with the corrections.
 //!
-//! Without it: a daemon that is linked with another libzmq would not know that its bounds are gone.
+//! Without it: a daemon that is linked with another libzmq would not know that its bounds are
+//! missing.
 //! The correction: `zmq_has("corrections-of-zcmd")`.
-//! Upstream: not for upstream.
-//! Test: every start of a daemon, which refuses to without.
+//! Upstream: not applicable.
+//! Test: every start of a daemon, which refuses to serve without it.
 
 use super::Edit;
 

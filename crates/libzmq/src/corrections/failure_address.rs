@@ -1,8 +1,9 @@
-//! A monitor is told the peer's address when a connection fails.
+//! Reports the peer's address to the monitor when a handshake fails.
 //!
-//! Without it: the event has our own address, which says nothing about the peer.
-//! The correction: the remote address, where there is one.
-//! Upstream: pull request zeromq/libzmq#3379 has both addresses in a draft (zmq_socket_monitor_versioned).
+//! Without it: the event has the local address, which says nothing about the peer.
+//! The correction: the remote address, if there is one.
+//! Upstream: pull request zeromq/libzmq#3379 has both addresses in a draft
+//! (zmq_socket_monitor_versioned).
 //! Test: `old_wound_random_bytes_and_zmtp_1`.
 
 use super::Edit;

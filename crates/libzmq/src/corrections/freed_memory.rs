@@ -1,8 +1,8 @@
-//! The memory of connections that were closed goes back to the system.
+//! Returns the memory of closed connections to the system.
 //!
 //! Without it: malloc keeps it; after a thousand idle connections 25 MiB stay resident.
-//! The correction: a second after many connections of an I/O thread have closed, it has malloc give
-//! back the pages that are free; so at most once a second. With musl, nothing is done: it needs none.
+//! The correction: one second after many connections of an I/O thread have closed, it calls
+//! malloc_trim; so at most once a second. With musl, nothing is done: it needs none.
 //! Upstream: zeromq/libzmq#4232 (open), #3470 (closed: the allocator keeps it).
 //! Test: `old_wound_memory_of_closed_connections_is_kept`.
 
@@ -25,8 +25,8 @@ pub(super) const EDITS: &[Edit] = &[
     void connection_closed ();
 
   private:
-    //  How many have closed since memory was given back, from how many on it is, and whether a
-    //  timer waits to do so: the other ends of the pipes are freed a little later.
+    //  Connections that were closed since memory was last returned, the number from which on it is
+    //  returned, and whether a timer is set: the other ends of the pipes are freed a little later.
     enum
     {
         trim_after = 64,
@@ -74,7 +74,7 @@ void zmq::io_thread_t::connection_closed ()
 }
 ",
     ),
-    // A thread that stops waits for its timers.
+    // A stopping thread waits for its timers.
     Edit(
         "io_thread.cpp",
         "

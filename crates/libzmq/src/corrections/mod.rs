@@ -1,9 +1,10 @@
-//! The corrections: what is changed in the released sources of libzmq, one file for each. A file
-//! says what is wrong without it, what it changes, where upstream knows of it, and which test fails
-//! without it; the tests are in `tests/transport/` and `tests/memory.rs` of zcmd.
+//! The corrections: changes to the released sources of libzmq, one file for each. A file says what
+//! is wrong without the correction, what it changes, where upstream discusses it, and which test
+//! fails without it; the tests are in `tests/transport/` and `tests/memory.rs` of zcmd.
 //!
-//! Promises: each edit finds its place exactly once, or the build ends and names all that do not.
-//! Leaves out: what can be done from outside of libzmq; that is in `src/system/router.rs` of zcmd.
+//! Promises: each edit matches exactly one place, or the build fails and names all edits that do
+//! not.
+//! Leaves out: what is possible without changing libzmq; that is in `src/system/router.rs` of zcmd.
 
 mod connections_max;
 mod copied_messages;
@@ -21,7 +22,7 @@ mod whole_replies;
 use std::fs;
 use std::path::Path;
 
-/// A change to one file: what stands there, exactly once, and what is to stand there.
+/// An edit of one file: a text that occurs exactly once, and its replacement.
 struct Edit(&'static str, &'static str, &'static str);
 
 /// The corrections in the order in which they are applied.
@@ -40,8 +41,8 @@ const ALL: &[(&str, &[Edit])] = &[
     ("corrected", corrected::EDITS),
 ];
 
-/// Applies all corrections to a copy of the sources; returns a line for each edit that did not find
-/// its place exactly once.
+/// Applies all corrections to a copy of the sources; returns a line for each edit that does not
+/// match exactly one place.
 pub(crate) fn apply(sources: &Path) -> Vec<String> {
     let mut misplaced = Vec::new();
     fs::write(sources.join("budget.hpp"), include_str!("../budget.hpp")).expect("room for a file");

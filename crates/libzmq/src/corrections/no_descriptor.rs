@@ -1,8 +1,9 @@
-//! A listener rests when there is no descriptor for the next connection.
+//! Pauses a listener when there is no descriptor for the next connection.
 //!
-//! Without it: the listener stays readable, and the I/O thread spins: 1.0 s of processor time in 2 s.
-//! The correction: on EMFILE and ENFILE the listener is left alone for 100 ms, in which the other
-//! connections are served.
+//! Without it: the listener stays readable, and the I/O thread spins: 1.0 s of processor time in 2
+//! s.
+//! The correction: on EMFILE and ENFILE the listener is not polled for 100 ms; other connections
+//! are served meanwhile.
 //! Upstream: reported for its Python binding as zeromq/pyzmq#1642 (closed as a question).
 //! Test: `old_wound_a_thousand_idle_connections_and_256_descriptors`.
 
@@ -18,7 +19,7 @@ pub(super) const EDITS: &[Edit] = &[
     fd_t _s;
 ",
         "
-    //  Does not look for connections until a timer fires.
+    //  Stops polling for connections until a timer fires.
     void pause ();
     void timer_event (int id_) ZMQ_FINAL;
     bool _paused = false;

@@ -1,11 +1,13 @@
-//! The queues of accepted connections count bytes, for all of them together.
+//! Bounds the bytes in the queues of all accepted connections together.
 //!
-//! Without it: high-water marks count messages, of any size, for each connection: 370 MiB came in.
-//! The correction: `budget.hpp` counts what all pipes hold. A session that finds no room for another
-//! message waits until its pipe is empty; an empty pipe takes one message whatever the others hold,
-//! so that no session waits for others. What a session has read counts until it comes for more: that
-//! long the encoder has it. The bound is ZMQ_RECOVERY_IVL (see the table in `lib.rs`).
-//! Upstream: zeromq/libzmq#3176 (closed; its answer is that high-water marks count messages).
+//! Without it: high-water marks count messages of any size, for each connection: 370 MiB were
+//! received.
+//! The correction: `budget.hpp` counts the bytes that all pipes hold. A session without room for
+//! another message waits until its pipe is empty; an empty pipe takes one message whatever the
+//! others hold, so that no session waits for others. A message that a session has read counts until
+//! it reads the next: the encoder holds it until then. The bound is ZMQ_RECOVERY_IVL (see the table
+//! in `lib.rs`).
+//! Upstream: zeromq/libzmq#3176 (closed; the answer is that high-water marks count messages).
 //! Tests: `old_wound_a_flood_that_the_daemon_does_not_keep_up_with`,
 //! `worst_memory_of_strangers_in_the_clear`.
 
@@ -22,18 +24,18 @@ pub(super) const EDITS: &[Edit] = &[
         "
     void send_hiccup_msg (const std::vector<unsigned char> &hiccup_);
 
-    //  Counts bytes from now on, in both directions. This end is the session's, which may write as
-    //  long as all sessions together keep below the limit.
+    //  Counts bytes from now on, in both directions. This end is the session's, which may write while
+    //  all sessions together are below the limit.
     void meter (int64_t limit_);
 
-    //  Whether there is room for a message of this weight among all that go out.
+    //  Whether there is room for a message of this weight among all outgoing ones.
     bool admits (int64_t weight_, int64_t limit_) const;
 
   private:
-    //  What the two directions hold; none for pipes that do not count.
+    //  The bytes in the two directions; null for pipes that do not count.
     std::shared_ptr<tally_t> _in_tally;
     std::shared_ptr<tally_t> _out_tally;
-    //  For the end of a session: the limit, and what it has read and still holds.
+    //  For the session's end: the limit, and the bytes that it has read and still holds.
     int64_t _limit = 0;
     int64_t _reading = 0;
 
@@ -79,8 +81,8 @@ bool zmq::pipe_t::take_room (const msg_t &msg_)
     const int64_t weight = tally_t::weight (msg_.size ());
     if (_limit > 0 && !tally.open && !tally.is_empty ()
         && !tally.admits (weight, _limit)) {
-        //  The reader looks for this when it has emptied the pipe; if it has just done so, it may
-        //  not have seen it.
+        //  The reader checks this flag after it has emptied the pipe; if it has just done so, it
+        //  may have missed the flag.
         tally.wanted = true;
         if (!tally.is_empty ())
             return false;

@@ -1,9 +1,10 @@
-//! The ROUTER gives out all routing ids itself.
+//! Lets only the ROUTER choose routing ids.
 //!
-//! Without it: a peer that chooses its own takes the id of one that left, and gets its replies; one
-//! whose choice is refused stays attached, with its messages piling up unread. And 64 squatted ids
-//! abort the process: the counter wraps around, and 4.3.5 asserts that the next id is free.
-//! The correction: the peer's choice is dropped, and an id that is taken is not given out.
+//! Without it: a peer that chooses its own takes the id of a peer that has left, and gets its
+//! replies; a peer whose choice is refused stays attached, and its unread messages accumulate. 64
+//! ids that peers choose in advance abort the process: the counter wraps around, and 4.3.5 asserts
+//! that the next id is free.
+//! The correction: the peer's choice is dropped, and an id in use is not assigned again.
 //! Upstream: zeromq/libzmq#4503 (open) for the refused peer; RFC 28 and ZMQ_ROUTER_HANDOVER let a
 //! peer choose.
 //! Tests: `old_wound_a_peer_that_takes_the_routing_id_of_one_that_left`,

@@ -1,11 +1,11 @@
-//! A frame or message that was begun has to be finished, and counts meanwhile.
+//! Bounds the time and the memory of incomplete frames and messages.
 //!
-//! Without it: a frame that was announced and did not come is held for ever, with its whole size, and
-//! before the handshake as well: 270 MiB.
-//! The correction: a frame beyond the read buffer counts with its whole size, and ends its connection
-//! when there is no room for it, or when the handshake is not done. A message has to be there after
-//! ZMQ_HEARTBEAT_TIMEOUT milliseconds, when there are no heartbeats (see the table in `lib.rs`).
-//! It needs `is_accepted` of `connections_max`.
+//! Without it: a frame that is announced and never sent is held for ever with its whole size, even
+//! before the handshake: 270 MiB.
+//! The correction: a frame larger than the read buffer counts with its whole size; its connection
+//! is closed if there is no room for it or the handshake is not done. Without heartbeats, a message
+//! must be complete after ZMQ_HEARTBEAT_TIMEOUT milliseconds (see the table in `lib.rs`). It needs
+//! `is_accepted` of `connections_max`.
 //! Upstream: zeromq/libzmq#2877 (open) asks for a way to drop silent clients.
 //! Tests: `old_wound_frames_that_are_never_finished`,
 //! `worst_memory_of_strangers_before_the_handshake`.
@@ -21,8 +21,8 @@ pub(super) const EDITS: &[Edit] = &[
         "
     virtual msg_t *msg () = 0;
 
-    //  Whether some of a message has come and not all; which message that is, counted from 0; and
-    //  the bytes of the frame that is held.
+    //  Whether a message is partly received; its number, counted from 0; and the bytes of the frame
+    //  that is held.
     virtual bool is_unfinished (uint64_t *message_, size_t *held_) const
     {
         *message_ = *held_ = 0;
@@ -87,13 +87,13 @@ pub(super) const EDITS: &[Edit] = &[
         "
     bool in_event_internal ();
 
-    //  Counts the frame that is being received. False if that ended the connection.
+    //  Counts the frame that is being received. Returns false if that closed the connection.
     bool account_for_input ();
 
     //  Bytes of a large frame that were counted.
     int64_t _held = 0;
 
-    //  The time for finishing a message, and which message.
+    //  The timer for completing a message, and the number of the message.
     enum
     {
         message_timer_id = 0x20
@@ -189,7 +189,7 @@ bool zmq::stream_engine_base_t::account_for_input ()
         _held = held;
     }
 
-    //  A handshake has a timer of its own, and one that waits for room is not late.
+    //  A handshake has another timer; a message that waits for room is not late.
     waits = waits && !_input_stopped && !_has_handshake_timer
             && _options.heartbeat_interval <= 0
             && _options.heartbeat_timeout > 0;

@@ -1,9 +1,10 @@
-//! ZMQ_MAXMSGSIZE bounds a whole message.
+//! Lets ZMQ_MAXMSGSIZE bound a whole message.
 //!
-//! Without it: the bound is for each frame, and the frames of a message without end fill the memory.
+//! Without it: the bound is for each frame, and an endless message of small frames fills the
+//! memory.
 //! The correction: all frames of a message count, each with the size of its descriptor. A message
-//! that goes on when there is no room for the rest of it ends its connection: it cannot wait, half
-//! written.
+//! for whose remaining frames there is no room closes its connection: a partly written message
+//! cannot wait.
 //! Upstream: no report is known. zmq_setsockopt(3) speaks of "the inbound message".
 //! Test: `old_wound_a_message_without_end`.
 

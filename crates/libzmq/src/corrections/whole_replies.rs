@@ -1,9 +1,9 @@
-//! A reply is taken only if there is room for all of it.
+//! Accepts a reply only if there is room for all of it.
 //!
-//! Without it: whether a message is taken is decided with its first frame, of which a ROUTER knows no
-//! more than that it is a routing id; 1.9 GiB were to go out.
-//! The correction: the sender tells the size of the whole message in the bits of zmq_send's flags
-//! that have no meaning. The bound is ZMQ_RATE (see the table in `lib.rs`).
+//! Without it: a message is accepted by its first frame alone, which for a ROUTER is the routing
+//! id; 1.9 GiB were queued.
+//! The correction: the sender passes the size of the whole message in the unused bits of zmq_send's
+//! flags. The bound is ZMQ_RATE (see the table in `lib.rs`).
 //! Upstream: no report is known; as in `pipes_count_bytes`, high-water marks count messages.
 //! Test: `old_wound_unread_replies_over_many_connections`.
 
@@ -21,7 +21,7 @@ pub(super) const EDITS: &[Edit] = &[
     int _ticks;
 
   protected:
-    //  Bytes of the message that is about to be sent, as its sender told; 0 if it did not.
+    //  Bytes of the message that is about to be sent, if its sender passed them; otherwise 0.
     int64_t _announced = 0;
 
   private:
