@@ -10,8 +10,10 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 use zcmd::client::batch::Batch;
+use zcmd::client::each::Each;
 use zcmd::client::settings::{self, Given};
 use zcmd::client::{Task, external, help, run, status, text, variables};
+use zcmd::limits;
 use zcmd::protocol::request::{Ask, Os};
 use zcmd::service::maths::REFERENCE;
 
@@ -24,6 +26,9 @@ struct Line {
     lets: Vec<(String, String)>,
     columns: Option<Vec<String>>,
     stdin: bool,
+    hosts_file: Option<String>,
+    at_most: Option<usize>,
+    stop_after: Option<usize>,
     /// A program that does it, and its arguments.
     external: Option<(PathBuf, Vec<OsString>)>,
     /// What to print instead of doing anything.
@@ -82,7 +87,7 @@ impl Line {
                 }
                 Value(value) => {
                     line.operands.push(value.string()?);
-                    if line.is("os") {
+                    if line.names_command() {
                         line.parameters(&mut parser)?;
                     }
                 }
@@ -104,11 +109,25 @@ impl Line {
                 Long("json") => line.given.json = true,
                 Long("explain") => line.given.explain = true,
                 Long("stdin") if line.is("os") => line.stdin = true,
-                Long("let") if line.is("compute") || line.is("batch") => {
+                Long("let") if line.evaluates() => {
                     line.lets.push(variables::assignment(&parser.value()?.string()?)?);
                 }
                 Long("let-columns") if line.is("batch") => {
                     line.columns = Some(variables::columns(&parser.value()?.string()?)?);
+                }
+                Short('H') | Long("host") if line.is("each") => {
+                    line.given.host = Some(parser.value()?.string()?);
+                }
+                Long("hosts") if line.is("each") => {
+                    line.hosts_file = Some(parser.value()?.string()?);
+                }
+                Long("at-most") if line.is("each") => {
+                    let max = limits::EACH_AT_ONCE_MAX;
+                    line.at_most = Some(count("--at-most", &parser.value()?.string()?, max)?);
+                }
+                Long("stop-after") if line.is("each") => {
+                    let max = limits::EACH_HOSTS_MAX;
+                    line.stop_after = Some(count("--stop-after", &parser.value()?.string()?, max)?);
                 }
                 other => return Err(other.unexpected()),
             }
@@ -119,9 +138,24 @@ impl Line {
         self.subcommand.as_deref() == Some(subcommand)
     }
 
+    /// Whether the last operand is the name of a command.
+    fn names_command(&self) -> bool {
+        match self.operands.as_slice() {
+            [_] => self.is("os"),
+            [os, _] => self.is("each") && os == "os",
+            _ => false,
+        }
+    }
+
+    /// Whether expressions and variables may come.
+    fn evaluates(&self) -> bool {
+        let of_each = self.operands.first().is_some_and(|what| what == "compute");
+        self.is("compute") || self.is("batch") || self.is("each") && of_each
+    }
+
     /// An expression that begins with a minus sign, which is no option: `-2^2`.
     fn dashed(&self, parser: &mut lexopt::Parser) -> Option<OsString> {
-        if !self.is("compute") && !self.is("batch") {
+        if !self.evaluates() {
             return None;
         }
         parser.try_raw_args()?.next_if(|argument| match argument.as_encoded_bytes() {
@@ -149,13 +183,7 @@ impl Line {
         }
         let mut operands = self.operands.into_iter();
         let task = match subcommand.as_str() {
-            "compute" => {
-                let expression = operands.by_ref().collect::<Vec<_>>().join(" ");
-                if expression.is_empty() {
-                    return Err("compute: an expression is missing, as in zcmd compute 1+2".into());
-                }
-                Task::Ask(Ask::Compute { expression, variables: self.lets })
-            }
+            "compute" => Task::Ask(compute(operands.by_ref(), self.lets)?),
             "os" => {
                 let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
                 let parameters = operands.by_ref().collect();
@@ -185,6 +213,17 @@ impl Line {
                 };
                 Task::Batch(Batch { variables: self.lets, rows })
             }
+            "each" => {
+                if from_stdin || self.given.server.is_some() {
+                    return Err("each: takes neither --server nor a token of standard input".into());
+                }
+                Task::Each(Each {
+                    file: self.hosts_file,
+                    at_most: self.at_most.unwrap_or(limits::EACH_AT_ONCE),
+                    stop_after: self.stop_after,
+                    ask: ask_of_each(operands.by_ref(), self.lets, self.given.explain)?,
+                })
+            }
             "keygen" => Task::Keygen(operands.next().ok_or("keygen: a file is missing")?),
             other => return Err(format!("unknown subcommand {other:?}")),
         };
@@ -192,6 +231,43 @@ impl Line {
             Some(surplus) => Err(format!("{subcommand}: one argument too many: {surplus:?}")),
             None => Ok(task),
         }
+    }
+}
+
+/// The request for the value of an expression, of which these are the parts.
+fn compute(
+    parts: impl Iterator<Item = String>,
+    variables: Vec<(String, String)>,
+) -> Result<Ask, String> {
+    let expression = parts.collect::<Vec<_>>().join(" ");
+    match expression.is_empty() {
+        true => Err("compute: an expression is missing, as in zcmd compute 1+2".into()),
+        false => Ok(Ask::Compute { expression, variables }),
+    }
+}
+
+/// The request of `each` for all its hosts.
+fn ask_of_each(
+    mut operands: impl Iterator<Item = String>,
+    variables: Vec<(String, String)>,
+    explain: bool,
+) -> Result<Ask, String> {
+    match operands.next().as_deref() {
+        Some("compute") => compute(operands, variables),
+        Some("os") => {
+            let name = operands.next().ok_or("each os: a command is missing")?;
+            let parameters = operands.collect();
+            Ok(Ask::Os(Os { name, parameters, stream: !explain, explain, ..Os::default() }))
+        }
+        _ => Err("each: write each os NAME or each compute EXPRESSION".into()),
+    }
+}
+
+/// The number of an option, from 1 to `max`.
+fn count(option: &str, text: &str, max: usize) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count) if (1..=max).contains(&count) => Ok(count),
+        _ => Err(format!("{option} {text}: expected a number, 1 to {max}")),
     }
 }
 

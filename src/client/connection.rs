@@ -5,22 +5,26 @@
 //! deadline, and what the daemon had sent by then is still received.
 //! Leaves out: what a reply means.
 
-use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
 
+use crate::client::connecting::{Connecting, Route};
 use crate::client::settings::{Curve, Servers};
 use crate::client::status::Failure;
 use crate::limits;
 use crate::protocol::reply::Reply;
 
-/// A connection that stood when it was made.
+/// Monitors so far: each has an address of its own.
+static MONITORS: AtomicU64 = AtomicU64::new(0);
+
+/// A connection: one that stands, or an attempt of `Connecting`.
 pub struct Connection {
     socket: zmq::Socket,
     monitor: zmq::Socket,
     server: String,
-    later: Servers,
-    reply_bytes_max: usize,
+    /// The way to the servers after this one.
+    later: Route,
     /// Whether a server was there.
     reached: bool,
     lost: bool,
@@ -54,53 +58,24 @@ impl Connection {
         deadline: Instant,
         interrupt: Watched,
     ) -> Result<Self, Failure> {
-        let context = zmq::Context::new();
-        let (mut later, mut reached) = (servers.addresses.iter(), false);
-        while let Some(server) = later.next() {
-            let rest = Servers { addresses: later.as_slice().to_vec(), ..servers.clone() };
-            let patience = Instant::now() + Duration::from_secs(limits::CONNECT_SECONDS);
-            for ipv6 in families(server) {
-                let rest = rest.clone();
-                let mut connection = Self::begin(&context, server, *ipv6, rest, reply_bytes_max)?;
-                if connection.stands(deadline.min(patience), interrupt)? {
-                    return Ok(connection);
-                }
-                reached |= connection.reached;
-            }
-        }
-        if reached {
-            let why = match servers.curve {
-                None => "it may want CURVE: set ZCMD_SERVER_KEY and ZCMD_KEY_FILE",
-                Some(_) => "is ZCMD_SERVER_KEY its public key, and does it list your own?",
-            };
-            return Err(Failure::refused(format!(
-                "a server answers at {}, and the handshake fails; {why}",
-                servers.addresses.join(", ")
-            )));
-        }
-        Err(Failure::refused(format!(
-            "no daemon answers at {}; start zcmdd there, or name another server with --server \
-             or ZCMD_SERVER",
-            servers.addresses.join(", ")
-        )))
+        let (context, servers) = (zmq::Context::new(), servers.clone());
+        let held_bytes_max = limits::RECEIVED_BYTES_MAX;
+        let route = Route { context, servers, reply_bytes_max, held_bytes_max };
+        Connecting::begin(route)?.finish(deadline, interrupt)
     }
 
-    /// Connects to the next server of the list, if there is one left that answers.
+    /// The way to the next server of the list, if one is left.
+    pub fn next(&self) -> Option<Result<Connecting, Failure>> {
+        let is_left = !self.later.servers.addresses.is_empty();
+        is_left.then(|| Connecting::begin(self.later.clone()))
+    }
+
+    /// Begins to connect to a server; `later` is the way to those after it.
     ///
     /// # Errors
-    /// As `open`.
-    pub fn next(&self, deadline: Instant, interrupt: Watched) -> Option<Result<Self, Failure>> {
-        let open = || Self::open(&self.later, self.reply_bytes_max, deadline, interrupt);
-        (!self.later.addresses.is_empty()).then(open)
-    }
-
-    fn begin(
-        context: &zmq::Context,
-        server: &str,
-        ipv6: bool,
-        later: Servers,
-        reply_bytes_max: usize,
-    ) -> Result<Self, Failure> {
+    /// The address is none, or the machine has no room for a connection.
+    pub fn begin(server: &str, ipv6: bool, later: Route) -> Result<Self, Failure> {
+        let Route { context, servers, reply_bytes_max, held_bytes_max } = &later;
         let prepare = || {
             let socket = context.socket(zmq::DEALER)?;
             // Never again: a request must not wait in silence for a daemon that may come back.
@@ -117,17 +92,18 @@ impl Connection {
             socket.set_tcp_keepalive_intvl(interval)?;
             socket.set_tcp_keepalive_cnt(count)?;
             socket.set_sndhwm(limits::PEER_MESSAGES_MAX)?;
-            let messages = i32::try_from(limits::RECEIVED_BYTES_MAX / reply_bytes_max.max(1));
+            let messages = i32::try_from(held_bytes_max / reply_bytes_max.max(&1));
             socket.set_rcvhwm(messages.unwrap_or(i32::MAX).clamp(1, limits::PEER_MESSAGES_MAX))?;
-            socket.set_maxmsgsize(i64::try_from(reply_bytes_max).unwrap_or(i64::MAX))?;
+            socket.set_maxmsgsize(i64::try_from(*reply_bytes_max).unwrap_or(i64::MAX))?;
             socket.set_ipv6(ipv6)?;
-            if let Some(Curve { server, own: [secret, public] }) = &later.curve {
+            if let Some(Curve { server, own: [secret, public] }) = &servers.curve {
                 socket.set_curve_serverkey(&server.0)?;
                 socket.set_curve_secretkey(&secret.0)?;
                 socket.set_curve_publickey(&public.0)?;
             }
             let monitor = context.socket(zmq::PAIR)?;
-            let news = format!("inproc://news-{}-{ipv6}", later.addresses.len());
+            let number = MONITORS.fetch_add(1, Ordering::Relaxed);
+            let news = format!("inproc://news-{number}");
             socket.monitor(&news, zmq::SocketEvent::ALL.to_raw().into())?;
             monitor.connect(&news)?;
             Ok((socket, monitor))
@@ -139,28 +115,25 @@ impl Connection {
             Failure::refused(format!("cannot connect to {server}: {error}; check the address"))
         })?;
         let (server, reached, lost) = (server.to_owned(), false, false);
-        Ok(Self { socket, monitor, server, later, reply_bytes_max, reached, lost })
+        Ok(Self { socket, monitor, server, later, reached, lost })
     }
 
-    /// Waits until the connection stands; false when it does not come to stand.
-    fn stands(&mut self, deadline: Instant, interrupt: Watched) -> Result<bool, Failure> {
-        while Instant::now() < deadline {
-            let monitor = self.monitor.as_poll_item(zmq::POLLIN);
-            let mut items = [monitor, zmq::PollItem::from_fd(interrupt.0, interrupt.1)];
-            poll(&mut items, deadline)?;
-            if items.iter().skip(1).any(|item| item.is_readable()) {
-                return Err(Failure::quiet(crate::client::status::INTERRUPTED));
-            }
-            while let Some(news) = self.news() {
-                match news {
-                    News::Connected => return Ok(true),
-                    News::Failed | News::Broken => return Ok(false),
-                    News::Reached => self.reached = true,
-                    News::Other => {}
-                }
+    /// Whether the connection stands; none as long as that is open.
+    pub fn stands(&mut self) -> Option<bool> {
+        while let Some(news) = self.news() {
+            match news {
+                News::Connected => return Some(true),
+                News::Failed | News::Broken => return Some(false),
+                News::Reached => self.reached = true,
+                News::Other => {}
             }
         }
-        Ok(false)
+        None
+    }
+
+    /// Whether a server took the connection, whatever became of the handshake.
+    pub fn reached(&self) -> bool {
+        self.reached
     }
 
     /// The next news of the connection, if there is any.
@@ -281,8 +254,7 @@ impl Connection {
             return Ok(ready);
         }
         let mut items = Vec::with_capacity(N + 2);
-        items.push(self.socket.as_poll_item(zmq::POLLIN));
-        items.push(self.monitor.as_poll_item(zmq::POLLIN));
+        items.extend(self.items());
         items.extend(watched.iter().map(|(fd, events)| zmq::PollItem::from_fd(*fd, *events)));
         poll(&mut items, deadline)?;
         for (ready, item) in ready.iter_mut().zip(items.iter().skip(2)) {
@@ -292,7 +264,18 @@ impl Connection {
         Ok(ready)
     }
 
-    fn read_news(&mut self) {
+    /// What to wait for before the next reply.
+    pub fn items(&self) -> [zmq::PollItem<'_>; 2] {
+        [self.socket.as_poll_item(zmq::POLLIN), self.news_item()]
+    }
+
+    /// What to wait for before the next news of the connection.
+    pub fn news_item(&self) -> zmq::PollItem<'_> {
+        self.monitor.as_poll_item(zmq::POLLIN)
+    }
+
+    /// Learns whether the connection is broken.
+    pub fn read_news(&mut self) {
         while let Some(news) = self.news() {
             self.lost |= news == News::Broken;
         }
@@ -301,17 +284,6 @@ impl Connection {
     /// The socket itself, for measurements that must not measure this file.
     pub fn socket(&self) -> &zmq::Socket {
         &self.socket
-    }
-}
-
-/// How to look for a server: with IPv6 or without. For a name, without it first: with it, libzmq
-/// takes an IPv6 address where there is one, and a daemon may listen at the other one only.
-fn families(server: &str) -> &'static [bool] {
-    let host = server.strip_prefix("tcp://").and_then(|place| place.rsplit_once(':'));
-    match host {
-        Some((host, _)) if host.starts_with('[') => &[true],
-        Some((host, _)) if host.parse::<Ipv4Addr>().is_err() => &[false, true],
-        _ => &[false],
     }
 }
 

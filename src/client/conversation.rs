@@ -12,6 +12,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
+use crate::client::connecting::Connecting;
 use crate::client::connection::{Connection, NOTHING, Watched, poll};
 use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
@@ -102,31 +103,16 @@ impl<'a> Conversation<'a> {
     }
 
     /// Takes one reply; gives the last one.
-    fn take(&mut self, Reply { id, answer }: Reply) -> Result<Option<Answer>, Failure> {
-        if id.is_some() && id != self.request.id {
-            return Ok(None);
-        }
-        // A daemon that could not read the request could not read its id either.
-        if !answer.answers(&self.request.ask) || id.is_none() && !matches!(answer, Answer::Error(_))
-        {
-            return Err(Failure::uncertain("what came is no reply to what was asked"));
-        }
-        match answer {
-            Answer::Output { stream, bytes } => {
+    fn take(&mut self, reply: Reply) -> Result<Option<Answer>, Failure> {
+        match answer_to(self.request, self.streamed, reply)? {
+            Some(Answer::Output { stream, bytes }) => {
                 self.streamed = true;
                 self.write(stream, &bytes)?;
                 self.check_deadline()?;
                 Ok(None)
             }
-            Answer::Error(error)
-                if self.streamed && error.ran.is_none() && error.executed != Some(true) =>
-            {
-                let what =
-                    format!("output came, and then an error that denies it: {}", error.message);
-                Err(Failure::uncertain(what))
-            }
-            Answer::Error(error) if self.elsewhere(&error)? => Ok(None),
-            answer => Ok(Some(answer)),
+            Some(Answer::Error(error)) if self.elsewhere(&error)? => Ok(None),
+            answer => Ok(answer),
         }
     }
 
@@ -136,11 +122,12 @@ impl<'a> Conversation<'a> {
 
     /// Asks the next server, if this one drains and did nothing.
     fn elsewhere(&mut self, error: &Error) -> Result<bool, Failure> {
-        let nothing_done = error.code == Code::ShuttingDown && error.executed != Some(true);
-        if !nothing_done || self.ending.is_some() {
+        if !sends_on(error) || self.ending.is_some() {
             return Ok(false);
         }
-        match self.connection.next(self.until, watch(self.signals)) {
+        let interrupt = watch(self.signals);
+        let finish = |next: Connecting| next.finish(self.until, interrupt);
+        match self.connection.next().map(|next| next.and_then(finish)) {
             Some(Ok(connection)) => {
                 self.connection = connection;
                 self.connection.send(&self.request.encode(), self.until)?;
@@ -221,12 +208,7 @@ impl<'a> Conversation<'a> {
 
     /// Sends a `cancel`, if there is a command to end; says whether it was sent.
     fn cancel(&mut self) -> bool {
-        let (Ask::Os(_), Some(target)) = (&self.request.ask, self.request.id.clone()) else {
-            return false;
-        };
-        let token = self.request.token.clone();
-        let cancel = Request { id: Some(fresh_id()), token, ask: Ask::Cancel { target } };
-        self.connection.send(&cancel.encode(), Instant::now()).is_ok()
+        cancel(&mut self.connection, self.request)
     }
 
     /// Prints the last reply.
@@ -330,7 +312,47 @@ impl<'a> Conversation<'a> {
     }
 }
 
+/// The answer of a reply, if it is one to this request; `streamed` tells whether output came before.
+///
+/// # Errors
+/// It contradicts the request, or what came before.
+pub fn answer_to(
+    request: &Request,
+    streamed: bool,
+    Reply { id, answer }: Reply,
+) -> Result<Option<Answer>, Failure> {
+    if id.is_some() && id != request.id {
+        return Ok(None);
+    }
+    // A daemon that could not read the request could not read its id either.
+    if !answer.answers(&request.ask) || id.is_none() && !matches!(answer, Answer::Error(_)) {
+        return Err(Failure::uncertain("what came is no reply to what was asked"));
+    }
+    match answer {
+        Answer::Error(error) if streamed && error.ran.is_none() && error.executed != Some(true) => {
+            let what = format!("output came, and then an error that denies it: {}", error.message);
+            Err(Failure::uncertain(what))
+        }
+        answer => Ok(Some(answer)),
+    }
+}
+
+/// Whether a daemon drains and did nothing, so that the next server may be asked.
+pub fn sends_on(error: &Error) -> bool {
+    error.code == Code::ShuttingDown && error.executed != Some(true)
+}
+
+/// Sends a `cancel`, if the request is one for a command; says whether it was sent.
+pub fn cancel(connection: &mut Connection, request: &Request) -> bool {
+    let (Ask::Os(_), Some(target)) = (&request.ask, request.id.clone()) else {
+        return false;
+    };
+    let token = request.token.clone();
+    let cancel = Request { id: Some(fresh_id()), token, ask: Ask::Cancel { target } };
+    connection.send(&cancel.encode(), Instant::now()).is_ok()
+}
+
 /// What to wait for to learn of Ctrl-C.
-fn watch(signals: Option<&Signals>) -> Watched {
+pub fn watch(signals: Option<&Signals>) -> Watched {
     signals.map_or(NOTHING, |signals| (signals.descriptor(), zmq::POLLIN))
 }

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 /// The subcommands of the client itself.
-pub const SUBCOMMANDS: [&str; 9] =
-    ["compute", "os", "list", "ping", "status", "cancel", "menu", "batch", "keygen"];
+pub const SUBCOMMANDS: [&str; 10] =
+    ["compute", "os", "list", "ping", "status", "cancel", "menu", "batch", "each", "keygen"];
 
 /// The help on a subcommand, or on all. `reference` lists what an expression may use: how it is
 /// written, what it means, an example, and what that gives. `external` names the subcommands that
@@ -31,6 +31,7 @@ pub fn text<'a>(
         Some("cancel") => CANCEL.to_owned(),
         Some("menu") => MENU.to_owned(),
         Some("batch") => BATCH.to_owned(),
+        Some("each") => EACH.to_owned(),
         Some("keygen") => KEYGEN.to_owned(),
         _ => {
             let mut subcommands = format!("Subcommands: {}.\n", SUBCOMMANDS.join(", "));
@@ -53,6 +54,7 @@ zcmd: run allowed commands and evaluate maths on a host where zcmdd listens
   zcmd os ping example.org 3               parameters come after the name
   zcmd --server tcp://host:5555 ping       is anybody there?
   zcmd batch < expressions.txt             one expression a line, answers in order
+  zcmd each --hosts FILE os uptime         the same on many hosts
   zcmd menu                                for people
 ";
 
@@ -155,6 +157,28 @@ A line without a value gives an empty line, and its message and number on standa
 line gives a blank line. The exit status is that of the worst line. A rate limit slows it down.
 --timeout is how long to wait without an answer to any line, and the longest wait that a rate
 limit may ask for.
+";
+
+const EACH: &str = "\
+zcmd each [OPTION]... os NAME [PARAMETER]...
+zcmd each [OPTION]... compute [--let NAME=NUMBER]... EXPRESSION...
+
+  zcmd each --hosts hosts.txt os uptime    one host a line; # begins a comment
+  zcmd each -H tcp://10.0.0.7:5555,tcp://10.0.0.8:5555 os uptime
+  zcmd each --hosts hosts.txt --stop-after 1 --at-most 1 os upgrade    one after the other
+  zcmd --json each --hosts hosts.txt os uptime    one line of JSON for each host
+
+Options:
+  -H, --host LIST     hosts, separated by commas; --hosts adds those of a file
+  --hosts FILE        hosts, one a line
+  --at-most N         hosts that are asked at the same time, 1 to 128 (64)
+  --stop-after N      begin no further host after so many that are not ok
+  --timeout SECONDS   for each host, from its turn to its end (60)
+
+Equal outputs are shown once, under the names of their hosts; then comes a table. The outcome of a
+host is ok, skipped (not begun), unreachable (nothing ran), refused (nothing ran), failed (it ran),
+cancelled (Ctrl-C) or unknown (it may have run). The exit status is that of the worst host: the
+last of these outcomes, and then the highest status. After Ctrl-C it is 130.
 ";
 
 const KEYGEN: &str = "\

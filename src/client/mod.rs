@@ -7,8 +7,10 @@
 
 pub mod batch;
 pub mod catalogue;
+pub mod connecting;
 pub mod connection;
 pub mod conversation;
+pub mod each;
 pub mod external;
 pub mod help;
 pub mod lines;
@@ -41,13 +43,15 @@ pub enum Task {
     Batch(batch::Batch),
     /// Offer what there is to a person.
     Menu,
+    /// Ask many hosts.
+    Each(each::Each),
     /// Make a pair of CURVE keys in this file.
     Keygen(String),
 }
 
 /// Does it, says on standard error what went wrong, and returns the exit status.
 pub fn run(task: Task, settings: &settings::Given) -> u8 {
-    perform(task, || Settings::gather(settings)).unwrap_or_else(|failure| {
+    perform(task, settings).unwrap_or_else(|failure| {
         if !failure.message.is_empty() {
             text::diagnose(&failure.message);
         }
@@ -55,7 +59,8 @@ pub fn run(task: Task, settings: &settings::Given) -> u8 {
     })
 }
 
-fn perform(task: Task, settings: impl Fn() -> Result<Settings, Failure>) -> Result<u8, Failure> {
+fn perform(task: Task, given: &settings::Given) -> Result<u8, Failure> {
+    let settings = || Settings::gather(given);
     match task {
         Task::Ask(ask @ Ask::Os(_)) => ask_once(&settings()?, ask, Some(&catch()?)),
         Task::Ask(ask) => ask_once(&settings()?, ask, None),
@@ -68,6 +73,7 @@ fn perform(task: Task, settings: impl Fn() -> Result<Settings, Failure>) -> Resu
         }
         Task::Batch(batch) => batch.run(&settings()?),
         Task::Menu => menu::run(&settings()?, &catch()?),
+        Task::Each(each) => each.run(given, &catch()?),
         Task::Keygen(path) => keygen(&path),
     }
 }

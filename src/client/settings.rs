@@ -20,6 +20,8 @@ const SERVER: &str = "tcp://127.0.0.1:5555";
 /// What the command line says.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Given {
+    /// `--host`.
+    pub host: Option<String>,
     /// `--server`.
     pub server: Option<String>,
     /// `--token-file`.

@@ -10,7 +10,10 @@
 mod answers;
 mod batch;
 mod connections;
+mod each;
 mod hostile;
+#[path = "../house/mod.rs"]
+mod house;
 mod menu;
 mod played;
 mod streams;
