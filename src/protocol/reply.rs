@@ -6,14 +6,12 @@
 //! command has one end, and each of its streams one spelling and no more bytes than in all.
 //! Leaves out: which reply a request gets.
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
-use crate::limits;
 use crate::port::Stream;
 use crate::protocol::json::{Fault, Json, Kind, Object, echo};
 use crate::protocol::request::{Ask, Id};
@@ -154,7 +152,7 @@ impl Reply {
                         Stream::Stderr => "stderr",
                     },
                 );
-                let (name, text) = spelled(["data", "data_base64"], bytes);
+                let (name, text) = super::spelled(["data", "data_base64"], bytes);
                 body.member(name, text.as_ref());
             }
             Answer::Error(error) => {
@@ -347,8 +345,8 @@ impl Serialize for Ran {
             Err(signal) => out.serialize_entry("signal", signal)?,
         }
         let streams = [
-            spelled(["stdout", "stdout_base64"], &self.stdout),
-            spelled(["stderr", "stderr_base64"], &self.stderr),
+            super::spelled(["stdout", "stdout_base64"], &self.stdout),
+            super::spelled(["stderr", "stderr_base64"], &self.stderr),
         ];
         for (name, text) in streams {
             out.serialize_entry(name, &text)?;
@@ -379,25 +377,6 @@ impl Serialize for Error {
         }
         out.end()
     }
-}
-
-/// How bytes are spelled: as text or as base64, each with its name.
-fn spelled<'a>([text, base64]: [&'static str; 2], bytes: &'a [u8]) -> (&'static str, Cow<'a, str>) {
-    match std::str::from_utf8(bytes) {
-        Ok(utf8) if is_short_in_json(utf8) => (text, Cow::Borrowed(utf8)),
-        _ => (base64, Cow::Owned(STANDARD.encode(bytes))),
-    }
-}
-
-/// Whether a text in JSON (RFC 8259, 7) is not longer than it is in base64, or short.
-fn is_short_in_json(text: &str) -> bool {
-    let length = |byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
-        0..=31 => 6,
-        _ => 1,
-    };
-    let length: usize = text.bytes().map(length).sum();
-    length <= limits::ESCAPED_BYTES_MAX.max(text.len().div_ceil(3) * 4)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ pub struct Os {
     /// Its parameters, in the order of the commands file.
     pub parameters: Vec<String>,
     /// What it reads from standard input.
-    pub stdin: String,
+    pub stdin: Vec<u8>,
     /// Lowers its time limit.
     pub timeout: Option<Duration>,
     /// Whether its output is sent while it runs.
@@ -119,7 +119,8 @@ impl Serialize for Request {
                 out.serialize_entry("command_name", &os.name)?;
                 out.serialize_entry("parameters", &os.parameters)?;
                 if !os.stdin.is_empty() {
-                    out.serialize_entry("stdin", &os.stdin)?;
+                    let (name, text) = super::spelled(["stdin", "stdin_base64"], &os.stdin);
+                    out.serialize_entry(name, &text)?;
                 }
                 if let Some(timeout) = os.timeout {
                     out.serialize_entry("timeout_ms", &timeout.as_millis())?;
