@@ -10,6 +10,7 @@
 mod answers;
 mod batch;
 mod connections;
+mod files;
 mod hostile;
 mod menu;
 mod played;
