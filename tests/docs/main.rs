@@ -182,7 +182,7 @@ fn every_file_that_a_document_names_is_there() {
     for page in pages() {
         let page_text = text(&page);
         for name in page_text.split('`') {
-            let folder = ["src/", "tests/", "scripts/", "docs/", "crates/"];
+            let folder = ["src/", "tests/", "scripts/", "docs/", "crates/", "deploy/"];
             let is_name = folder.iter().any(|folder| name.starts_with(folder))
                 && !name.contains([' ', '*', '\n', '<']);
             assert!(!is_name || root().join(name).exists(), "{page}: {name} is not there");
