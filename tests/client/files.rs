@@ -104,12 +104,14 @@ fn a_host_that_contradicts_itself_makes_no_copy() {
         other => other,
     };
     let sum = sum(b"abc");
+    let wrong_sum = about(r#"{"bytes":3,"sha256":"00","size":3,"version":"1"}"#);
     let wrong_bytes = format!(r#"{{"bytes":4,"sha256":"{sum}","size":4,"version":"1"}}"#);
     let too_small = format!(r#"{{"bytes":3,"sha256":"{sum}","size":2,"version":"1"}}"#);
     let cases = [
         (about(""), "makes no sense"),
         (about("{}"), "makes no sense: bytes is missing"),
         (about(r#"{"bytes":-1}"#), "makes no sense"),
+        (wrong_sum, "not what the host sent"),
         (about(&wrong_bytes), "not what the host sent"),
         (about(&too_small), "not what the host sent"),
         (part(b"", 3, "1"), "fewer bytes than it tells"),
