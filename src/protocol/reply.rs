@@ -382,6 +382,7 @@ impl Serialize for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limits;
 
     fn ran(end: Result<i32, String>, stdout: &[u8]) -> Ran {
         let duration = Duration::from_millis(12);

@@ -1,8 +1,8 @@
 //! `zcmd get`: a file of the host, in pieces.
 //!
 //! Promises: the file has its name only when it is whole; until then it is `LOCAL.part`, with which
-//! the next run goes on. Every byte was compared with the host's by SHA-256, those of an earlier run
-//! too, and all are of one version of the file.
+//! the next run goes on. Every byte was compared with the host's by SHA-256, those of an earlier
+//! run too, and all are of one version of the file.
 //! Leaves out: owner, mode and times of the file.
 
 use std::fs::{self, File, OpenOptions};
