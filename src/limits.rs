@@ -271,6 +271,11 @@ pub const VALUE_REPLY_BYTES_MAX: usize = MESSAGE_BYTES_MAX;
 pub const RECEIVED_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of one reply: two streams of the greatest size in base64, and the rest.
 pub const REPLY_BYTES_MAX: usize = 8 * OUTPUT_BYTES_MAX / 3 + MESSAGE_BYTES_MAX;
+/// Bytes of a file that one request gets: what a daemon keeps of a command's output by default.
+pub const PIECE_BYTES_MAX: u64 = 1024 * 1024;
+/// Bytes of a file that one request sums up, where a copy that is there already is compared: some
+/// seconds of a slow host.
+pub const SUMMED_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Bytes of one write to standard output: a pipe that is ready takes as much without blocking.
 pub const WRITE_BYTES_MAX: usize = 4096;
 /// Bytes of one line of standard input: an expression, or a row of numbers.
@@ -310,6 +315,7 @@ const _: () = {
     assert!(RECEIVED_BYTES_MAX / VALUE_REPLY_BYTES_MAX >= PEER_MESSAGES_MAX as usize);
     assert!(LINE_BYTES_MAX <= READ_BYTES_MAX);
     assert!(EACH_AT_ONCE <= EACH_AT_ONCE_MAX && 5 * EACH_AT_ONCE_MAX < 1024);
+    assert!(4 * PIECE_BYTES_MAX / 3 < SHORT_REPLY_BYTES_MAX as u64);
     assert!(STDIN_BYTES_MAX + TOKEN_BYTES_MAX + PARAMETER_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(EXPRESSION_BYTES_MAX + TOKEN_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(STREAM_BYTES_PER_TURN <= PIPE_BYTES_PER_TURN);

@@ -11,8 +11,9 @@ use std::process::ExitCode;
 use lexopt::prelude::*;
 use zcmd::client::batch::Batch;
 use zcmd::client::each::Each;
+use zcmd::client::files::{Files, Job};
 use zcmd::client::settings::{self, Given};
-use zcmd::client::{Task, external, help, run, status, text, variables};
+use zcmd::client::{Task, external, help, lines, run, status, text, variables};
 use zcmd::limits;
 use zcmd::protocol::request::{Ask, Os};
 use zcmd::service::maths::REFERENCE;
@@ -29,6 +30,7 @@ struct Line {
     hosts_file: Option<String>,
     at_most: Option<usize>,
     stop_after: Option<usize>,
+    command: Option<String>,
     /// A program that does it, and its arguments.
     external: Option<(PathBuf, Vec<OsString>)>,
     /// What to print instead of doing anything.
@@ -109,6 +111,11 @@ impl Line {
                 Long("json") => line.given.json = true,
                 Long("explain") => line.given.explain = true,
                 Long("stdin") if line.is("os") => line.stdin = true,
+                Long("command")
+                    if ["facts", "ls", "get", "put"].iter().any(|name| line.is(name)) =>
+                {
+                    line.command = Some(parser.value()?.string()?);
+                }
                 Long("let") if line.evaluates() => {
                     line.lets.push(variables::assignment(&parser.value()?.string()?)?);
                 }
@@ -188,7 +195,14 @@ impl Line {
                 let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
                 let parameters = operands.by_ref().collect();
                 let os = Os { name, parameters, stream: !self.given.json, ..Os::default() };
-                if self.stdin { Task::AskWithInput(os) } else { Task::Ask(Ask::Os(os)) }
+                if self.stdin {
+                    Task::AskWithInput(os)
+                } else {
+                    if !from_stdin && lines::is_offered() {
+                        text::diagnose("standard input is not sent; os --stdin NAME sends it");
+                    }
+                    Task::Ask(Ask::Os(os))
+                }
             }
             "list" => Task::Ask(Ask::List),
             "ping" => Task::Ask(Ask::Ping),
@@ -197,6 +211,16 @@ impl Line {
                 let target = operands.next().ok_or("cancel: an id is missing")?;
                 Task::Ask(Ask::Cancel { target: settings::id(&target)? })
             }
+            "facts" => files(self.command, Job::Facts),
+            "ls" => files(self.command, Job::List(operands.next())),
+            "get" => {
+                let remote = operands.next().ok_or("get: a file of the host is missing")?;
+                files(self.command, Job::Get { remote, local: operands.next() })
+            }
+            "put" => match (operands.next(), operands.next()) {
+                (Some(local), Some(remote)) => files(self.command, Job::Put { local, remote }),
+                _ => return Err("put: a file, and its path on the host, as in put a b".into()),
+            },
             "menu" => Task::Menu,
             "batch" => {
                 let rows = match (self.columns, operands.next()) {
@@ -269,6 +293,10 @@ fn count(option: &str, text: &str, max: usize) -> Result<usize, String> {
         Ok(count) if (1..=max).contains(&count) => Ok(count),
         _ => Err(format!("{option} {text}: expected a number, 1 to {max}")),
     }
+}
+
+fn files(command: Option<String>, job: Job) -> Task {
+    Task::Files(Files { command, job })
 }
 
 /// The program for a subcommand that is not of this one, and all arguments but the name.

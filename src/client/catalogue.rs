@@ -56,11 +56,7 @@ pub fn show(ask: &Ask, json: &str) -> Result<String, Fault> {
     Ok(match ask {
         Ask::Compute { .. } | Ask::Os(_) => format!("{}\n", one_line(json.text())),
         Ask::List => Catalogue::read(json)?.to_string(),
-        Ask::Status => {
-            let mut text = String::new();
-            counters(&mut text, &json.object()?.strict()?, 0)?;
-            text
-        }
+        Ask::Status => table(json.text())?,
         Ask::Ping => {
             let object = json.object()?;
             let version = one_line(&string(&object, "version")?.unwrap_or_default());
@@ -70,6 +66,16 @@ pub fn show(ask: &Ask, json: &str) -> Result<String, Fault> {
         // Like kill(1): no news is good news.
         Ask::Cancel { .. } => String::new(),
     })
+}
+
+/// An object as names and values, each line with its end.
+///
+/// # Errors
+/// It is none.
+pub fn table(json: &str) -> Result<String, Fault> {
+    let mut text = String::new();
+    counters(&mut text, &Json::parse(json.as_bytes())?.object()?.strict()?, 0)?;
+    Ok(text)
 }
 
 impl Catalogue {

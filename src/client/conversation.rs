@@ -28,14 +28,14 @@ pub struct Conversation<'a> {
     connection: Connection,
     settings: &'a Settings,
     signals: Option<&'a Signals>,
-    request: &'a Request,
+    request: Request,
     /// When to give up.
     until: Instant,
     /// The exit status, once the command was told to end.
     ending: Option<u8>,
     /// Bytes written to standard output and standard error.
     written: (u64, u64),
-    /// Whether nobody reads standard output any more.
+    /// Whether standard output does not matter: it has no reader any more, or nothing is printed.
     unread: bool,
     /// Whether the command wrote something.
     streamed: bool,
@@ -48,14 +48,36 @@ impl<'a> Conversation<'a> {
     /// Nobody answers, or the request cannot be sent. Nothing was done.
     pub fn open(
         settings: &'a Settings,
-        request: &'a Request,
+        request: Request,
         signals: Option<&'a Signals>,
     ) -> Result<Self, Failure> {
-        let until = deadline(settings);
         let bytes_max = match &request.ask {
             Ask::Os(os) if !os.stream => limits::REPLY_BYTES_MAX,
             _ => limits::SHORT_REPLY_BYTES_MAX,
         };
+        Self::begin(settings, request, signals, bytes_max)
+    }
+
+    /// The same for one who prints nothing of the answers, which are short.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_quietly(
+        settings: &'a Settings,
+        request: Request,
+        signals: Option<&'a Signals>,
+    ) -> Result<Self, Failure> {
+        let bytes_max = limits::SHORT_REPLY_BYTES_MAX;
+        Ok(Self { unread: true, ..Self::begin(settings, request, signals, bytes_max)? })
+    }
+
+    fn begin(
+        settings: &'a Settings,
+        request: Request,
+        signals: Option<&'a Signals>,
+        bytes_max: usize,
+    ) -> Result<Self, Failure> {
+        let until = deadline(settings);
         let mut connection = Connection::open(&settings.servers, bytes_max, until, watch(signals))?;
         connection.send(&request.encode(), until)?;
         Ok(Self {
@@ -69,6 +91,25 @@ impl<'a> Conversation<'a> {
             unread: false,
             streamed: false,
         })
+    }
+
+    /// Asks something else over the same connection, in the time of a request of its own.
+    ///
+    /// # Errors
+    /// The request cannot be sent.
+    pub fn ask_next(&mut self, ask: Ask) -> Result<(), Failure> {
+        self.request.ask = ask;
+        self.until = deadline(self.settings);
+        self.connection.send(&self.request.encode(), self.until)
+    }
+
+    /// The last reply, unless the command was told to end.
+    ///
+    /// # Errors
+    /// No last reply came; or Ctrl-C.
+    pub fn answer(&mut self) -> Result<Answer, Failure> {
+        let (_, answer) = self.last()?;
+        self.ending.map_or(Ok(answer), |status| Err(Failure::quiet(status)))
     }
 
     /// Takes replies to the last one, prints them, and returns the exit status.
@@ -104,7 +145,7 @@ impl<'a> Conversation<'a> {
 
     /// Takes one reply; gives the last one.
     fn take(&mut self, reply: Reply) -> Result<Option<Answer>, Failure> {
-        match answer_to(self.request, self.streamed, reply)? {
+        match answer_to(&self.request, self.streamed, reply)? {
             Some(Answer::Output { stream, bytes }) => {
                 self.streamed = true;
                 self.write(stream, &bytes)?;
@@ -208,7 +249,7 @@ impl<'a> Conversation<'a> {
 
     /// Sends a `cancel`, if there is a command to end; says whether it was sent.
     fn cancel(&mut self) -> bool {
-        cancel(&mut self.connection, self.request)
+        cancel(&mut self.connection, &self.request)
     }
 
     /// Prints the last reply.

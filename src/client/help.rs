@@ -6,8 +6,10 @@
 use std::collections::BTreeSet;
 
 /// The subcommands of the client itself.
-pub const SUBCOMMANDS: [&str; 10] =
-    ["compute", "os", "list", "ping", "status", "cancel", "menu", "batch", "each", "keygen"];
+pub const SUBCOMMANDS: [&str; 14] = [
+    "compute", "os", "list", "ping", "status", "cancel", "menu", "batch", "each", "keygen",
+    "facts", "ls", "get", "put",
+];
 
 /// The help on a subcommand, or on all. `reference` lists what an expression may use: how it is
 /// written, what it means, an example, and what that gives. `external` names the subcommands that
@@ -33,6 +35,7 @@ pub fn text<'a>(
         Some("batch") => BATCH.to_owned(),
         Some("each") => EACH.to_owned(),
         Some("keygen") => KEYGEN.to_owned(),
+        Some("facts" | "ls" | "get" | "put") => FILES.to_owned(),
         _ => {
             let mut subcommands = format!("Subcommands: {}.\n", SUBCOMMANDS.join(", "));
             if !external.is_empty() {
@@ -55,6 +58,7 @@ zcmd: run allowed commands and evaluate maths on a host where zcmdd listens
   zcmd --server tcp://host:5555 ping       is anybody there?
   zcmd batch < expressions.txt             one expression a line, answers in order
   zcmd each --hosts FILE os uptime         the same on many hosts
+  zcmd get app.conf                        a file of the host, if its owner declares the command
   zcmd menu                                for people
 ";
 
@@ -104,7 +108,7 @@ zcmd os [OPTION]... NAME [PARAMETER]...
   zcmd os uptime                           its output, and its exit status
   zcmd os ping example.org 3               parameters, in the order of zcmd list
   zcmd os logs | grep error                output as it comes; grep's end is its end
-  zcmd os --stdin wc < file                its standard input is yours, up to 128 KiB of UTF-8
+  zcmd os --stdin wc < file                its standard input is yours, up to 128 KiB
   zcmd --json os uptime                    all in one object, when it is over
   zcmd os --id backup backup &             then: zcmd cancel backup
 
@@ -189,4 +193,20 @@ zcmd keygen FILE
 
 For daemons on other hosts: give the printed key to their owner, who lists it. Without CURVE the
 client sends no token over a network, unless ZCMD_ALLOW_CLEARTEXT=yes.
+";
+
+const FILES: &str = "\
+zcmd facts                   what the host is and how it is
+zcmd ls [PATH]               what is in a directory
+zcmd get REMOTE [LOCAL]      copies a file of the host here
+zcmd put LOCAL REMOTE        copies a file to the host, which replaces its own at once
+
+  zcmd get app.conf && vi app.conf && zcmd put app.conf app.conf
+  zcmd get --command logs syslog /tmp      by the host's command logs, not read
+  zcmd os facts                            the JSON itself, for programs
+
+They run the commands facts, files, read and write of the host, or that of --command NAME. Paths are
+below the directory that its owner chose. Pieces are compared by SHA-256. What was not finished goes
+on with the next run: get keeps it in LOCAL.part. --timeout is for each piece, beside what a rate
+limit asks for.
 ";

@@ -4,7 +4,9 @@
 //! bad line and the next one is good again. What was read ahead is never forgotten by a wait.
 //! Leaves out: waiting. A caller that must not block asks `poll` first.
 
-use std::io::{self, Read};
+use std::io::{self, IsTerminal, Read};
+
+use rustix::fs::FileType;
 
 use crate::limits;
 
@@ -94,6 +96,13 @@ impl Read for Stdin {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         Ok(rustix::io::read(io::stdin(), buffer)?)
     }
+}
+
+/// Whether a person has put a pipe to standard input, which is told without reading it. Scripts
+/// have pipes there that are not meant for a command.
+pub fn is_offered() -> bool {
+    let kind = rustix::fs::fstat(io::stdin()).map(|found| FileType::from_raw_mode(found.st_mode));
+    kind == Ok(FileType::Fifo) && io::stderr().is_terminal()
 }
 
 #[cfg(test)]

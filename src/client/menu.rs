@@ -146,7 +146,7 @@ impl Menu<'_> {
     fn list(&self) -> Result<Catalogue, Failure> {
         let token = self.settings.token.clone();
         let request = Request { id: Some(fresh_id()), token, ask: Ask::List };
-        match Conversation::open(&self.settings, &request, Some(self.signals))?.last()?.1 {
+        match Conversation::open(&self.settings, request, Some(self.signals))?.last()?.1 {
             Answer::Result(json) => Json::parse(json.as_bytes())
                 .and_then(Catalogue::read)
                 .map_err(|fault| Failure::uncertain(format!("the list makes no sense: {fault}"))),

@@ -12,6 +12,7 @@ pub mod connection;
 pub mod conversation;
 pub mod each;
 pub mod external;
+pub mod files;
 pub mod help;
 pub mod lines;
 pub mod menu;
@@ -28,7 +29,7 @@ use crate::client::settings::Settings;
 use crate::client::status::Failure;
 use crate::limits;
 use crate::protocol::request::{Ask, Id, Os, Request};
-use crate::system::files;
+use crate::system::files::read_bytes_within;
 use crate::system::keypair;
 use crate::system::signals::{SIGINT, Signals};
 
@@ -41,6 +42,8 @@ pub enum Task {
     AskWithInput(Os),
     /// Evaluate many expressions.
     Batch(batch::Batch),
+    /// Look at the host, or move a file.
+    Files(files::Files),
     /// Offer what there is to a person.
     Menu,
     /// Ask many hosts.
@@ -67,11 +70,12 @@ fn perform(task: Task, given: &settings::Given) -> Result<u8, Failure> {
         Task::AskWithInput(os) => {
             let settings = settings()?;
             let bytes_max = limits::STDIN_BYTES_MAX;
-            let stdin = files::read_within(std::io::stdin(), "standard input", bytes_max);
+            let stdin = read_bytes_within(std::io::stdin(), "standard input", bytes_max);
             let stdin = stdin.map_err(Failure::refused)?;
             ask_once(&settings, Ask::Os(Os { stdin, ..os }), Some(&catch()?))
         }
         Task::Batch(batch) => batch.run(&settings()?),
+        Task::Files(files) => files.run(&settings()?),
         Task::Menu => menu::run(&settings()?, &catch()?),
         Task::Each(each) => each.run(given, &catch()?),
         Task::Keygen(path) => keygen(&path),
@@ -95,7 +99,7 @@ fn catch() -> Result<Signals, Failure> {
 fn ask_once(settings: &Settings, ask: Ask, signals: Option<&Signals>) -> Result<u8, Failure> {
     let id = settings.id.clone().unwrap_or_else(fresh_id);
     let request = Request { id: Some(id), token: settings.token.clone(), ask };
-    Conversation::open(settings, &request, signals)?.run()
+    Conversation::open(settings, request, signals)?.run()
 }
 
 /// An id that no other request of this subject has now, so that `cancel` finds the right one.

@@ -12,8 +12,14 @@ pub mod reply;
 pub mod request;
 pub mod token;
 
+use std::borrow::Cow;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Error, Serialize, SerializeMap, Serializer};
 use serde_json::value::RawValue;
+
+use crate::limits;
 
 /// Writes a value of our own types as JSON.
 pub fn encode(value: &impl Serialize) -> Vec<u8> {
@@ -42,4 +48,23 @@ impl<V: Serialize> Serialize for Members<'_, V> {
 /// The text is not JSON.
 pub fn raw<E: Error>(text: &str) -> Result<Box<RawValue>, E> {
     RawValue::from_string(text.to_owned()).map_err(E::custom)
+}
+
+/// How bytes are spelled: as text or as base64, each with its name.
+fn spelled<'a>([text, base64]: [&'static str; 2], bytes: &'a [u8]) -> (&'static str, Cow<'a, str>) {
+    match std::str::from_utf8(bytes) {
+        Ok(utf8) if is_short_in_json(utf8) => (text, Cow::Borrowed(utf8)),
+        _ => (base64, Cow::Owned(STANDARD.encode(bytes))),
+    }
+}
+
+/// Whether a text in JSON (RFC 8259, 7) is not longer than it is in base64, or short.
+fn is_short_in_json(text: &str) -> bool {
+    let length = |byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
+        0..=31 => 6,
+        _ => 1,
+    };
+    let length: usize = text.bytes().map(length).sum();
+    length <= limits::ESCAPED_BYTES_MAX.max(text.len().div_ceil(3) * 4)
 }

@@ -70,8 +70,8 @@ pub struct Os {
     /// Its parameters, in the order of the commands file.
     pub parameters: Vec<String>,
     /// Its standard input.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub stdin: String,
+    #[serde(flatten, skip_serializing_if = "Vec::is_empty", serialize_with = "stdin")]
+    pub stdin: Vec<u8>,
     /// Lowers its time limit.
     #[serde(rename = "timeout_ms", skip_serializing_if = "Option::is_none")]
     #[serde(serialize_with = "milliseconds")]
@@ -95,6 +95,11 @@ impl Request {
 fn numbers<S: Serializer>(of: &[(String, String)], out: S) -> Result<S::Ok, S::Error> {
     let number = |(name, text): &(String, String)| Ok((name.clone(), raw(text)?));
     out.collect_map(of.iter().map(number).collect::<Result<Vec<_>, _>>()?)
+}
+
+/// Text under its own name, other bytes in base64.
+fn stdin<S: Serializer>(of: &[u8], out: S) -> Result<S::Ok, S::Error> {
+    out.collect_map([super::spelled(["stdin", "stdin_base64"], of)])
 }
 
 fn milliseconds<S: Serializer>(of: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {

@@ -137,16 +137,29 @@ fn check_one(path: &Path, found: &Metadata) -> Result<(), String> {
 /// # Errors
 /// A source that cannot be read, is larger, or is not UTF-8.
 pub fn read_within(source: impl Read, name: &str, bytes_max: usize) -> Result<String, String> {
-    let mut text = Vec::new();
+    let text = read_bytes_within(source, name, bytes_max)?;
+    String::from_utf8(text).map_err(|_| format!("{name} is not UTF-8 text"))
+}
+
+/// Reads all of `source`, which errors call `name`, if it is at most `bytes_max` bytes.
+///
+/// # Errors
+/// A source that cannot be read, or is larger.
+pub fn read_bytes_within(
+    source: impl Read,
+    name: &str,
+    bytes_max: usize,
+) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
     let bound = u64::try_from(bytes_max).unwrap_or(u64::MAX).saturating_add(1);
     source
         .take(bound)
-        .read_to_end(&mut text)
+        .read_to_end(&mut bytes)
         .map_err(|error| format!("cannot read {name}: {error}"))?;
-    if text.len() > bytes_max {
+    if bytes.len() > bytes_max {
         return Err(format!("{name} is larger than {bytes_max} bytes"));
     }
-    String::from_utf8(text).map_err(|_| format!("{name} is not UTF-8 text"))
+    Ok(bytes)
 }
 
 #[cfg(test)]

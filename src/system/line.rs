@@ -56,7 +56,7 @@ fn name(level: Level) -> &'static str {
 
 /// A time in UTC as RFC 3339 with microseconds. The date is computed in the proleptic Gregorian
 /// calendar, in eras of 400 years that begin in March.
-fn time(unix: Duration) -> String {
+pub fn time(unix: Duration) -> String {
     let (days, seconds) = (unix.as_secs() / 86_400, unix.as_secs() % 86_400);
     let days = days + 719_468; // From 0000-03-01 to 1970-01-01.
     let (era, day_of_era) = (days / 146_097, days % 146_097);

@@ -113,7 +113,11 @@ fn everything_after_the_name_is_a_parameter() {
 fn a_command_reads_our_standard_input_within_bounds() {
     let played = Played::always(exited(0));
     let most = "x".repeat(limits::STDIN_BYTES_MAX);
-    for stdin in ["", "a\né\u{0}\n", &most] {
+    // In JSON it would be six times as long.
+    let zeros = "\0".repeat(limits::STDIN_BYTES_MAX);
+    let all: Vec<u8> = (0..=255).collect();
+    let texts = ["", "a\né\u{0}\n", &most, &zeros].map(str::as_bytes);
+    for stdin in texts.into_iter().chain([all.as_slice()]) {
         played.feed(&["os", "--stdin", "name"], stdin).is(0, "", "");
         let Ask::Os(os) = played.seen().pop().unwrap().ask else { panic!() };
         assert!(os.stdin == stdin);
@@ -122,9 +126,10 @@ fn a_command_reads_our_standard_input_within_bounds() {
     let over = format!("{most}x");
     let message = "standard input is larger than 131072 bytes";
     played.feed(&["os", "--stdin", "name"], &over).is(125, "", message);
-    // It fits, and its JSON does not.
-    let spelled = "\u{1}".repeat(limits::STDIN_BYTES_MAX);
-    played.feed(&["os", "--stdin", "name"], &spelled).is(125, "", "a daemon takes 262144");
+    // Each one fits, and all together do not.
+    let long = "x".repeat(limits::PARAMETER_BYTES_MAX);
+    let arguments = [vec!["os", "name"], vec![long.as_str(); limits::PARAMETERS_MAX]].concat();
+    played.run(&arguments).is(125, "", "a daemon takes 262144");
     assert_eq!(played.seen().len(), sent);
 }
 
@@ -185,6 +190,14 @@ fn a_wrong_command_line_is_answered_with_one_line_and_125() {
         (&["ping", "--stdin"], "--stdin"),
         (&["ping", "me"], "one argument too many: \"me\""),
         (&["cancel"], "an id is missing"),
+        (&["get"], "a file of the host is missing"),
+        (&["put", "a"], "a file, and its path on the host"),
+        (&["facts", "a"], "one argument too many"),
+        (&["os", "--command", "a", "b"], "--command"),
+        (&["--json", "get", "a"], "has more than one"),
+        (&["get", "a/.."], "give LOCAL, too"),
+        (&["put", "/nonexistent/a", "b"], "/nonexistent/a: No such file"),
+        (&["put", "/dev/null", "b"], "not a regular file"),
         (&["batch", "1+1"], "expressions come from standard input"),
         (&["batch", "--let-columns", "x"], "needs an expression"),
         (&["batch", "--token-file", "-"], "both the token and the input"),
@@ -200,7 +213,7 @@ fn a_wrong_command_line_is_answered_with_one_line_and_125() {
 
 #[test]
 fn help_and_version_go_to_standard_output() {
-    let subcommands = "compute os list ping status cancel menu batch keygen";
+    let subcommands = "compute os list ping status cancel menu batch keygen facts ls get put";
     for subcommand in subcommands.split(' ') {
         let run = run(zcmd("none", &[subcommand, "--help"]), "");
         assert!(run.status == 0 && run.err.is_empty(), "{run:?}");

@@ -11,6 +11,7 @@ mod answers;
 mod batch;
 mod connections;
 mod each;
+mod files;
 mod hostile;
 #[path = "../house/mod.rs"]
 mod house;

@@ -9,6 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use zcmd::port::Stream;
 use zcmd::protocol::envelope::{self, Envelope};
 use zcmd::protocol::json::Json;
@@ -114,7 +116,7 @@ impl Played {
     }
 
     /// Runs the client to its end with this to read.
-    pub(crate) fn feed(&self, arguments: &[&str], stdin: &str) -> Run {
+    pub(crate) fn feed(&self, arguments: &[&str], stdin: impl AsRef<[u8]>) -> Run {
         run(self.zcmd(arguments), stdin)
     }
 }
@@ -183,12 +185,12 @@ impl Run {
 }
 
 /// Runs a client to its end.
-pub(crate) fn run(command: Command, stdin: &str) -> Run {
+pub(crate) fn run(command: Command, stdin: impl AsRef<[u8]>) -> Run {
     let mut client = Client::start(command);
     let mut input = client.child.stdin.take().unwrap();
-    let stdin = stdin.to_owned();
+    let stdin = stdin.as_ref().to_vec();
     // A client that ends early leaves some of it unread.
-    let writer = std::thread::spawn(move || drop(input.write_all(stdin.as_bytes())));
+    let writer = std::thread::spawn(move || drop(input.write_all(&stdin)));
     let run = client.end();
     writer.join().unwrap();
     run
@@ -326,7 +328,10 @@ pub(crate) fn decode(body: &[u8]) -> Request {
             parameters: (fields.get("parameters").unwrap().array().unwrap().into_iter())
                 .map(|json| json.string().unwrap().into_owned())
                 .collect(),
-            stdin: text("stdin").unwrap_or_default(),
+            stdin: match text("stdin_base64") {
+                Some(text) => STANDARD.decode(text).unwrap(),
+                None => text("stdin").unwrap_or_default().into_bytes(),
+            },
             timeout: (fields.get("timeout_ms"))
                 .map(|json| Duration::from_millis(json.integer().unwrap())),
             stream: flag("stream"),

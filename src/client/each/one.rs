@@ -201,7 +201,9 @@ impl One {
                 self.output.complete(ran);
                 (if status == 0 { Outcome::Ok } else { Outcome::Failed }, String::new())
             }
-            Answer::Result(_) | Answer::Output { .. } => (Outcome::Ok, String::new()),
+            Answer::Result(_) | Answer::Number(_) | Answer::Output { .. } => {
+                (Outcome::Ok, String::new())
+            }
             Answer::Error(error) => {
                 if let Some(ran) = &mut error.ran {
                     self.output.complete(ran);

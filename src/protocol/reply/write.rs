@@ -4,14 +4,9 @@
 //! except for short output. Times to wait are rounded up. Leaves out: limits on the size of a
 //! reply.
 
-use std::borrow::Cow;
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Answer, Error, Ran, Reply};
-use crate::limits;
 use crate::port::Stream;
 use crate::protocol::Members;
 
@@ -46,7 +41,7 @@ impl Reply {
                         Stream::Stderr => "stderr",
                     },
                 );
-                let (name, text) = spelled(["data", "data_base64"], bytes);
+                let (name, text) = super::super::spelled(["data", "data_base64"], bytes);
                 body.member(name, text.as_ref());
             }
             Answer::Error(error) => {
@@ -98,8 +93,8 @@ impl Serialize for Ran {
             Err(signal) => out.serialize_entry("signal", signal)?,
         }
         let streams = [
-            spelled(["stdout", "stdout_base64"], &self.stdout),
-            spelled(["stderr", "stderr_base64"], &self.stderr),
+            super::super::spelled(["stdout", "stdout_base64"], &self.stdout),
+            super::super::spelled(["stderr", "stderr_base64"], &self.stderr),
         ];
         for (name, text) in streams {
             out.serialize_entry(name, &text)?;
@@ -130,23 +125,4 @@ impl Serialize for Error {
         }
         out.end()
     }
-}
-
-/// Bytes as text or as base64, with the field name of that encoding.
-fn spelled<'a>([text, base64]: [&'static str; 2], bytes: &'a [u8]) -> (&'static str, Cow<'a, str>) {
-    match std::str::from_utf8(bytes) {
-        Ok(utf8) if is_short_in_json(utf8) => (text, Cow::Borrowed(utf8)),
-        _ => (base64, Cow::Owned(STANDARD.encode(bytes))),
-    }
-}
-
-/// Whether a text is short in JSON (RFC 8259, 7), or not longer than in base64.
-fn is_short_in_json(text: &str) -> bool {
-    let length = |byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 8 | 12 => 2,
-        0..=31 => 6,
-        _ => 1,
-    };
-    let length: usize = text.bytes().map(length).sum();
-    length <= limits::ESCAPED_BYTES_MAX.max(text.len().div_ceil(3) * 4)
 }

@@ -110,7 +110,7 @@ impl Commands {
                 program: command.program.clone(),
                 arguments,
                 beneath,
-                stdin: os.stdin.clone().into_bytes(),
+                stdin: os.stdin.clone(),
                 stream: os.stream,
                 execution: execution.clone(),
             },

@@ -225,7 +225,7 @@ mod tests {
         let os = Os {
             name: "sleep".into(),
             parameters: vec!["a b".into(), "\u{0}\"é".into()],
-            stdin: "x\n".into(),
+            stdin: b"x\n".to_vec(),
             timeout: Some(Duration::from_millis(1500)),
             stream: true,
             explain: true,
@@ -233,6 +233,7 @@ mod tests {
         let variables = vec![("x".into(), "1e3".into())];
         let cases = [
             (Ask::Compute { expression: "x+1".into(), variables }, "ok 1001"),
+            (Ask::Os(Os { stdin: b"\xff\0".to_vec(), ..os.clone() }), "bad_parameter 2 too many"),
             (Ask::Os(os), "bad_parameter 2 too many"),
             (Ask::Os(Os { name: "sleep".into(), ..Os::default() }), "opened (1, 0)"),
             (Ask::List, r#"ok {"compute":true"#),
@@ -301,6 +302,21 @@ mod tests {
                 "os",
                 r#"{"command_name":"a","parameters":["x",1]}"#,
                 "malformed parameters[1]: expected a string, found a number (at byte 38)",
+            ),
+            (
+                "os",
+                r#"{"command_name":"a","stdin":"a","stdin_base64":"YQ=="}"#,
+                "malformed both stdin and stdin_base64 (at byte 47)",
+            ),
+            (
+                "os",
+                r#"{"command_name":"a","stdin_base64":"YQ"}"#,
+                "malformed stdin_base64: expected padded base64 (at byte 35)",
+            ),
+            (
+                "os",
+                &format!(r#"{{"command_name":"a","stdin_base64":"{}"}}"#, "AAAA".repeat(43_691)),
+                "too_large stdin_base64: 131073 bytes; at most 131072 are allowed (at byte 35)",
             ),
             (
                 "os",

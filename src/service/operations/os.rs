@@ -6,6 +6,9 @@
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{Call, Operation, result};
 use crate::limits;
 use crate::port::{Field, Level};
@@ -19,7 +22,15 @@ use crate::service::refusal::Refusal;
 
 pub(super) const OPERATION: Operation = Operation {
     name: "os",
-    fields: &["command_name", "parameters", "stdin", "timeout_ms", "stream", "explain"],
+    fields: &[
+        "command_name",
+        "parameters",
+        "stdin",
+        "stdin_base64",
+        "timeout_ms",
+        "stream",
+        "explain",
+    ],
     // The word depends on the command: os:NAME.
     scope: None,
     limited: true,
@@ -67,9 +78,7 @@ fn read(fields: &Object<'_>) -> Result<Os, Wrong> {
             os.parameters.push(text.into_owned());
         }
     }
-    if fields.get("stdin").is_some() {
-        os.stdin = text(fields, "stdin", limits::STDIN_BYTES_MAX)?.into_owned();
-    }
+    os.stdin = stdin(fields)?;
     if let Some(json) = fields.get("timeout_ms") {
         let milliseconds: u32 = named("timeout_ms", json.integer())?;
         if milliseconds == 0 {
@@ -83,4 +92,21 @@ fn read(fields: &Object<'_>) -> Result<Os, Wrong> {
         }
     }
     Ok(os)
+}
+
+/// Standard input, as text or as base64 (RFC 4648, 4).
+fn stdin(fields: &Object<'_>) -> Result<Vec<u8>, Wrong> {
+    let bytes_max = limits::STDIN_BYTES_MAX;
+    match (fields.get("stdin"), fields.get("stdin_base64")) {
+        (Some(_), Some(json)) => Err(json.fault("both stdin and stdin_base64").into()),
+        (Some(_), None) => Ok(text(fields, "stdin", bytes_max)?.into_owned().into_bytes()),
+        (None, Some(json)) => {
+            let text = named("stdin_base64", json.string())?;
+            let bytes = STANDARD.decode(text.as_bytes());
+            let bytes = bytes.map_err(|_| json.fault("stdin_base64: expected padded base64"))?;
+            within(json, "stdin_base64", bytes.len(), bytes_max, "bytes")?;
+            Ok(bytes)
+        }
+        (None, None) => Ok(Vec::new()),
+    }
 }

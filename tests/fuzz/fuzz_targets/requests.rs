@@ -5,6 +5,8 @@
 use std::cell::RefCell;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Map, Value};
 use zcmd::limits;
@@ -118,7 +120,15 @@ fn lawful(fields: &Map<String, Value>) -> bool {
             Some("compute") => (&["expression"], &["expression", "variables"]),
             Some("os") => (
                 &["command_name"],
-                &["command_name", "parameters", "stdin", "timeout_ms", "stream", "explain"],
+                &[
+                    "command_name",
+                    "parameters",
+                    "stdin",
+                    "stdin_base64",
+                    "timeout_ms",
+                    "stream",
+                    "explain",
+                ],
             ),
             Some("cancel") => (&["target"], &["target"]),
             Some("list" | "ping" | "status" | "version") => (&[], &[]),
@@ -134,6 +144,11 @@ fn lawful(fields: &Map<String, Value>) -> bool {
             "command_name" => text(value, limits::NAME_BYTES_MAX),
             "parameters" => parameters(value),
             "stdin" => text(value, limits::STDIN_BYTES_MAX),
+            "stdin_base64" => {
+                let bytes = value.as_str().and_then(|text| STANDARD.decode(text).ok());
+                bytes.is_some_and(|bytes| bytes.len() <= limits::STDIN_BYTES_MAX)
+                    && !fields.contains_key("stdin")
+            }
             "timeout_ms" => timeout(value),
             "stream" | "explain" => flag(value),
             _ => id(value),
