@@ -195,14 +195,10 @@ impl Line {
                 let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
                 let parameters = operands.by_ref().collect();
                 let os = Os { name, parameters, stream: !self.given.json, ..Os::default() };
-                if self.stdin {
-                    Task::AskWithInput(os)
-                } else {
-                    if !from_stdin && lines::is_offered() {
-                        text::diagnose("standard input is not sent; os --stdin NAME sends it");
-                    }
-                    Task::Ask(Ask::Os(os))
+                if !self.stdin && !from_stdin && lines::is_offered() {
+                    text::diagnose("standard input is not sent; os --stdin NAME sends it");
                 }
+                if self.stdin { Task::AskWithInput(os) } else { Task::Ask(Ask::Os(os)) }
             }
             "list" => Task::Ask(Ask::List),
             "ping" => Task::Ask(Ask::Ping),

@@ -142,16 +142,19 @@ mod tests {
             ),
             (
                 r#"{"status":"ok","result":1,"error":{"code":"busy","message":""}}"#.into(),
-                "beside it",
+                "no such member",
             ),
-            (r#"{"status":"output","stream":"stdout","data":"","result":1}"#.into(), "beside it"),
-            (failed(r#""busy""#, r#","data":"x""#), "beside it"),
+            (
+                r#"{"status":"output","stream":"stdout","data":"","result":1}"#.into(),
+                "no such member",
+            ),
+            (failed(r#""busy""#, r#","data":"x""#), "no such member"),
             (
                 failed(
                     r#""timed_out","executed":false"#,
                     &format!(r#","result":{}"#, ran(r#""stdout":"","exit_code":0"#)),
                 ),
-                "not executed",
+                "executed is false",
             ),
             (failed(r#""busy","retry_after_ms":-1"#, ""), "in range"),
             (failed(r#""busy","retry_after_ms":1e3"#, ""), "in range"),
