@@ -142,7 +142,11 @@ impl One {
     /// Does what can be done now.
     pub fn step(&mut self) {
         if let Err(failure) = self.connect() {
-            return self.fail(Outcome::Unreachable, failure);
+            let outcome = match &self.state {
+                State::Asked(_) => Outcome::Refused,
+                _ => Outcome::Unreachable,
+            };
+            return self.fail(outcome, failure);
         }
         if let Err(failure) = self.receive() {
             let outcome = match failure.status {
@@ -158,12 +162,19 @@ impl One {
 
     fn connect(&mut self) -> Result<(), Failure> {
         if let State::Connecting(connecting) = &mut self.state
-            && let Some(mut connection) = connecting.step()?
+            && let Some(connection) = connecting.step()?
         {
-            connection.send(&self.request.encode(), self.begun)?;
             self.state = State::Asked(connection);
+            self.send()?;
         }
         Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), Failure> {
+        match &mut self.state {
+            State::Asked(connection) => connection.send(&self.request.encode(), self.begun),
+            State::Waiting(_) | State::Connecting(_) | State::Ended(_) => Ok(()),
+        }
     }
 
     fn receive(&mut self) -> Result<(), Failure> {
