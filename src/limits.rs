@@ -292,10 +292,9 @@ pub const RETRIES_MAX: usize = 8 * BATCH_REQUESTS_MAX;
 pub const SIGNALS_MAX: u8 = 64;
 /// Hosts of one `zcmd each`: with what is kept of each, 64 MiB.
 pub const EACH_HOSTS_MAX: usize = 256;
-/// Hosts that are asked at the same time, unless it is told otherwise.
-pub const EACH_AT_ONCE: usize = 64;
-/// The same, at most: with five descriptors each, they fit into the 1,024 that Linux gives.
-pub const EACH_AT_ONCE_MAX: usize = 128;
+/// Hosts that are asked at the same time, at most, and unless it is told otherwise: with ten
+/// descriptors each, they fit into the 1,024 that Linux gives.
+pub const EACH_AT_ONCE_MAX: usize = 64;
 /// Bytes of output that are kept of one host.
 pub const EACH_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 /// Characters of the message about one host, a few lines of a terminal; a longer one is cut.
@@ -314,8 +313,8 @@ const _: () = {
     assert!(BATCH_REQUESTS_MAX < PEER_MESSAGES_MAX as usize);
     assert!(RECEIVED_BYTES_MAX / VALUE_REPLY_BYTES_MAX >= PEER_MESSAGES_MAX as usize);
     assert!(LINE_BYTES_MAX <= READ_BYTES_MAX);
-    assert!(EACH_AT_ONCE <= EACH_AT_ONCE_MAX && 5 * EACH_AT_ONCE_MAX < 1024);
     assert!(4 * PIECE_BYTES_MAX / 3 < SHORT_REPLY_BYTES_MAX as u64);
+    assert!(10 * EACH_AT_ONCE_MAX < 1024);
     assert!(STDIN_BYTES_MAX + TOKEN_BYTES_MAX + PARAMETER_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(EXPRESSION_BYTES_MAX + TOKEN_BYTES_MAX < MESSAGE_BYTES_MAX);
     assert!(STREAM_BYTES_PER_TURN <= PIPE_BYTES_PER_TURN);

@@ -239,7 +239,7 @@ impl Line {
                 }
                 Task::Each(Each {
                     file: self.hosts_file,
-                    at_most: self.at_most.unwrap_or(limits::EACH_AT_ONCE),
+                    at_most: self.at_most.unwrap_or(limits::EACH_AT_ONCE_MAX),
                     stop_after: self.stop_after,
                     ask: ask_of_each(operands.by_ref(), self.lets, self.given.explain)?,
                 })

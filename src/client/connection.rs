@@ -161,6 +161,11 @@ impl Connection {
         })
     }
 
+    /// What owns the sockets. As long as it is kept, to drop the connection waits for nothing.
+    pub fn context(&self) -> zmq::Context {
+        self.later.context.clone()
+    }
+
     /// The address of the daemon.
     pub fn server(&self) -> &str {
         &self.server

@@ -175,7 +175,7 @@ zcmd each [OPTION]... compute [--let NAME=NUMBER]... EXPRESSION...
 Options:
   -H, --host LIST     hosts, separated by commas; --hosts adds those of a file
   --hosts FILE        hosts, one a line
-  --at-most N         hosts that are asked at the same time, 1 to 128 (64)
+  --at-most N         hosts that are asked at the same time, 1 to 64 (64)
   --stop-after N      begin no further host after so many that are not ok
   --timeout SECONDS   for each host, from its turn to its end (60)
 

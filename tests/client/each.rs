@@ -176,6 +176,8 @@ fn a_host_that_does_not_answer_in_time_is_unknown_and_its_command_is_cancelled()
     assert_eq!(object["output"][0]["data"], "first\n", "{object}");
     let pid = pid(&folders[0]).unwrap();
     until("the end of the command", || (!is_alive(&pid)).then_some(()));
+    let ended = until("its line in the log", || houses[0].logged("command_ended").pop());
+    assert_eq!(ended["outcome"], "cancelled", "{ended}");
     folders.iter().for_each(|folder| fs::remove_dir_all(folder).unwrap());
 }
 
@@ -254,4 +256,13 @@ fn what_is_wrong_is_told_before_any_host_is_asked() {
         assert!(messages.iter().all(|message| found.contains(message)), "{arguments:?}: {found}");
     }
     assert!(houses[0].logged("command_accepted").is_empty());
+}
+
+#[test]
+fn a_request_that_is_too_large_is_refused_and_not_unreachable() {
+    let houses = houses([json!({"up": sh("echo up")})]);
+    let long = "x".repeat(100_000);
+    let output = each(&houses, &["os", "up", &long, &long, &long]);
+    assert_eq!(outcomes(&output), [("refused".to_owned(), 125)], "{output:?}");
+    assert_eq!(output.status.code(), Some(125));
 }

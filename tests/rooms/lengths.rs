@@ -15,7 +15,11 @@ const LINE_CHARACTERS_MAX: usize = 100;
 /// 5 % more.
 const BUDGETS: &[(&str, usize, &str)] = &[
     ("src/bin", 560, "two command lines and the help of the daemon"),
-    ("src/client", 3160, "subcommands, the menu, many lines over one connection, many hosts, files, help"),
+    (
+        "src/client",
+        3160,
+        "subcommands, the menu, many lines over one connection, many hosts, files, help",
+    ),
     ("src/daemon", 405, "the loop, the start, the handling of a panic"),
     ("src/lib.rs", 7, "the names of the rooms"),
     ("src/limits.rs", 145, "one line a bound"),

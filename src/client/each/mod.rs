@@ -60,10 +60,9 @@ impl Each {
     pub fn run(&self, given: &Given, signals: &Signals) -> Result<u8, Failure> {
         let names = hosts::names(given.host.as_deref(), self.file.as_deref());
         let hosts = hosts::settings(&names.map_err(Failure::refused)?, given)?;
-        let context = zmq::Context::new();
-        let all = hosts.into_iter().map(|(host, settings)| {
-            One::new(host, settings, self.ask.clone(), context.clone(), self.at_most)
-        });
+        let all = hosts
+            .into_iter()
+            .map(|(host, settings)| One::new(host, settings, self.ask.clone(), self.at_most));
         let mut run = Run { each: self, signals, all: all.collect(), stop: None };
         run.all()?;
         let ends: Vec<_> = run.all.into_iter().filter_map(One::end).collect();

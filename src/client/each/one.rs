@@ -29,6 +29,9 @@ pub struct One {
     until: Instant,
     /// Whether Ctrl-C has told the command to end.
     ending: bool,
+    /// What still sends a `cancel`, until all hosts have their end: to wait for it would delay the
+    /// others.
+    lingering: Option<zmq::Context>,
     output: Output,
 }
 
@@ -73,21 +76,27 @@ impl Output {
 
 impl One {
     /// A host that waits for its turn, one of `at_most` at the same time.
-    pub fn new(
-        host: String,
-        settings: Settings,
-        ask: Ask,
-        context: zmq::Context,
-        at_most: usize,
-    ) -> Self {
+    pub fn new(host: String, settings: Settings, ask: Ask, at_most: usize) -> Self {
         let Settings { servers, token, timeout, id, .. } = settings;
         let request = Request { id: Some(id.unwrap_or_else(fresh_id)), token, ask };
         let reply_bytes_max = limits::VALUE_REPLY_BYTES_MAX;
         let held_bytes_max = limits::RECEIVED_BYTES_MAX / at_most.max(1);
+        // Sockets that are closed leave with their context, and not before.
+        let context = zmq::Context::new();
         let route = Route { context, servers, reply_bytes_max, held_bytes_max };
         let (state, now) = (State::Waiting(route), Instant::now());
         let output = Output::default();
-        Self { host, timeout, request, state, begun: now, until: now, ending: false, output }
+        Self {
+            host,
+            timeout,
+            request,
+            state,
+            begun: now,
+            until: now,
+            ending: false,
+            lingering: None,
+            output,
+        }
     }
 
     /// Whether it waits for its turn.
@@ -142,7 +151,11 @@ impl One {
     /// Does what can be done now.
     pub fn step(&mut self) {
         if let Err(failure) = self.connect() {
-            return self.fail(Outcome::Unreachable, failure);
+            let outcome = match &self.state {
+                State::Asked(_) => Outcome::Refused,
+                _ => Outcome::Unreachable,
+            };
+            return self.fail(outcome, failure);
         }
         if let Err(failure) = self.receive() {
             let outcome = match failure.status {
@@ -158,12 +171,19 @@ impl One {
 
     fn connect(&mut self) -> Result<(), Failure> {
         if let State::Connecting(connecting) = &mut self.state
-            && let Some(mut connection) = connecting.step()?
+            && let Some(connection) = connecting.step()?
         {
-            connection.send(&self.request.encode(), self.begun)?;
             self.state = State::Asked(connection);
+            self.send()?;
         }
         Ok(())
+    }
+
+    fn send(&mut self) -> Result<(), Failure> {
+        match &mut self.state {
+            State::Asked(connection) => connection.send(&self.request.encode(), self.begun),
+            State::Waiting(_) | State::Connecting(_) | State::Ended(_) => Ok(()),
+        }
     }
 
     fn receive(&mut self) -> Result<(), Failure> {
@@ -232,6 +252,7 @@ impl One {
                 Failure::uncertain("the daemon did not confirm that the command has ended"),
             ),
             State::Asked(connection) => {
+                self.lingering = Some(connection.context());
                 let cancelled = match conversation::cancel(connection, &self.request) {
                     true => "; the daemon was told to end the command",
                     false => "",
@@ -249,6 +270,7 @@ impl One {
         match &mut self.state {
             State::Asked(connection) if matches!(self.request.ask, Ask::Os(_)) => {
                 if !self.ending {
+                    self.lingering = Some(connection.context());
                     conversation::cancel(connection, &self.request);
                     self.ending = true;
                     let wait = Duration::from_secs(limits::CANCEL_SECONDS);

@@ -13,7 +13,7 @@ use crate::client::status::{self, Failure};
 use crate::client::text;
 use crate::port::Stream;
 use crate::protocol;
-use crate::protocol::reply::{Answer, Error, Ran, Reply};
+use crate::protocol::reply::{Answer, Error, Reply};
 
 /// What became of a host, from the best to the worst.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,14 +67,15 @@ pub fn table(
     ends: &[End],
     out: &mut impl FnMut(&[u8]) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let shown: Vec<String> = ends.iter().map(End::shown).collect();
-    for (index, output) in shown.iter().enumerate() {
-        let is_new = !shown.iter().take(index).any(|earlier| earlier == output);
-        if !output.is_empty() && is_new {
-            let same = ends.iter().zip(&shown).filter(|(_, other)| *other == output);
-            let names: Vec<_> = same.map(|(end, _)| text::one_line(&end.host)).collect();
+    for (index, end) in ends.iter().enumerate() {
+        let output = end.output();
+        let is_new = !ends.iter().take(index).any(|earlier| earlier.output() == output);
+        let shown = if is_new { output.shown() } else { String::new() };
+        if !shown.is_empty() {
+            let same = ends.iter().filter(|other| other.output() == output);
+            let names: Vec<_> = same.map(|end| text::one_line(&end.host)).collect();
             let count = names.len();
-            out(format!("{} ({count}):\n{output}\n", names.join(",")).as_bytes())?;
+            out(format!("{} ({count}):\n{shown}\n", names.join(",")).as_bytes())?;
         }
     }
     let width = ends.iter().map(|end| text::one_line(&end.host).chars().count()).max();
@@ -155,25 +156,38 @@ impl Outcome {
     }
 }
 
+/// What a host gave.
+#[derive(PartialEq)]
+struct Output<'a> {
+    stdout: &'a [u8],
+    stderr: &'a [u8],
+    /// When it was cut: the true sizes.
+    truncated: Option<(u64, u64)>,
+}
+
 impl End {
-    /// Its output as the table has it: each line escaped and indented.
-    fn shown(&self) -> String {
-        let (streams, truncated) = match &self.answer {
-            Some(Answer::Result(json)) => return indented("", json.as_bytes()),
+    fn output(&self) -> Output<'_> {
+        let ([stdout, stderr], truncated) = match &self.answer {
+            Some(Answer::Result(json)) => ([json.as_bytes(), &[]], None),
             Some(Answer::Ran(ran) | Answer::Error(Error { ran: Some(ran), .. })) => {
-                let Ran { stdout, stderr, truncated, .. } = ran;
-                ([stdout, stderr], *truncated)
+                ([ran.stdout.as_slice(), &ran.stderr], ran.truncated)
             }
-            _ => (self.partial.each_ref(), None),
+            _ => (self.partial.each_ref().map(Vec::as_slice), None),
         };
-        let [stdout, stderr] = streams;
-        let mut shown = indented("", stdout) + &indented("standard error: ", stderr);
-        if let Some((out, err)) = truncated {
+        Output { stdout, stderr, truncated }
+    }
+}
+
+impl Output<'_> {
+    /// As the table has it: each line escaped and indented.
+    fn shown(&self) -> String {
+        let mut shown = indented("", self.stdout) + &indented("standard error: ", self.stderr);
+        if let Some((stdout, stderr)) = self.truncated {
             shown += &format!(
-                "  (cut: {} of {out} bytes of standard output, {} of {err} bytes of standard \
-                 error)\n",
-                stdout.len(),
-                stderr.len()
+                "  (cut: {} of {stdout} bytes of standard output, {} of {stderr} bytes of \
+                 standard error)\n",
+                self.stdout.len(),
+                self.stderr.len()
             );
         }
         shown
