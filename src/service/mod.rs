@@ -201,17 +201,17 @@ impl Service {
         let id = reply.peer.envelope.first();
         let lost = match why {
             Unsent::Gone => {
-                self.queue.forget(&reply.peer);
+                let forgotten = self.queue.forget(&reply.peer);
                 let closed = self.jobs.abandon(now.uptime, id, out);
                 self.close_all(closed, out);
-                true
+                forgotten + 1
             }
             Unsent::WouldBlock => {
                 out.extend(self.jobs.streams_to(id).map(Action::Pause));
-                self.queue.put_back(now.uptime, reply).is_err()
+                usize::from(self.queue.put_back(now.uptime, reply).is_err())
             }
         };
-        self.counters.replies_lost += u64::from(lost);
+        self.counters.replies_lost += lost as u64;
     }
 
     fn handshake(&mut self, now: &Moment, handshake: Handshake, out: &mut Vec<Action>) {

@@ -110,7 +110,11 @@ impl SendQueue {
     pub fn push(&mut self, reply: Outgoing) -> Result<(), Lost> {
         // Most of the time no peer has something waiting.
         if !self.lines.is_empty() && self.waits_for(&reply.peer) {
-            return self.wait(reply);
+            if !self.fits(&reply) {
+                return Err(Lost);
+            }
+            self.wait(reply);
+            return Ok(());
         }
         if reply.piece {
             // There may be no other reply left to tell that it is lost.
@@ -161,8 +165,11 @@ impl SendQueue {
             if self.lines.is_empty() || !self.waits_for(&reply.peer) {
                 return Some(Next::Send(reply));
             }
-            // Its peer has not taken another one in this turn.
-            if self.wait(reply).is_err() {
+            // Its peer has not taken another one in this turn. A piece has its room, which it gives
+            // up for this.
+            if reply.piece || self.fits(&reply) {
+                self.wait(reply);
+            } else {
                 return Some(Next::Lost);
             }
         }
@@ -178,7 +185,7 @@ impl SendQueue {
         let has_waited = self.due.last() == Some(&id);
         if has_waited {
             self.due.pop();
-        } else if !reply.piece && !self.fits(self.lines.get(&id), &reply) {
+        } else if !reply.piece && !self.fits(&reply) {
             return Err(Lost);
         }
         let (cost, subject) = (cost(&reply), reply.subject.clone());
@@ -198,12 +205,12 @@ impl SendQueue {
         Ok(())
     }
 
-    /// Forgets a peer that has left.
-    pub fn forget(&mut self, peer: &Peer) {
-        for reply in self.lines.remove(&routing_id(peer)).into_iter().flat_map(|line| line.replies)
-        {
-            self.discharge(&reply);
-        }
+    /// Forgets a peer that has left; tells how many replies waited for it.
+    pub fn forget(&mut self, peer: &Peer) -> usize {
+        let line = self.lines.remove(&routing_id(peer));
+        let replies = line.map(|line| line.replies).unwrap_or_default();
+        replies.iter().for_each(|reply| self.discharge(reply));
+        replies.len()
     }
 
     /// Whether something waits for this peer.
@@ -224,22 +231,17 @@ impl SendQueue {
         }
     }
 
-    /// Has a reply wait as the last one of its line; a piece that was ready has its room.
-    fn wait(&mut self, reply: Outgoing) -> Result<(), Lost> {
-        let id = routing_id(&reply.peer);
-        if !self.fits(self.lines.get(&id), &reply) {
-            return Err(Lost);
-        }
-        let Some(line) = self.lines.get_mut(&id) else { return Err(Lost) };
+    /// Has a reply wait as the last one of its peer's line.
+    fn wait(&mut self, reply: Outgoing) {
+        let Some(line) = self.lines.get_mut(&routing_id(&reply.peer)) else { return };
         let (cost, subject) = (cost(&reply), reply.subject.clone());
         line.bytes += cost;
         line.replies.push_back(reply);
         self.charge(subject, cost);
-        Ok(())
     }
 
-    fn fits(&self, line: Option<&Line>, reply: &Outgoing) -> bool {
-        let cost = cost(reply);
+    fn fits(&self, reply: &Outgoing) -> bool {
+        let (cost, line) = (cost(reply), self.lines.get(&routing_id(&reply.peer)));
         let of_peer = line.map_or(0, |line| line.bytes) + cost;
         let of_subject = self.subjects.get(&reply.subject).map_or(0, |bytes| *bytes) + cost;
         match &reply.subject {
@@ -436,6 +438,18 @@ mod tests {
         assert_eq!(kept, 7);
         assert!(queue.bytes <= 64 * 1024);
         assert_eq!(queue.push(piece(99)), Err(Lost));
+    }
+
+    #[test]
+    fn old_wound_pieces_for_a_peer_that_blocks_in_their_turn_are_lost_in_silence() {
+        for (room, size) in [(64 * 1024, 8192), (ROOM, 87_500)] {
+            let mut queue = SendQueue::new(room);
+            let piece = || reply(b"a", Some("a"), vec![0; size], true);
+            let taken = (0..64).filter(|_| queue.push(piece()).is_ok()).count();
+            assert!(!turn(&mut queue, 0, &[]).contains(&LOST));
+            let kept = turn(&mut queue, 10, &[b"a"]);
+            assert_eq!(kept.iter().filter(|body| **body == 0).count(), taken);
+        }
     }
 
     #[test]
