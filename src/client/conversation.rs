@@ -312,7 +312,8 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// The answer of a reply, if it is one to this request; `streamed` tells whether output came before.
+/// The answer of a reply, if it is one to this request; `streamed` tells whether output came
+/// before.
 ///
 /// # Errors
 /// It contradicts the request, or what came before.
