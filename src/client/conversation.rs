@@ -312,8 +312,7 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// The answer of a reply, if it is one to this request; `streamed` tells whether output came
-/// before.
+/// The answer of a reply, if it is one to this request. `streamed`: whether output came before.
 ///
 /// # Errors
 /// It contradicts the request, or what came before.
