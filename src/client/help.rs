@@ -179,6 +179,7 @@ Options:
   --stop-after N      begin no further host after so many that are not ok
   --timeout SECONDS   for each host, from its turn to its end (60)
 
+Options come before os or compute; --let comes after compute.
 Equal outputs are shown once, under the names of their hosts; then comes a table. The outcome of a
 host is ok, skipped (not begun), unreachable (nothing ran), refused (nothing ran), failed (it ran),
 cancelled (Ctrl-C) or unknown (it may have run). The exit status is that of the worst host: the

@@ -1,7 +1,7 @@
 //! Many hosts at once: real daemons on loopback, some of them dead, slow, or refusing.
 
 use std::fs;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ use zcmd::limits;
 use zcmd::protocol::reply::{Answer, Code};
 
 use crate::house::{House, is_alive, kill, sh, until};
-use crate::played::{Played, error, run, value, zcmd};
+use crate::played::{Played, error, output, run, target, value, zcmd};
 
 const SIGINT: i32 = 2;
 
@@ -153,7 +153,7 @@ fn ctrl_c_cancels_what_runs_and_begins_no_further_host() {
     let (houses, folders) = staying_houses(3);
     let list = list(&houses);
     let mut command = houses[0].zcmd(&["each", "-H", &list, "--at-most", "2", "os", "stay"]);
-    let client = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let client = command.stdout(Stdio::piped()).spawn().unwrap();
     let pids = [0, 1].map(|it| until("a command", || pid(&folders[it])));
     kill(i32::try_from(client.id()).unwrap(), SIGINT);
     let output = client.wait_with_output().unwrap();
@@ -164,6 +164,28 @@ fn ctrl_c_cancels_what_runs_and_begins_no_further_host() {
     assert!(!pids.iter().any(|pid| is_alive(pid)));
     assert_eq!(pid(&folders[2]), None);
     folders.iter().for_each(|folder| fs::remove_dir_all(folder).unwrap());
+}
+
+#[test]
+fn a_second_ctrl_c_does_not_wait_for_the_end_of_a_command() {
+    let deaf = Played::new(|request, caller| {
+        if target(request).is_none() {
+            caller.reply(request, output(b"first\n"));
+        }
+        true
+    });
+    let mut command = zcmd(&deaf.address, &["each", "-H", &deaf.address, "os", "name"]);
+    let client = command.stdout(Stdio::piped()).spawn().unwrap();
+    let interrupt = || kill(i32::try_from(client.id()).unwrap(), SIGINT);
+    until("the request", || (deaf.seen().len() == 1).then_some(()));
+    interrupt();
+    until("the cancel", || (deaf.seen().len() == 2).then_some(()));
+    let begun = Instant::now();
+    interrupt();
+    let output = client.wait_with_output().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(limits::CANCEL_SECONDS - 1), "{output:?}");
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert_eq!(outcomes(&output), [("unknown".to_owned(), 255)]);
 }
 
 #[test]
