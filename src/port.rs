@@ -176,6 +176,24 @@ pub enum Unsent {
     Gone,
 }
 
+/// Numbers of bytes of the two output streams of a command.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputBytes {
+    /// Of standard output.
+    pub stdout: u64,
+    /// Of standard error.
+    pub stderr: u64,
+}
+
+/// How a process ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself, with this exit code, 0 to 255.
+    Exited(i32),
+    /// By a signal of this name, such as `SIGKILL`.
+    Signaled(String),
+}
+
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
@@ -277,6 +295,15 @@ pub const RESOURCES: [(&str, u64); 5] = [
     ("file_bytes_max", 1),
 ];
 
+/// A place in the arguments of a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The index of the argument.
+    pub argument: usize,
+    /// The byte offset in it.
+    pub byte: usize,
+}
+
 /// A path must lie beneath a directory, with all symbolic links followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Beneath {
@@ -288,7 +315,7 @@ pub struct Beneath {
     pub path: String,
     /// The places in the arguments where the path is replaced by that of an open descriptor: index
     /// of the argument, and byte within it. Empty if the path is not opened.
-    pub places: Vec<(usize, usize)>,
+    pub places: Vec<Place>,
 }
 
 /// The level of a log line; a log writes its own level and those before it.

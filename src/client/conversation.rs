@@ -18,7 +18,7 @@ use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
 use crate::client::{catalogue, deadline, fresh_id, text};
 use crate::limits;
-use crate::port::Stream;
+use crate::port::{Ended, OutputBytes, Stream};
 use crate::protocol::reply::{Answer, Code, Error, Ran, Reply};
 use crate::protocol::request::{Ask, Request};
 use crate::system::signals::Signals;
@@ -34,7 +34,7 @@ pub struct Conversation<'a> {
     /// The exit status, once the command was told to end.
     ending: Option<u8>,
     /// Bytes written to standard output and standard error.
-    written: (u64, u64),
+    written: OutputBytes,
     /// Whether standard output does not matter: it has no reader any more, or nothing is printed.
     unread: bool,
     /// Whether the command wrote something.
@@ -87,7 +87,7 @@ impl<'a> Conversation<'a> {
             request,
             until,
             ending: None,
-            written: (0, 0),
+            written: OutputBytes::default(),
             unread: false,
             streamed: false,
         })
@@ -287,18 +287,18 @@ impl<'a> Conversation<'a> {
     fn present_run(&mut self, ran: &Ran) -> Result<(), Failure> {
         self.write(Stream::Stdout, &ran.stdout)?;
         self.write(Stream::Stderr, &ran.stderr)?;
-        if let Some((stdout, stderr)) = ran.truncated {
-            if stdout < self.written.0 || stderr < self.written.1 {
+        if let Some(OutputBytes { stdout, stderr }) = ran.truncated {
+            if stdout < self.written.stdout || stderr < self.written.stderr {
                 let message = "the daemon counts less output than it sent";
                 return Err(Failure::uncertain(message));
             }
             text::diagnose(&format!(
                 "output was cut: {} of {stdout} bytes of standard output, {} of {stderr} bytes \
                  of standard error came",
-                self.written.0, self.written.1
+                self.written.stdout, self.written.stderr
             ));
         }
-        if let Err(signal) = &ran.end
+        if let Ended::Signaled(signal) = &ran.end
             && status::of_signal(signal).is_none()
         {
             let what = "the command was ended by a signal that is not known here";
@@ -336,8 +336,8 @@ impl<'a> Conversation<'a> {
                 Stream::Stderr => rustix::io::write(&stderr, part),
             };
             match (written, to) {
-                (Ok(count), Stream::Stdout) => self.written.0 += count as u64,
-                (Ok(count), Stream::Stderr) => self.written.1 += count as u64,
+                (Ok(count), Stream::Stdout) => self.written.stdout += count as u64,
+                (Ok(count), Stream::Stderr) => self.written.stderr += count as u64,
                 (Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN), _) => {}
                 (Err(rustix::io::Errno::PIPE), Stream::Stdout) => self.unread()?,
                 // Nobody reads the complaints. The output may still have its reader.

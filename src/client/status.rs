@@ -5,6 +5,7 @@
 //! Leaves out: what is printed, but for the words about an error.
 
 use crate::limits;
+use crate::port::Ended;
 use crate::protocol::reply::{Answer, Code, Error, Ran};
 use crate::system::signals;
 
@@ -64,8 +65,8 @@ pub fn of(answer: &Answer, os: bool) -> u8 {
 
 fn ended(ran: &Ran) -> u8 {
     match &ran.end {
-        Ok(code) => u8::try_from(*code).unwrap_or(UNCERTAIN),
-        Err(signal) => signaled(signal),
+        Ended::Exited(code) => u8::try_from(*code).unwrap_or(UNCERTAIN),
+        Ended::Signaled(signal) => signaled(signal),
     }
 }
 
@@ -75,8 +76,10 @@ fn refused(error: &Error, os: bool) -> u8 {
         Code::BadExpression => NO_VALUE,
         Code::TimedOut if ran || error.executed.is_none() => TIMED_OUT,
         Code::Cancelled if ran => match &error.ran {
-            Some(Ran { end: Err(signal), .. }) => signaled(signal),
-            Some(Ran { end: Ok(code), .. }) if *code != 0 => u8::try_from(*code).unwrap_or(143),
+            Some(Ran { end: Ended::Signaled(signal), .. }) => signaled(signal),
+            Some(Ran { end: Ended::Exited(code), .. }) if *code != 0 => {
+                u8::try_from(*code).unwrap_or(143)
+            }
             // It left with 0 when it was told to end. That is no success.
             _ => signaled("SIGTERM"),
         },
@@ -127,19 +130,14 @@ pub fn words(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use Ended::{Exited, Signaled};
     use std::time::Duration;
 
-    fn ran(end: Result<i32, &str>) -> Ran {
-        Ran {
-            end: end.map_err(str::to_owned),
-            stdout: vec![],
-            stderr: vec![],
-            duration: Duration::ZERO,
-            truncated: None,
-        }
+    fn ran(end: Ended) -> Ran {
+        Ran { end, stdout: vec![], stderr: vec![], duration: Duration::ZERO, truncated: None }
     }
 
-    fn error(code: Code, executed: Option<bool>, end: Option<Result<i32, &str>>) -> Answer {
+    fn error(code: Code, executed: Option<bool>, end: Option<Ended>) -> Answer {
         let ran = end.map(ran);
         let message = String::new();
         Answer::Error(Error { code, message, position: None, retry_after: None, executed, ran })
@@ -148,20 +146,20 @@ mod tests {
     #[test]
     fn a_command_that_ran_gives_its_own_status() {
         let cases = [
-            (Ok(0), 0),
-            (Ok(7), 7),
-            (Ok(124), 124),
-            (Ok(255), 255),
-            (Ok(300), 255),
-            (Err("SIGHUP"), 129),
-            (Err("SIGKILL"), 137),
-            (Err("SIGTERM"), 143),
-            (Err("SIGSYS"), 159),
-            (Err("SIG40"), 168),
-            (Err("SIGNOVEL"), 255),
+            (Exited(0), 0),
+            (Exited(7), 7),
+            (Exited(124), 124),
+            (Exited(255), 255),
+            (Exited(300), 255),
+            (Signaled("SIGHUP".into()), 129),
+            (Signaled("SIGKILL".into()), 137),
+            (Signaled("SIGTERM".into()), 143),
+            (Signaled("SIGSYS".into()), 159),
+            (Signaled("SIG40".into()), 168),
+            (Signaled("SIGNOVEL".into()), 255),
         ];
         for (end, status) in cases {
-            assert_eq!(of(&Answer::Ran(ran(end)), true), status, "{end:?}");
+            assert_eq!(of(&Answer::Ran(ran(end.clone())), true), status, "{end:?}");
         }
         assert_eq!(of(&Answer::Result("1".into()), false), 0);
     }
@@ -171,11 +169,11 @@ mod tests {
         use Code::*;
         let cases = [
             (error(BadExpression, None, None), false, 1),
-            (error(TimedOut, Some(true), Some(Err("SIGKILL"))), true, 124),
+            (error(TimedOut, Some(true), Some(Signaled("SIGKILL".into()))), true, 124),
             (error(TimedOut, Some(false), None), true, 125),
-            (error(Cancelled, Some(true), Some(Err("SIGINT"))), true, 130),
-            (error(Cancelled, Some(true), Some(Ok(0))), true, 143),
-            (error(Cancelled, Some(true), Some(Ok(3))), true, 3),
+            (error(Cancelled, Some(true), Some(Signaled("SIGINT".into()))), true, 130),
+            (error(Cancelled, Some(true), Some(Exited(0))), true, 143),
+            (error(Cancelled, Some(true), Some(Exited(3))), true, 3),
             (error(Cancelled, Some(false), None), true, 125),
             (error(Forbidden, Some(false), None), true, 126),
             (error(Forbidden, None, None), false, 126),

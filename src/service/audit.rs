@@ -9,6 +9,7 @@ use crate::port::{Action, Field, Level, Peer, Record};
 use crate::protocol::request::Id;
 use crate::service::access::authority::Authority;
 use crate::service::access::caller::Caller;
+use crate::service::counters::CommandCounts;
 use crate::service::origin::Origin;
 
 /// The fields of a log line, in order.
@@ -42,9 +43,9 @@ pub(super) fn line(level: Level, event: &'static str, fields: Fields) -> Action 
 }
 
 /// The action that writes a line with the numbers of running and waiting commands.
-pub(super) fn counts(level: Level, event: &'static str, counts: (usize, usize)) -> Action {
+pub(super) fn counts(level: Level, event: &'static str, counts: CommandCounts) -> Action {
     let count = |n: usize| Field::Number(n as i128);
-    line(level, event, vec![("running", count(counts.0)), ("waiting", count(counts.1))])
+    line(level, event, vec![("running", count(counts.running)), ("waiting", count(counts.waiting))])
 }
 
 /// An address in the format of the log.

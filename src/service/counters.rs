@@ -70,6 +70,15 @@ impl Counters {
     }
 }
 
+/// How many commands there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CommandCounts {
+    /// Those that run, or have left something running.
+    pub running: usize,
+    /// Those that wait for their turn.
+    pub waiting: usize,
+}
+
 /// The result of `status`.
 #[derive(Clone, Copy, Debug)]
 pub struct Status<'a> {
@@ -77,15 +86,15 @@ pub struct Status<'a> {
     pub uptime: Duration,
     /// Whether tokens may cross a network unencrypted.
     pub cleartext: bool,
-    /// The numbers of running and of waiting commands.
-    pub commands: (usize, usize),
+    /// Commands at this moment.
+    pub commands: CommandCounts,
     /// Counts since the start.
     pub totals: &'a Counters,
 }
 
 impl Serialize for Status<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let (running, waiting) = self.commands;
+        let CommandCounts { running, waiting } = self.commands;
         let mut out = out.serialize_map(None)?;
         out.serialize_entry("version", env!("CARGO_PKG_VERSION"))?;
         out.serialize_entry("uptime_ms", &self.uptime.as_millis())?;

@@ -13,7 +13,7 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, FdFlags};
 
-use crate::port::Beneath;
+use crate::port::{Beneath, Place};
 
 const OUTSIDE: &str = "must be a path that stays beneath its directory with all links followed";
 
@@ -64,11 +64,11 @@ pub fn hold(paths: &[Beneath], arguments: &mut [String]) -> Result<(), (String, 
     }
     // From the last place to the first, so that the earlier byte offsets stay valid.
     replacements.sort_unstable();
-    for ((index, from), length, shown) in replacements.into_iter().rev() {
-        let Some(argument) = arguments.get_mut(index) else { continue };
-        let (before, after) = (argument.get(..from), argument.get(from.saturating_add(length)..));
+    for (Place { argument, byte: from }, length, shown) in replacements.into_iter().rev() {
+        let Some(text) = arguments.get_mut(argument) else { continue };
+        let (before, after) = (text.get(..from), text.get(from.saturating_add(length)..));
         if let (Some(before), Some(after)) = (before, after) {
-            *argument = format!("{before}{shown}{after}");
+            *text = format!("{before}{shown}{after}");
         }
     }
     Ok(())
@@ -116,11 +116,12 @@ mod tests {
 
     #[test]
     fn descriptors_take_the_places_of_paths_and_of_nothing_else() {
+        let place = |(argument, byte): &(usize, usize)| Place { argument: *argument, byte: *byte };
         let path = |places: &[(usize, usize)]| Beneath {
             parameter: "p".to_owned(),
             directory: "/proc/self".to_owned(),
             path: "/proc/self/stat".to_owned(),
-            places: places.to_vec(),
+            places: places.iter().map(place).collect(),
         };
         let paths = [path(&[(0, 0), (2, 3)]), path(&[(2, 19)])];
         let text = "f=[/proc/self/stat|/proc/self/stat]";

@@ -22,7 +22,7 @@ use rustix::fs::Mode;
 use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid};
 
 use crate::limits;
-use crate::port::{Beneath, Ending, Invocation};
+use crate::port::{Beneath, Ending, Invocation, Place};
 use crate::system::beneath::{self, Fault};
 
 /// The hidden argument.
@@ -87,7 +87,9 @@ fn arguments(invocation: &Invocation, files: u64) -> Vec<String> {
         set("parameter", parameter);
         set("under", directory);
         set("path", path);
-        places.iter().for_each(|(index, byte)| set("place", &format!("{index}:{byte}")));
+        places
+            .iter()
+            .for_each(|Place { argument, byte }| set("place", &format!("{argument}:{byte}")));
     }
     arguments.push("--".to_owned());
     arguments.push(invocation.program.clone());
@@ -200,11 +202,11 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
 }
 
 /// Parses the index of an argument and a byte in it.
-fn place(text: &str) -> Result<(usize, usize), Failure> {
-    let numbers = text
-        .split_once(':')
-        .and_then(|(index, byte)| Some((index.parse().ok()?, byte.parse().ok()?)));
-    numbers.ok_or_else(|| Failure("arguments", format!("bad place {text}")))
+fn place(text: &str) -> Result<Place, Failure> {
+    let place = text.split_once(':').and_then(|(argument, byte)| {
+        Some(Place { argument: argument.parse().ok()?, byte: byte.parse().ok()? })
+    });
+    place.ok_or_else(|| Failure("arguments", format!("bad place {text}")))
 }
 
 fn resource(name: &str, value: &str) -> Result<(Resource, Rlimit), Failure> {

@@ -1,6 +1,7 @@
 //! One answer each: what is printed, and the exit status.
 
 use zcmd::limits;
+use zcmd::port::{Ended, OutputBytes};
 use zcmd::protocol::reply::{Answer, Code, Error, Ran};
 use zcmd::protocol::request::{Ask, Id, Os};
 
@@ -8,19 +9,22 @@ use crate::played::{Played, error, exited, ran, run, value, zcmd};
 
 #[test]
 fn a_command_gives_its_output_and_its_exit_status() {
-    let cut = Ran { truncated: Some((5_000_000, 3)), ..ran(Ok(0), b"abc", b"") };
+    let cut = Ran {
+        truncated: Some(OutputBytes { stdout: 5_000_000, stderr: 3 }),
+        ..ran(Ended::Exited(0), b"abc", b"")
+    };
     let timed_out = Error {
-        ran: Some(ran(Err("SIGKILL"), b"so far\n", b"")),
+        ran: Some(ran(Ended::Signaled("SIGKILL".into()), b"so far\n", b"")),
         ..error(Code::TimedOut, "ended after 30 s", Some(true))
     };
     let refused = |code, message| Answer::Error(error(code, message, Some(false)));
     let cases = [
-        (Answer::Ran(ran(Ok(0), b"up 3 days\n", b"")), 0, "up 3 days\n", ""),
-        (Answer::Ran(ran(Ok(7), b"", b"oops\n")), 7, "", "oops\n"),
-        (Answer::Ran(ran(Ok(124), b"", b"")), 124, "", ""),
-        (Answer::Ran(ran(Ok(255), b"", b"")), 255, "", ""),
-        (Answer::Ran(ran(Err("SIGKILL"), b"x", b"")), 137, "x", ""),
-        (Answer::Ran(ran(Err("SIGSEGV"), b"", b"")), 139, "", ""),
+        (Answer::Ran(ran(Ended::Exited(0), b"up 3 days\n", b"")), 0, "up 3 days\n", ""),
+        (Answer::Ran(ran(Ended::Exited(7), b"", b"oops\n")), 7, "", "oops\n"),
+        (Answer::Ran(ran(Ended::Exited(124), b"", b"")), 124, "", ""),
+        (Answer::Ran(ran(Ended::Exited(255), b"", b"")), 255, "", ""),
+        (Answer::Ran(ran(Ended::Signaled("SIGKILL".into()), b"x", b"")), 137, "x", ""),
+        (Answer::Ran(ran(Ended::Signaled("SIGSEGV".into()), b"", b"")), 139, "", ""),
         (Answer::Ran(cut), 0, "abc", "3 of 5000000 bytes of standard output"),
         (Answer::Error(timed_out), 124, "so far\n", "zcmd: ended after 30 s"),
         (refused(Code::Unauthorized, "no"), 125, "", "zcmd: no; ask the owner"),
@@ -40,7 +44,7 @@ fn a_command_gives_its_output_and_its_exit_status() {
 #[test]
 fn output_is_passed_on_byte_for_byte() {
     let all: Vec<u8> = (0..=255).cycle().take(70_000).collect();
-    let played = Played::always(Answer::Ran(ran(Ok(0), &all, &[b'e'; 70_000])));
+    let played = Played::always(Answer::Ran(ran(Ended::Exited(0), &all, &[b'e'; 70_000])));
     let run = played.run(&["os", "name"]);
     assert!(run.out == all && run.err == "e".repeat(70_000) && run.status == 0);
 }

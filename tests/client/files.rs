@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use zcmd::port::{Ended, OutputBytes};
 use zcmd::protocol::reply::{Answer, Code, Error};
 use zcmd::protocol::request::{Ask, Os};
 
@@ -51,7 +52,7 @@ fn sum(bytes: &[u8]) -> String {
 fn part(bytes: &[u8], size: usize, version: &str) -> Answer {
     let about =
         json!({"bytes": bytes.len(), "sha256": sum(bytes), "size": size, "version": version});
-    Answer::Ran(ran(Ok(0), bytes, format!("{about}\n").as_bytes()))
+    Answer::Ran(ran(Ended::Exited(0), bytes, format!("{about}\n").as_bytes()))
 }
 
 #[test]
@@ -65,9 +66,9 @@ fn a_copy_is_asked_for_as_the_shipped_commands_have_it() {
             match os.name.as_str() {
                 "read" => part(b"abc", 3, "1"),
                 "logs" => part(b"", 0, "1"),
-                "write" => Answer::Ran(ran(Ok(0), done, b"")),
-                "facts" => Answer::Ran(ran(Ok(0), b"{\"a\":1}", b"")),
-                _ => Answer::Ran(ran(Ok(0), br#"{"entries":[],"left_out":2}"#, b"")),
+                "write" => Answer::Ran(ran(Ended::Exited(0), done, b"")),
+                "facts" => Answer::Ran(ran(Ended::Exited(0), b"{\"a\":1}", b"")),
+                _ => Answer::Ran(ran(Ended::Exited(0), br#"{"entries":[],"left_out":2}"#, b"")),
             },
         );
         true
@@ -96,11 +97,12 @@ fn a_copy_is_asked_for_as_the_shipped_commands_have_it() {
 #[test]
 fn a_host_that_contradicts_itself_makes_no_copy() {
     let here = Here::new("hostile");
-    let about = |text: &str| Answer::Ran(ran(Ok(0), b"abc", text.as_bytes()));
+    let about = |text: &str| Answer::Ran(ran(Ended::Exited(0), b"abc", text.as_bytes()));
     let cut = match part(b"abc", 3, "1") {
-        Answer::Ran(ran) => {
-            Answer::Ran(zcmd::protocol::reply::Ran { truncated: Some((999, 999)), ..ran })
-        }
+        Answer::Ran(ran) => Answer::Ran(zcmd::protocol::reply::Ran {
+            truncated: Some(OutputBytes { stdout: 999, stderr: 999 }),
+            ..ran
+        }),
         other => other,
     };
     let sum = sum(b"abc");
@@ -143,7 +145,7 @@ fn a_host_that_makes_no_progress_ends_a_put() {
         (r#"{"have":3,"done":true}"#, ""),
         ("[]", "makes no sense"),
     ] {
-        let played = Played::always(Answer::Ran(ran(Ok(0), state.as_bytes(), b"")));
+        let played = Played::always(Answer::Ran(ran(Ended::Exited(0), state.as_bytes(), b"")));
         let run = here.run(&played, &["put", "own", "a"]);
         assert!(run.status == 255 && run.err.contains(message), "{state} {run:?}");
         assert!(played.seen().len() <= 2, "{state}");

@@ -1,5 +1,6 @@
 //! The menu, driven by what a person might type.
 
+use zcmd::port::Ended;
 use zcmd::protocol::reply::{Answer, Code};
 use zcmd::protocol::request::{Ask, Os, Request};
 
@@ -28,7 +29,7 @@ fn daemon() -> Played {
                 caller.reply(request, output(b"running\n"));
                 running = Some(request.clone());
             }
-            Ask::Os(_) => caller.reply(request, Answer::Ran(ran(Ok(7), b"pong\n", b""))),
+            Ask::Os(_) => caller.reply(request, Answer::Ran(ran(Ended::Exited(7), b"pong\n", b""))),
             _ => {
                 let command = running.take().unwrap();
                 assert_eq!(target(request), command.id.as_ref());

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use zcmd::port::Stream;
+use zcmd::port::{Ended, Stream};
 use zcmd::protocol::envelope::{self, Envelope};
 use zcmd::protocol::json::Json;
 use zcmd::protocol::reply::{Answer, Code, Error, Ran, Reply};
@@ -277,9 +277,9 @@ pub(crate) fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
     }
 }
 
-pub(crate) fn ran(end: Result<i32, &str>, stdout: &[u8], stderr: &[u8]) -> Ran {
+pub(crate) fn ran(end: Ended, stdout: &[u8], stderr: &[u8]) -> Ran {
     Ran {
-        end: end.map_err(str::to_owned),
+        end,
         stdout: stdout.to_vec(),
         stderr: stderr.to_vec(),
         duration: Duration::from_millis(5),
@@ -292,7 +292,7 @@ pub(crate) fn output(bytes: &[u8]) -> Answer {
 }
 
 pub(crate) fn exited(code: i32) -> Answer {
-    Answer::Ran(ran(Ok(code), b"", b""))
+    Answer::Ran(ran(Ended::Exited(code), b"", b""))
 }
 
 pub(crate) fn value(json: &str) -> Answer {
@@ -306,7 +306,7 @@ pub(crate) fn error(code: Code, message: &str, executed: Option<bool>) -> Error 
 }
 
 pub(crate) fn cancelled(signal: &str) -> Answer {
-    let ran = Some(ran(Err(signal), b"", b""));
+    let ran = Some(ran(Ended::Signaled(signal.into()), b"", b""));
     Answer::Error(Error { ran, ..error(Code::Cancelled, "cancelled", Some(true)) })
 }
 

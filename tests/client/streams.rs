@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use zcmd::limits;
-use zcmd::port::Stream;
+use zcmd::port::{Ended, Stream};
 use zcmd::protocol::reply::Answer;
 use zcmd::protocol::request::Ask;
 
@@ -71,7 +71,7 @@ fn output_comes_while_the_command_runs_and_in_order() {
 fn what_the_last_reply_brings_is_printed_after_the_stream() {
     let played = Played::new(|request, caller| {
         caller.reply(request, output(b"a"));
-        caller.reply(request, Answer::Ran(ran(Ok(0), b"b", b"")));
+        caller.reply(request, Answer::Ran(ran(Ended::Exited(0), b"b", b"")));
         true
     });
     played.run(&["os", "name"]).is(0, "ab", "");

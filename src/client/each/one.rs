@@ -14,7 +14,7 @@ use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
 use crate::client::{conversation, fresh_id, text};
 use crate::limits;
-use crate::port::Stream;
+use crate::port::{OutputBytes, Stream};
 use crate::protocol::reply::{Answer, Code, Error, Ran};
 use crate::protocol::request::{Ask, Request};
 
@@ -65,12 +65,13 @@ impl Output {
     fn complete(&mut self, ran: &mut Ran) {
         self.take(Stream::Stdout, &std::mem::take(&mut ran.stdout));
         self.take(Stream::Stderr, &std::mem::take(&mut ran.stderr));
-        let (out, err) = ran.truncated.unwrap_or_default();
+        let told = ran.truncated.unwrap_or_default();
         let [stdout, stderr] = self.totals;
-        let totals = (out.max(stdout), err.max(stderr));
+        let totals =
+            OutputBytes { stdout: told.stdout.max(stdout), stderr: told.stderr.max(stderr) };
         [ran.stdout, ran.stderr] = std::mem::take(&mut self.kept);
-        let is_whole = totals == (ran.stdout.len() as u64, ran.stderr.len() as u64);
-        ran.truncated = (!is_whole).then_some(totals);
+        let kept = OutputBytes { stdout: ran.stdout.len() as u64, stderr: ran.stderr.len() as u64 };
+        ran.truncated = (totals != kept).then_some(totals);
     }
 }
 

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::client::status::{self, Failure};
 use crate::client::text;
-use crate::port::Stream;
+use crate::port::{OutputBytes, Stream};
 use crate::protocol;
 use crate::protocol::reply::{Answer, Error, Reply};
 
@@ -162,7 +162,7 @@ struct Output<'a> {
     stdout: &'a [u8],
     stderr: &'a [u8],
     /// When it was cut: the true sizes.
-    truncated: Option<(u64, u64)>,
+    truncated: Option<OutputBytes>,
 }
 
 impl End {
@@ -182,7 +182,7 @@ impl Output<'_> {
     /// As the table has it: each line escaped and indented.
     fn shown(&self) -> String {
         let mut shown = indented("", self.stdout) + &indented("standard error: ", self.stderr);
-        if let Some((stdout, stderr)) = self.truncated {
+        if let Some(OutputBytes { stdout, stderr }) = self.truncated {
             shown += &format!(
                 "  (cut: {} of {stdout} bytes of standard output, {} of {stderr} bytes of \
                  standard error)\n",

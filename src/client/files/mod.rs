@@ -24,6 +24,7 @@ use crate::client::status::{self, Failure};
 use crate::client::text::one_line;
 use crate::client::{ask_once, catalogue, catch, fresh_id, text};
 use crate::limits;
+use crate::port::Ended;
 use crate::protocol::json::{Fault, Json, Object};
 use crate::protocol::reply::{Answer, Code, Error, Ran};
 use crate::protocol::request::{Ask, Os, Request};
@@ -134,7 +135,9 @@ impl Exchange<'_> {
         let until = Instant::now() + self.settings.timeout;
         loop {
             match self.answer(ask.clone())? {
-                Answer::Ran(ran) if ran.end == Ok(0) && ran.truncated.is_none() => return Ok(ran),
+                Answer::Ran(ran) if ran.end == Ended::Exited(0) && ran.truncated.is_none() => {
+                    return Ok(ran);
+                }
                 Answer::Error(Error { code, retry_after: Some(wait), .. })
                     if matches!(code, Code::RateLimited | Code::Busy)
                         && Instant::now() + wait < until =>
@@ -174,7 +177,7 @@ impl Exchange<'_> {
 fn refusal(answer: &Answer) -> Failure {
     let message = match answer {
         Answer::Error(error) => status::words(error),
-        Answer::Ran(ran) if ran.end == Ok(0) => {
+        Answer::Ran(ran) if ran.end == Ended::Exited(0) => {
             let message = "output was cut; the command needs an output_bytes_max of 1048576";
             return Failure::uncertain(message);
         }
@@ -182,9 +185,9 @@ fn refusal(answer: &Answer) -> Failure {
             let said = String::from_utf8_lossy(&ran.stderr);
             let said = said.trim_end().trim_start_matches("zcmd-tool: ");
             match (&ran.end, said) {
-                (Err(signal), _) => format!("{signal} ended the command: {said}"),
-                (Ok(code), "") => format!("the command ended with status {code}"),
-                (Ok(_), said) => said.to_owned(),
+                (Ended::Signaled(signal), _) => format!("{signal} ended the command: {said}"),
+                (Ended::Exited(code), "") => format!("the command ended with status {code}"),
+                (Ended::Exited(_), said) => said.to_owned(),
             }
         }
         _ => "the daemon answered something else".to_owned(),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 pub use code::Code;
 
-use crate::port::Stream;
+use crate::port::{Ended, OutputBytes, Stream};
 use crate::protocol::json::Json;
 use crate::protocol::request::{Ask, Id};
 
@@ -49,8 +49,8 @@ pub enum Answer {
 /// The result of a command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
-    /// Its exit code, or the name of the signal that ended it.
-    pub end: Result<i32, String>,
+    /// How it ended.
+    pub end: Ended,
     /// What it wrote to standard output, up to the cap.
     pub stdout: Vec<u8>,
     /// What it wrote to standard error, up to the cap.
@@ -58,7 +58,7 @@ pub struct Ran {
     /// The time from its start to its end.
     pub duration: Duration,
     /// If output was cut: the full sizes of the two streams in bytes.
-    pub truncated: Option<(u64, u64)>,
+    pub truncated: Option<OutputBytes>,
 }
 
 /// An error.
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::limits;
 
-    fn ran(end: Result<i32, String>, stdout: &[u8]) -> Ran {
+    fn ran(end: Ended, stdout: &[u8]) -> Ran {
         let duration = Duration::from_millis(12);
         Ran { end, stdout: stdout.to_vec(), stderr: vec![], duration, truncated: None }
     }
@@ -130,7 +130,10 @@ mod tests {
             code: Code::TimedOut,
             retry_after: None,
             executed: Some(true),
-            ran: Some(Ran { truncated: Some((9, 0)), ..ran(Err("SIGTERM".into()), b"x") }),
+            ran: Some(Ran {
+                truncated: Some(OutputBytes { stdout: 9, stderr: 0 }),
+                ..ran(Ended::Signaled("SIGTERM".into()), b"x")
+            }),
             ..plain.clone()
         };
         let same = |answer: Answer| (answer.clone(), answer);
@@ -141,7 +144,7 @@ mod tests {
                 r#"{"id":7,"status":"ok","result":1e300,"text":"1e300"}"#,
             ),
             (
-                same(Answer::Ran(ran(Ok(0), b"\xff"))),
+                same(Answer::Ran(ran(Ended::Exited(0), b"\xff"))),
                 r#"{"id":7,"status":"ok","result":{"exit_code":0,"stdout_base64":"/w==","stderr":"","duration_ms":12}}"#,
             ),
             (
@@ -175,7 +178,7 @@ mod tests {
             ("\u{7f}é".repeat(10_000), true),
         ];
         for (text, readable) in cases {
-            let answer = Answer::Ran(ran(Ok(0), text.as_bytes()));
+            let answer = Answer::Ran(ran(Ended::Exited(0), text.as_bytes()));
             let reply = Reply { id: None, answer };
             let body = reply.encode();
             let found = std::str::from_utf8(&body).unwrap();

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Answer, Code, Error, Ran, Reply};
-use crate::port::Stream;
+use crate::port::{Ended, OutputBytes, Stream};
 use crate::protocol::envelope::{self, field};
 use crate::protocol::json::{Fault, Json, Kind, Object, echo};
 
@@ -81,8 +81,8 @@ fn error(object: &Object<'_>) -> Result<Error, Fault> {
 fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
     let end = match (object.get("exit_code"), object.get("signal")) {
         (Some(_), Some(signal)) => return Err(signal.fault("both exit_code and signal")),
-        (Some(code), None) => Ok(code.integer::<u8>()?.into()),
-        (None, Some(signal)) => Err(signal.string()?.into_owned()),
+        (Some(code), None) => Ended::Exited(code.integer::<u8>()?.into()),
+        (None, Some(signal)) => Ended::Signaled(signal.string()?.into_owned()),
         (None, None) => return Ok(None),
     };
     let (stdout, stderr) = (bytes(object, "stdout")?, bytes(object, "stderr")?);
@@ -90,11 +90,11 @@ fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
         Some(json) => {
             let totals = json.object()?;
             let total = |name| field(&totals, name).and_then(|json| json.integer());
-            let (out, err) = (total("stdout_bytes")?, total("stderr_bytes")?);
-            if out < stdout.len() as u64 || err < stderr.len() as u64 {
+            let of = OutputBytes { stdout: total("stdout_bytes")?, stderr: total("stderr_bytes")? };
+            if of.stdout < stdout.len() as u64 || of.stderr < stderr.len() as u64 {
                 return Err(json.fault("truncated: the total is less than the length"));
             }
-            Some((out, err))
+            Some(of)
         }
         None => None,
     };

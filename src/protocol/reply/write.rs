@@ -7,7 +7,7 @@
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::{Answer, Error, Ran, Reply};
-use crate::port::Stream;
+use crate::port::{Ended, OutputBytes, Stream};
 use crate::protocol::Members;
 
 impl Reply {
@@ -89,8 +89,8 @@ impl Serialize for Ran {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         let mut out = out.serialize_map(None)?;
         match &self.end {
-            Ok(code) => out.serialize_entry("exit_code", code)?,
-            Err(signal) => out.serialize_entry("signal", signal)?,
+            Ended::Exited(code) => out.serialize_entry("exit_code", code)?,
+            Ended::Signaled(signal) => out.serialize_entry("signal", signal)?,
         }
         let streams = [
             super::super::spelled(["stdout", "stdout_base64"], &self.stdout),
@@ -100,7 +100,7 @@ impl Serialize for Ran {
             out.serialize_entry(name, &text)?;
         }
         out.serialize_entry("duration_ms", &self.duration.as_millis())?;
-        if let Some((stdout, stderr)) = self.truncated {
+        if let Some(OutputBytes { stdout, stderr }) = self.truncated {
             let totals = [("stdout_bytes", stdout), ("stderr_bytes", stderr)];
             out.serialize_entry("truncated", &Members(&totals))?;
         }

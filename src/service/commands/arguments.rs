@@ -8,7 +8,7 @@
 //! Leaves out: the rule of a single value, which is `service::commands::parameter`, and the opening
 //! of paths, which is `system::beneath`.
 
-use crate::port::Beneath;
+use crate::port::{Beneath, Place};
 use crate::service::commands::parameter::{Kind, Parameter};
 
 /// What the owner declared: the elements of `run` after the program, and the parameters.
@@ -177,13 +177,13 @@ fn joined(arguments: &[Vec<Part<'_>>]) -> Vec<String> {
 }
 
 /// Where a value stands: indices of arguments, and the byte of each at which it begins.
-fn places(arguments: &[Vec<Part<'_>>], value: (usize, usize)) -> Vec<(usize, usize)> {
+fn places(arguments: &[Vec<Part<'_>>], value: (usize, usize)) -> Vec<Place> {
     let mut places = Vec::new();
-    for (index, parts) in arguments.iter().enumerate() {
+    for (argument, parts) in arguments.iter().enumerate() {
         let mut byte = 0;
         for part in parts {
             if part.value == Some(value) {
-                places.push((index, byte));
+                places.push(Place { argument, byte });
             }
             byte += part.text.len();
         }

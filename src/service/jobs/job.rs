@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use crate::port::{Action, Ending, Field, Invocation, JobId, Moment, Subject};
+use crate::port::{Action, Ended, Ending, Field, Invocation, JobId, Moment, OutputBytes, Subject};
 use crate::protocol::reply::{Answer, Ran};
 use crate::protocol::token::Unopened;
 use crate::service::audit::Fields;
@@ -46,13 +46,13 @@ pub struct Closed {
     /// From its acceptance to its end.
     pub duration: Duration,
     /// Bytes that it wrote to its two streams.
-    pub written: [u64; 2],
+    pub written: OutputBytes,
 }
 
 impl Closed {
     /// How it ended: for the log, and as the answer.
     pub fn report(self) -> (Fields, Answer) {
-        let Closed { order, outcome, duration, written: [stdout, stderr] } = self;
+        let Closed { order, outcome, duration, written: OutputBytes { stdout, stderr } } = self;
         let mut fields = order.audit;
         let ran = match &outcome {
             Ok(ran) | Err(Refusal::TimedOut(Some(ran)) | Refusal::Cancelled(Some(ran))) => {
@@ -67,8 +67,8 @@ impl Closed {
             fields.push(("reason", refusal.reason().into()));
         }
         match ran.map(|ran| &ran.end) {
-            Some(Ok(code)) => fields.push(("exit_code", Field::Number((*code).into()))),
-            Some(Err(signal)) => fields.push(("signal", signal.clone().into())),
+            Some(Ended::Exited(code)) => fields.push(("exit_code", Field::Number((*code).into()))),
+            Some(Ended::Signaled(signal)) => fields.push(("signal", signal.clone().into())),
             None => {}
         }
         let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
@@ -133,7 +133,7 @@ impl Waiting {
     /// Ends without having begun.
     pub(super) fn close(self, now: Duration, why: Refusal) -> Closed {
         let duration = now.saturating_sub(self.0.accepted.uptime);
-        Closed { order: self.0, outcome: Err(why), duration, written: [0, 0] }
+        Closed { order: self.0, outcome: Err(why), duration, written: OutputBytes::default() }
     }
 }
 
@@ -149,11 +149,11 @@ impl Running {
 
     /// Ends.
     pub(super) fn close(self, now: Duration, ending: Ending) -> Closed {
-        let written = [self.stdout.total(), self.stderr.total()];
+        let written = OutputBytes { stdout: self.stdout.total(), stderr: self.stderr.total() };
         let whole = self.stdout.is_whole() && self.stderr.is_whole() && !self.lost;
         let end = match ending {
-            Ending::Exited(code) => Ok(Ok(code)),
-            Ending::Signaled(name) => Ok(Err(name)),
+            Ending::Exited(code) => Ok(Ended::Exited(code)),
+            Ending::Signaled(name) => Ok(Ended::Signaled(name)),
             Ending::BadPath { parameter, reason } => {
                 Err(Refusal::BadParameter(format!("parameter {parameter}: {reason}")))
             }
@@ -164,7 +164,7 @@ impl Running {
             stdout: self.stdout.into_bytes(),
             stderr: self.stderr.into_bytes(),
             duration: now.saturating_sub(self.started),
-            truncated: (!whole).then_some((written[0], written[1])),
+            truncated: (!whole).then_some(written),
         });
         let outcome = match (ran, self.stop) {
             (Ok(ran), Some(Stop::TimedOut)) => Err(Refusal::TimedOut(Some(ran))),

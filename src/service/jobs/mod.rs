@@ -22,6 +22,7 @@ use crate::limits;
 use crate::port::{Action, Ending, JobId, Stream, Subject};
 use crate::protocol::request::Id;
 use crate::protocol::token::Unopened;
+use crate::service::counters::CommandCounts;
 pub use crate::service::jobs::job::{Closed, Order};
 use crate::service::jobs::job::{Running, Stop, Waiting};
 use crate::service::origin::Origin;
@@ -57,14 +58,14 @@ impl Jobs {
     }
 
     /// How many are running, and how many wait.
-    pub fn counts(&self) -> (usize, usize) {
+    pub fn counts(&self) -> CommandCounts {
         let running = self.starting.len() + self.running.len() + self.lingering.len();
-        (running, self.waiting.len())
+        CommandCounts { running, waiting: self.waiting.len() }
     }
 
     /// Whether nothing is running, nothing waits and nothing is left.
     pub fn is_empty(&self) -> bool {
-        self.counts() == (0, 0)
+        self.counts() == CommandCounts::default()
     }
 
     /// Opens a job: it gets a place, or waits for one. It starts in a `tick`, so after all that is
@@ -330,7 +331,7 @@ impl Jobs {
     }
 
     fn has_room(&self) -> bool {
-        self.counts().0 < self.limits.concurrent_max
+        self.counts().running < self.limits.concurrent_max
     }
 
     /// How long until the first running command must have ended, its grace included.

@@ -34,6 +34,7 @@ pub(super) fn missing_operand(bytes: &[u8], at: usize) -> Error {
 pub(super) fn unexpected(bytes: &[u8], at: usize, open: Option<usize>) -> Error {
     let here = |kind| Error::new(kind, at, at + 1);
     let left = token_before(bytes, at);
+    let missing = ErrorKind::OperatorMissing(left.start as u16, left.end as u16);
     let ends_number = |byte: u8| byte.is_ascii_digit() || byte == b'.';
     let touches_number = byte_before(bytes, at).is_some_and(ends_number);
     let Some(&byte) = bytes.get(at) else {
@@ -45,14 +46,14 @@ pub(super) fn unexpected(bytes: &[u8], at: usize, open: Option<usize>) -> Error 
         b',' => here(ErrorKind::StrayComma),
         b'.' if touches_number => here(ErrorKind::SecondPoint),
         b'_' if touches_number => here(ErrorKind::DigitSeparator),
-        b'0'..=b'9' if bytes.get(left.0).is_some_and(u8::is_ascii_digit) => {
+        b'0'..=b'9' if bytes.get(left.start).is_some_and(u8::is_ascii_digit) => {
             here(ErrorKind::AdjacentNumbers)
         }
-        b'(' => Error::new(ErrorKind::OperatorMissing(left.0 as u16, left.1 as u16), at, at + 1),
+        b'(' => here(missing),
         _ if is_name_byte(byte) || byte == b'.' => {
             let rest = bytes.get(at..).unwrap_or_default();
             let width = rest.iter().take_while(|&&byte| is_name_byte(byte) || byte == b'.').count();
-            Error::new(ErrorKind::OperatorMissing(left.0 as u16, left.1 as u16), at, at + width)
+            Error::new(missing, at, at + width)
         }
         _ => unknown_character(bytes, at),
     }
@@ -86,9 +87,9 @@ fn byte_before(bytes: &[u8], at: usize) -> Option<u8> {
 }
 
 /// The number, name or parenthesis that ends before `at`.
-fn token_before(bytes: &[u8], at: usize) -> (usize, usize) {
+fn token_before(bytes: &[u8], at: usize) -> std::ops::Range<usize> {
     let end = end_before(bytes, at);
     let is_part = |byte: &&u8| is_name_byte(**byte) || matches!(**byte, b'.' | b'!');
     let width = bytes.get(..end).unwrap_or_default().iter().rev().take_while(is_part).count();
-    (end - width.max(1).min(end), end)
+    end - width.max(1).min(end)..end
 }

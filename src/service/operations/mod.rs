@@ -155,6 +155,7 @@ mod tests {
     use crate::protocol::token::Keys;
     use crate::service::access::authority::{Authority, Revoked};
     use crate::service::commands::Commands;
+    use crate::service::counters::CommandCounts;
 
     const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
     const COMMANDS: &str = r#"{"sleep": {"run": ["/bin/sleep"]}}"#;
@@ -195,7 +196,10 @@ mod tests {
         let fields = crate::protocol::json::Json::parse_object(body.as_bytes()).unwrap();
         match call.run(operation, &fields) {
             Ok(Some(Answer::Result(text))) => format!("ok {text}"),
-            Ok(None) => format!("opened {:?}", call.jobs.counts()),
+            Ok(None) => {
+                let CommandCounts { running, waiting } = call.jobs.counts();
+                format!("opened ({running}, {waiting})")
+            }
             Ok(other) => format!("{other:?}"),
             Err(refusal) => {
                 let error = refusal.into_error(false);
