@@ -1,6 +1,7 @@
 //! The client's command line: arguments in, one task out.
 //!
-//! Promises: a command line that is wrong is answered with one line, and with exit status 125.
+//! Promises: a command line that is wrong is answered with one line, and with exit status 125. What
+//! looks like a slip of the pen is told with the word that was meant; nothing is taken for it.
 //! Leaves out: everything else; see `zcmd::client`.
 
 use std::ffi::OsString;
@@ -13,7 +14,7 @@ use zcmd::client::batch::Batch;
 use zcmd::client::settings::{self, Given};
 use zcmd::client::{Task, external, help, run, status, text, variables};
 use zcmd::protocol::request::{Ask, Os};
-use zcmd::service::maths::REFERENCE;
+use zcmd::service::maths::{REFERENCE, is_typo, similar};
 
 /// A command line as far as it was read.
 #[derive(Default)]
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
             failure.status
         }
         Ok(line) => {
+            warn_of_variables();
             let given = line.given.clone();
             match line.task() {
                 Ok(task) => run(task, &given),
@@ -57,6 +59,25 @@ fn print(text: &str) -> u8 {
     }
 }
 
+/// The help on a subcommand, or on all.
+fn help_on(subcommand: Option<&str>) -> String {
+    let reference = REFERENCE.iter().map(|e| [e.form, e.about, e.example, e.result]);
+    help::text(subcommand, reference, external::names())
+}
+
+/// A variable that is almost one of ours has no effect, and was perhaps meant to have one.
+fn warn_of_variables() {
+    let known = || help::SETTINGS.iter().map(|setting| setting.variable);
+    for (name, _) in std::env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        if !known().any(|known| known == name)
+            && let Some(meant) = known().find(|known| is_typo(name, known))
+        {
+            text::diagnose(&format!("the variable {name} has no effect; did you mean {meant}?"));
+        }
+    }
+}
+
 fn refuse(error: &str) -> u8 {
     text::diagnose(&format!("{error} (see zcmd --help)"));
     status::REFUSED
@@ -70,7 +91,12 @@ impl Line {
                 line.operands.push(operand.string()?);
                 continue;
             }
-            let Some(argument) = parser.next()? else { return Ok(line) };
+            let Some(argument) = parser.next()? else {
+                if line.is("help") {
+                    line.print = Some(line.help()?);
+                }
+                return Ok(line);
+            };
             match argument {
                 Value(value) if line.subcommand.is_none() => {
                     let name = value.string()?;
@@ -87,31 +113,82 @@ impl Line {
                     }
                 }
                 Short('h') | Long("help") => {
-                    let reference = REFERENCE.iter();
-                    let reference = reference.map(|e| [e.form, e.about, e.example, e.result]);
-                    let external = external::names();
-                    line.print = Some(help::text(line.subcommand.as_deref(), reference, external));
+                    line.print = Some(help_on(line.subcommand.as_deref()));
                     return Ok(line);
                 }
                 Short('V') | Long("version") => {
                     line.print = Some(format!("zcmd {}\n", env!("CARGO_PKG_VERSION")));
                     return Ok(line);
                 }
-                Long("server") => line.given.server = Some(parser.value()?.string()?),
-                Long("token-file") => line.given.token_file = Some(parser.value()?.string()?),
-                Long("timeout") => line.given.timeout = Some(parser.value()?.string()?),
-                Long("id") => line.given.id = Some(parser.value()?.string()?),
-                Long("json") => line.given.json = true,
-                Long("explain") => line.given.explain = true,
-                Long("stdin") if line.is("os") => line.stdin = true,
-                Long("let") if line.is("compute") || line.is("batch") => {
-                    line.lets.push(variables::assignment(&parser.value()?.string()?)?);
+                Short(letter) => line.option(&format!("-{letter}"), &mut parser)?,
+                Long(name) => {
+                    let name = format!("--{name}");
+                    line.option(&name, &mut parser)?;
                 }
-                Long("let-columns") if line.is("batch") => {
-                    line.columns = Some(variables::columns(&parser.value()?.string()?)?);
-                }
-                other => return Err(other.unexpected()),
             }
+        }
+    }
+
+    /// Takes an option that sets something.
+    fn option(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<(), lexopt::Error> {
+        let known = help::SETTINGS.iter().find(|setting| setting.names().any(|n| n == name));
+        let Some(known) = known else { return Err(self.unknown(name).into()) };
+        if !known.only.is_empty() && !known.only.iter().any(|subcommand| self.is(subcommand)) {
+            let only = known.only.join(" and ");
+            return Err(format!("{name} is an option of {only}, and comes after that").into());
+        }
+        let mut once = |place: &mut Option<String>| match place {
+            Some(_) => Err(format!("{name} is given twice; give it once").into()),
+            None => Ok(*place = Some(parser.value()?.string()?)),
+        };
+        match name {
+            "--server" => {
+                let twice = "--server is given twice; give several addresses as --server A,B";
+                if self.given.server.is_some() {
+                    return Err(twice.into());
+                }
+                once(&mut self.given.server)
+            }
+            "--token-file" => once(&mut self.given.token_file),
+            "--timeout" => once(&mut self.given.timeout),
+            "--id" => once(&mut self.given.id),
+            "--json" => Ok(self.given.json = true),
+            "--explain" => Ok(self.given.explain = true),
+            "--stdin" => Ok(self.stdin = true),
+            "--let" => {
+                self.lets.push(variables::assignment(&parser.value()?.string()?)?);
+                Ok(())
+            }
+            "--let-columns" => {
+                self.columns = Some(variables::columns(&parser.value()?.string()?)?);
+                Ok(())
+            }
+            _ => Err(self.unknown(name).into()),
+        }
+    }
+
+    /// What to say of an option that is none.
+    fn unknown(&self, name: &str) -> String {
+        let mine = |only: &[&str]| only.is_empty() || only.iter().any(|name| self.is(name));
+        let known = help::SETTINGS.iter().filter(|setting| mine(setting.only));
+        let known = known.flat_map(help::Setting::names).filter(|name| name.starts_with("--"));
+        let meant = match name.strip_prefix("--") {
+            Some(word) => similar(word.as_bytes(), known.map(|name| name.trim_start_matches('-'))),
+            None => None,
+        };
+        match meant {
+            Some(meant) => format!("unknown option {name:?}: did you mean --{meant}?"),
+            None => format!("unknown option {name:?}"),
+        }
+    }
+
+    /// The text that `zcmd help` prints.
+    fn help(&self) -> Result<String, String> {
+        match self.operands.as_slice() {
+            [] => Ok(help_on(None)),
+            [name] if help::is_subcommand(name) => Ok(help_on(Some(name))),
+            [name] => Err(unknown_subcommand(name)),
+            [_, surplus, ..] => Err(format!("help: one argument too many: {surplus:?}")),
         }
     }
 
@@ -159,7 +236,9 @@ impl Line {
             "os" => {
                 let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
                 let parameters = operands.by_ref().collect();
-                let os = Os { name, parameters, stream: !self.given.json, ..Os::default() };
+                let Given { json, explain, .. } = self.given;
+                let os =
+                    Os { name, parameters, stream: !json && !explain, explain, ..Os::default() };
                 if self.stdin { Task::AskWithInput(os) } else { Task::Ask(Ask::Os(os)) }
             }
             "list" => Task::Ask(Ask::List),
@@ -170,23 +249,9 @@ impl Line {
                 Task::Ask(Ask::Cancel { target: settings::id(&target)? })
             }
             "menu" => Task::Menu,
-            "batch" => {
-                let rows = match (self.columns, operands.next()) {
-                    (Some(names), Some(expression)) => Some((names, expression)),
-                    (None, None) => None,
-                    (Some(_), None) => {
-                        return Err("batch: --let-columns needs an expression".into());
-                    }
-                    (None, Some(_)) => {
-                        return Err("batch: expressions come from standard input, one a line; \
-                                    or name the columns of its rows with --let-columns"
-                            .into());
-                    }
-                };
-                Task::Batch(Batch { variables: self.lets, rows })
-            }
+            "batch" => Task::Batch(batch(self.lets, self.columns, operands.next())?),
             "keygen" => Task::Keygen(operands.next().ok_or("keygen: a file is missing")?),
-            other => return Err(format!("unknown subcommand {other:?}")),
+            other => return Err(unknown_subcommand(other)),
         };
         match operands.next() {
             Some(surplus) => Err(format!("{subcommand}: one argument too many: {surplus:?}")),
@@ -195,12 +260,40 @@ impl Line {
     }
 }
 
+fn batch(
+    variables: Vec<(String, String)>,
+    columns: Option<Vec<String>>,
+    expression: Option<String>,
+) -> Result<Batch, String> {
+    let rows = match (columns, expression) {
+        (Some(names), Some(expression)) => Some((names, expression)),
+        (None, None) => None,
+        (Some(_), None) => return Err("batch: --let-columns needs an expression".into()),
+        (None, Some(_)) => {
+            return Err("batch: expressions come from standard input, one a line; or name the \
+                        columns of its rows with --let-columns"
+                .into());
+        }
+    };
+    Ok(Batch { variables, rows })
+}
+
+fn unknown_subcommand(name: &str) -> String {
+    let external = external::names();
+    let known = help::SUBCOMMANDS.iter().map(|subcommand| subcommand.name);
+    let known = known.chain(external.iter().map(String::as_str));
+    match similar(name.as_bytes(), known) {
+        Some(meant) => format!("unknown subcommand {name:?}: did you mean {meant}?"),
+        None => format!("unknown subcommand {name:?}"),
+    }
+}
+
 /// The program for a subcommand that is not of this one, and all arguments but the name.
 fn program(
     name: &str,
     parser: &mut lexopt::Parser,
 ) -> Result<Option<(PathBuf, Vec<OsString>)>, lexopt::Error> {
-    if help::SUBCOMMANDS.contains(&name) {
+    if help::is_subcommand(name) {
         return Ok(None);
     }
     let Some(path) = external::find(name) else { return Ok(None) };

@@ -1,13 +1,88 @@
 //! What `--help` prints.
 //!
-//! Promises: each text begins with examples that work as they stand. Leaves out: the functions of
+//! Promises: each text begins with examples that work as they stand; the overview is made of the two
+//! tables here, from which the command line takes what it knows. Leaves out: the functions of
 //! the maths, which the caller hands over.
 
 use std::collections::BTreeSet;
 
-/// The subcommands of the client itself.
-pub const SUBCOMMANDS: [&str; 9] =
-    ["compute", "os", "list", "ping", "status", "cancel", "menu", "batch", "keygen"];
+/// A subcommand of the client itself.
+#[derive(Debug)]
+pub struct Subcommand {
+    /// What is typed.
+    pub name: &'static str,
+    /// What it is for, in a line.
+    pub about: &'static str,
+    /// What its own `--help` prints.
+    help: &'static str,
+}
+
+/// An option, or a variable, or both ways to set one thing.
+#[derive(Debug)]
+pub struct Setting {
+    /// As it is typed, with its short form and its value; empty if there is no option.
+    pub option: &'static str,
+    /// The variable that sets the same; empty if there is none.
+    pub variable: &'static str,
+    /// What it is for, in a line.
+    pub about: &'static str,
+    /// The subcommands that take the option; empty for all.
+    pub only: &'static [&'static str],
+}
+
+/// The subcommands, in the order of the help.
+pub const SUBCOMMANDS: &[Subcommand] = &[
+    Subcommand { name: "compute", about: "evaluate an expression", help: COMPUTE },
+    Subcommand { name: "os", about: "run a command of the host", help: OS },
+    Subcommand { name: "list", about: "what the token may run, with parameters", help: LIST },
+    Subcommand { name: "ping", about: "is the daemon there, and is the token good?", help: PING },
+    Subcommand { name: "status", about: "the daemon's counters", help: PING },
+    Subcommand { name: "cancel", about: "end a running or waiting command", help: CANCEL },
+    Subcommand { name: "menu", about: "a menu for people", help: MENU },
+    Subcommand { name: "batch", about: "many expressions, one a line", help: BATCH },
+    Subcommand { name: "keygen", about: "make a pair of CURVE keys", help: KEYGEN },
+    Subcommand { name: "help", about: "this text, or that of a subcommand", help: HELP },
+];
+
+/// The options and variables, in the order of the help.
+pub const SETTINGS: &[Setting] = &[
+    setting("--server LIST", "ZCMD_SERVER", "tcp://HOST:PORT or ipc://PATH, tried in order", &[]),
+    setting("", "ZCMD_SERVER_KEY", "CURVE: the daemon's public key", &[]),
+    setting("", "ZCMD_KEY_FILE", "CURVE: the client's own keys (zcmd keygen)", &[]),
+    setting("", "ZCMD_ALLOW_CLEARTEXT", "yes: a network without CURVE", &[]),
+    setting("--token-file FILE", "ZCMD_TOKEN_FILE", "closed to others; - is standard input", &[]),
+    setting("", "ZCMD_TOKEN", "the token itself", &[]),
+    setting("--timeout SECONDS", "", "how long the whole run may take (60)", &[]),
+    setting("--json", "", "print the reply as it came, and no more", &[]),
+    setting("--id ID", "", "the id of the request, for zcmd cancel", &[]),
+    setting("--explain", "", "os: run nothing, print what would run; maths: mark the fault", &[]),
+    setting("--stdin", "", "the command reads standard input", &["os"]),
+    setting("--let NAME=NUMBER", "", "a variable; may be repeated", &["compute", "batch"]),
+    setting("--let-columns NAMES", "", "lines are rows of these numbers", &["batch"]),
+    setting("-h, --help", "", "", &[]),
+    setting("-V, --version", "", "", &[]),
+];
+
+const fn setting(
+    option: &'static str,
+    variable: &'static str,
+    about: &'static str,
+    only: &'static [&'static str],
+) -> Setting {
+    Setting { option, variable, about, only }
+}
+
+impl Setting {
+    /// The option without its value: `-h` and `--help`.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.option.split([',', ' ']).filter(|word| word.starts_with('-'))
+    }
+}
+
+/// Whether this is a subcommand of the client itself.
+pub fn is_subcommand(name: &str) -> bool {
+    SUBCOMMANDS.iter().any(|subcommand| subcommand.name == name)
+}
 
 /// The help on a subcommand, or on all. `reference` lists what an expression may use: how it is
 /// written, what it means, an example, and what that gives. `external` names the subcommands that
@@ -17,30 +92,33 @@ pub fn text<'a>(
     reference: impl Iterator<Item = [&'a str; 4]>,
     external: BTreeSet<String>,
 ) -> String {
-    match subcommand {
-        Some("compute") => {
-            let mut text = COMPUTE.to_owned();
-            for [form, about, example, result] in reference {
-                text += &format!("  {form:16} {about:44} {example} = {result}\n");
-            }
-            text
-        }
-        Some("os") => OS.to_owned(),
-        Some("list") => LIST.to_owned(),
-        Some("ping" | "status") => PING.to_owned(),
-        Some("cancel") => CANCEL.to_owned(),
-        Some("menu") => MENU.to_owned(),
-        Some("batch") => BATCH.to_owned(),
-        Some("keygen") => KEYGEN.to_owned(),
-        _ => {
-            let mut subcommands = format!("Subcommands: {}.\n", SUBCOMMANDS.join(", "));
-            if !external.is_empty() {
-                let names = Vec::from_iter(external).join(", ");
-                subcommands += &format!("Programs zcmd-NAME that are installed: {names}.\n");
-            }
-            format!("{EXAMPLES}\n{subcommands}{OPTIONS}")
+    let subcommand = SUBCOMMANDS.iter().find(|known| Some(known.name) == subcommand);
+    let Some(Subcommand { name, help, .. }) = subcommand else { return overview(external) };
+    let mut text = (*help).to_owned();
+    if *name == "compute" {
+        for [form, about, example, result] in reference {
+            text += &format!("  {form:16} {about:44} {example} = {result}\n");
         }
     }
+    text
+}
+
+fn overview(external: BTreeSet<String>) -> String {
+    let mut text = format!("{EXAMPLES}\nSubcommands:\n");
+    for Subcommand { name, about, .. } in SUBCOMMANDS {
+        text += &format!("  {name:9} {about}\n");
+    }
+    if !external.is_empty() {
+        let names = Vec::from_iter(external).join(", ");
+        text += &format!("Programs zcmd-NAME that are installed: {names}.\n");
+    }
+    text += "\nOptions, and the variables that set the same:\n";
+    for Setting { option, variable, about, only } in SETTINGS {
+        let only = if only.is_empty() { String::new() } else { format!("{}: ", only.join(", ")) };
+        let line = format!("  {option:21} {variable:21} {only}{about}");
+        text += &format!("{}\n", line.trim_end());
+    }
+    text + STATUSES
 }
 
 const EXAMPLES: &str = "\
@@ -54,22 +132,10 @@ zcmd: run allowed commands and evaluate maths on a host where zcmdd listens
   zcmd --server tcp://host:5555 ping       is anybody there?
   zcmd batch < expressions.txt             one expression a line, answers in order
   zcmd menu                                for people
+  zcmd SUBCOMMAND --help                   more examples
 ";
 
-const OPTIONS: &str = "\
-`zcmd SUBCOMMAND --help` has more examples.
-
-Options:
-  --server LIST       addresses, comma-separated, tried in order: tcp://HOST:PORT, ipc://PATH
-                      (or ZCMD_SERVER; tcp://127.0.0.1:5555 unless given)
-  --token-file FILE   a file with the token, closed to others; - is standard input
-                      (or ZCMD_TOKEN_FILE, or the token itself in ZCMD_TOKEN)
-  --timeout SECONDS   how long the whole run may take (60)
-  --json              print the reply as it came, and no more
-  --id ID             the id of the request, for zcmd cancel
-  --explain           show where an expression fails, also when nobody may be looking
-  --help, --version
-
+const STATUSES: &str = "
 Exit status:
   0-123, 128+n   the command's own, or 128 + the signal that ended it; maths: 0, or 1 for a bad
                  expression
@@ -165,4 +231,10 @@ zcmd keygen FILE
 
 For daemons on other hosts: give the printed key to their owner, who lists it. Without CURVE the
 client sends no token over a network, unless ZCMD_ALLOW_CLEARTEXT=yes.
+";
+
+const HELP: &str = "\
+zcmd help [SUBCOMMAND]
+
+  zcmd help os                             as zcmd os --help
 ";

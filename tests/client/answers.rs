@@ -182,7 +182,7 @@ fn a_wrong_command_line_is_answered_with_one_line_and_125() {
         (&["compute", "--let", "x", "1"], "write NAME=NUMBER"),
         (&["compute", "--let-columns", "x", "1"], "--let-columns"),
         (&["os"], "a command is missing"),
-        (&["ping", "--stdin"], "--stdin"),
+        (&["ping", "--stdin"], "--stdin is an option of os"),
         (&["ping", "me"], "one argument too many: \"me\""),
         (&["cancel"], "an id is missing"),
         (&["batch", "1+1"], "expressions come from standard input"),

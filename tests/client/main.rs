@@ -13,4 +13,5 @@ mod connections;
 mod hostile;
 mod menu;
 mod played;
+mod slips;
 mod streams;
