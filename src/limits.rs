@@ -240,6 +240,8 @@ pub const SECRET_FILE_BYTES_MAX: usize = 64 * 1024;
 
 // ---- the client -----------------------------------------------------------------------------
 
+/// Bytes of a client's configuration file: hundreds of hosts.
+pub const CONFIG_FILE_BYTES_MAX: usize = 64 * 1024;
 /// Servers that one client tries.
 pub const SERVERS_MAX: usize = 8;
 /// Seconds that a client waits in all, unless it is told otherwise.

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 use zcmd::client::batch::Batch;
+use zcmd::client::configure::Action;
 use zcmd::client::settings::{self, Given};
 use zcmd::client::{Task, external, help, run, status, text, variables};
 use zcmd::protocol::request::{Ask, Os};
@@ -149,6 +150,8 @@ impl Line {
                 }
                 once(&mut self.given.server)
             }
+            "-H" | "--host" => once(&mut self.given.host),
+            "-v" | "--verbose" => Ok(self.given.verbose = true),
             "--token-file" => once(&mut self.given.token_file),
             "--timeout" => once(&mut self.given.timeout),
             "--id" => once(&mut self.given.id),
@@ -250,6 +253,12 @@ impl Line {
             }
             "menu" => Task::Menu,
             "batch" => Task::Batch(batch(self.lets, self.columns, operands.next())?),
+            "config" => Task::Config(match (operands.next().as_deref(), operands.next()) {
+                (Some("check"), None) => Action::Check,
+                (Some("add"), Some(name)) => Action::Add(name),
+                _ => return Err("config: write config check, or config add NAME".into()),
+            }),
+            "whoami" => Task::Whoami,
             "keygen" => Task::Keygen(operands.next().ok_or("keygen: a file is missing")?),
             other => return Err(unknown_subcommand(other)),
         };

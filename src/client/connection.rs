@@ -9,8 +9,10 @@ use std::net::Ipv4Addr;
 use std::os::fd::RawFd;
 use std::time::{Duration, Instant};
 
+use crate::client::handshake::{Fault, News, tell_addresses};
 use crate::client::settings::{Curve, Servers};
 use crate::client::status::Failure;
+use crate::client::trace;
 use crate::limits;
 use crate::protocol::reply::Reply;
 
@@ -21,8 +23,8 @@ pub struct Connection {
     server: String,
     later: Servers,
     reply_bytes_max: usize,
-    /// Whether a server was there.
-    reached: bool,
+    /// Once a server was there, why the handshake with it has failed if it does not succeed.
+    fault: Option<Fault>,
     lost: bool,
 }
 
@@ -31,16 +33,6 @@ pub type Watched = (RawFd, zmq::PollEvents);
 
 /// A place in the list of what is waited for that waits for nothing: `poll` passes it over.
 pub const NOTHING: Watched = (-1, zmq::POLLERR);
-
-/// What a monitored socket tells of its connection.
-#[derive(PartialEq)]
-enum News {
-    Reached,
-    Connected,
-    Failed,
-    Broken,
-    Other,
-}
 
 impl Connection {
     /// Connects to the first of `servers` that answers; gives up at the deadline, or when
@@ -55,34 +47,33 @@ impl Connection {
         interrupt: Watched,
     ) -> Result<Self, Failure> {
         let context = zmq::Context::new();
-        let (mut later, mut reached) = (servers.addresses.iter(), false);
+        let (mut later, mut reached) = (servers.addresses.iter(), None);
         while let Some(server) = later.next() {
             let rest = Servers { addresses: later.as_slice().to_vec(), ..servers.clone() };
             let patience = Instant::now() + Duration::from_secs(limits::CONNECT_SECONDS);
+            tell_addresses(server);
             for ipv6 in families(server) {
                 let rest = rest.clone();
                 let mut connection = Self::begin(&context, server, *ipv6, rest, reply_bytes_max)?;
                 if connection.stands(deadline.min(patience), interrupt)? {
                     return Ok(connection);
                 }
-                reached |= connection.reached;
+                let fault = connection.fault.map(|fault| (server, fault));
+                reached = fault.or(reached);
             }
         }
-        if reached {
-            let why = match servers.curve {
-                None => "it may want CURVE: set ZCMD_SERVER_KEY and ZCMD_KEY_FILE",
-                Some(_) => "is ZCMD_SERVER_KEY its public key, and does it list your own?",
-            };
-            return Err(Failure::refused(format!(
-                "a server answers at {}, and the handshake fails; {why}",
+        let what = match reached {
+            Some((server, fault)) => {
+                let why = fault.words(servers.curve.as_ref());
+                format!("a server answers at {server}, and the handshake fails; {why}")
+            }
+            None => format!(
+                "no daemon answers at {}; start zcmdd there, or name another server with --server \
+                 or ZCMD_SERVER",
                 servers.addresses.join(", ")
-            )));
-        }
-        Err(Failure::refused(format!(
-            "no daemon answers at {}; start zcmdd there, or name another server with --server \
-             or ZCMD_SERVER",
-            servers.addresses.join(", ")
-        )))
+            ),
+        };
+        Err(Failure::refused(what))
     }
 
     /// Connects to the next server of the list, if there is one left that answers.
@@ -138,8 +129,8 @@ impl Connection {
         socket.connect(server).map_err(|error| {
             Failure::refused(format!("cannot connect to {server}: {error}; check the address"))
         })?;
-        let (server, reached, lost) = (server.to_owned(), false, false);
-        Ok(Self { socket, monitor, server, later, reply_bytes_max, reached, lost })
+        let (server, fault, lost) = (server.to_owned(), None, false);
+        Ok(Self { socket, monitor, server, later, reply_bytes_max, fault, lost })
     }
 
     /// Waits until the connection stands; false when it does not come to stand.
@@ -153,9 +144,25 @@ impl Connection {
             }
             while let Some(news) = self.news() {
                 match news {
-                    News::Connected => return Ok(true),
-                    News::Failed | News::Broken => return Ok(false),
-                    News::Reached => self.reached = true,
+                    News::Connected => {
+                        let curve = if self.later.curve.is_some() { "CURVE" } else { "no CURVE" };
+                        trace::tell(|| format!("the handshake is done, with {curve}"));
+                        return Ok(true);
+                    }
+                    News::Away => {
+                        trace::tell(|| format!("{} takes no connection", self.server));
+                        return Ok(false);
+                    }
+                    News::Failed(fault) => {
+                        trace::tell(|| "the handshake fails".to_owned());
+                        self.fault = Some(fault);
+                        return Ok(false);
+                    }
+                    News::Broken => return Ok(false),
+                    News::Reached => {
+                        trace::tell(|| format!("{} takes the connection", self.server));
+                        self.fault = Some(Fault::NoDaemon);
+                    }
                     News::Other => {}
                 }
             }
@@ -166,26 +173,7 @@ impl Connection {
     /// The next news of the connection, if there is any.
     fn news(&self) -> Option<News> {
         let frames = self.monitor.recv_multipart(zmq::DONTWAIT).ok()?;
-        let event = match frames.first().map(Vec::as_slice) {
-            Some([low, high, ..]) => u16::from_ne_bytes([*low, *high]),
-            _ => return None,
-        };
-        let is = |kind: zmq::SocketEvent| event == kind.to_raw();
-        Some(if is(zmq::SocketEvent::CONNECTED) {
-            News::Reached
-        } else if is(zmq::SocketEvent::HANDSHAKE_SUCCEEDED) {
-            News::Connected
-        } else if is(zmq::SocketEvent::DISCONNECTED) {
-            News::Broken
-        } else if is(zmq::SocketEvent::CONNECT_RETRIED)
-            || is(zmq::SocketEvent::HANDSHAKE_FAILED_NO_DETAIL)
-            || is(zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL)
-            || is(zmq::SocketEvent::HANDSHAKE_FAILED_AUTH)
-        {
-            News::Failed
-        } else {
-            News::Other
-        })
+        News::read(frames.first()?)
     }
 
     /// The address of the daemon.
@@ -207,7 +195,10 @@ impl Connection {
         }
         loop {
             match self.socket.send(body, zmq::DONTWAIT) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    trace::tell(|| format!("{} bytes are sent", body.len()));
+                    return Ok(());
+                }
                 Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => {}
                 Err(error) => return Err(Failure::refused(format!("cannot send: {error}"))),
             }
@@ -230,6 +221,7 @@ impl Connection {
     /// The connection is broken, and nothing more will come; or what came is no reply.
     pub fn receive(&mut self) -> Result<Option<(zmq::Message, Reply)>, Failure> {
         let Some(body) = self.body()? else { return Ok(None) };
+        trace::tell(|| format!("{} bytes have come", body.len()));
         let reply = Reply::decode(&body).map_err(|fault| {
             Failure::uncertain(format!("what came is no reply of a daemon: {fault}"))
         })?;

@@ -1,8 +1,8 @@
 //! What `--help` prints.
 //!
-//! Promises: each text begins with examples that work as they stand; the overview is made of the two
-//! tables here, from which the command line takes what it knows. Leaves out: the functions of
-//! the maths, which the caller hands over.
+//! Promises: each text begins with examples that work as they stand; the overview is made of the
+//! two tables here, from which the command line takes what it knows.
+//! Leaves out: the functions of the maths, which the caller hands over.
 
 use std::collections::BTreeSet;
 
@@ -41,18 +41,24 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "menu", about: "a menu for people", help: MENU },
     Subcommand { name: "batch", about: "many expressions, one a line", help: BATCH },
     Subcommand { name: "keygen", about: "make a pair of CURVE keys", help: KEYGEN },
+    Subcommand { name: "config", about: "check the configuration file, add a host", help: CONFIG },
+    Subcommand { name: "whoami", about: "what the token at hand says", help: WHOAMI },
     Subcommand { name: "help", about: "this text, or that of a subcommand", help: HELP },
 ];
 
 /// The options and variables, in the order of the help.
 pub const SETTINGS: &[Setting] = &[
+    setting("-H, --host NAME", "ZCMD_HOST", "a host of the configuration file", &[]),
+    setting("", "ZCMD_CONFIG", "that file; ~/.config/zcmd/config.toml or /etc/zcmd/... else", &[]),
     setting("--server LIST", "ZCMD_SERVER", "tcp://HOST:PORT or ipc://PATH, tried in order", &[]),
     setting("", "ZCMD_SERVER_KEY", "CURVE: the daemon's public key", &[]),
+    setting("", "ZCMD_SERVER_KEY_FILE", "the same in a file, which spares it the shell", &[]),
     setting("", "ZCMD_KEY_FILE", "CURVE: the client's own keys (zcmd keygen)", &[]),
     setting("", "ZCMD_ALLOW_CLEARTEXT", "yes: a network without CURVE", &[]),
     setting("--token-file FILE", "ZCMD_TOKEN_FILE", "closed to others; - is standard input", &[]),
     setting("", "ZCMD_TOKEN", "the token itself", &[]),
     setting("--timeout SECONDS", "", "how long the whole run may take (60)", &[]),
+    setting("-v, --verbose", "", "tell each setting's source, and each step with its time", &[]),
     setting("--json", "", "print the reply as it came, and no more", &[]),
     setting("--id ID", "", "the id of the request, for zcmd cancel", &[]),
     setting("--explain", "", "os: run nothing, print what would run; maths: mark the fault", &[]),
@@ -129,7 +135,8 @@ zcmd: run allowed commands and evaluate maths on a host where zcmdd listens
   zcmd list                                what you may run, with its parameters
   zcmd os uptime                           its output; its exit status
   zcmd os ping example.org 3               parameters come after the name
-  zcmd --server tcp://host:5555 ping       is anybody there?
+  zcmd --server tcp://host:5555 ping       is the daemon there?
+  zcmd -H nas os uptime                    on the host nas of the configuration file
   zcmd batch < expressions.txt             one expression a line, answers in order
   zcmd menu                                for people
   zcmd SUBCOMMAND --help                   more examples
@@ -237,4 +244,32 @@ const HELP: &str = "\
 zcmd help [SUBCOMMAND]
 
   zcmd help os                             as zcmd os --help
+";
+
+const CONFIG: &str = "\
+zcmd config check            tells what is wrong with the configuration file, keys and tokens
+zcmd config add NAME         asks for a host, and adds it
+
+  default = \"nas\"
+
+  [hosts.nas]
+  server = \"tcp://nas:5555\"
+  server_key = \"...\"                       the daemon's public key
+  key_file = \"nas.key\"                     relative to the file; ~/ is the home directory
+  token_file = \"nas.token\"
+  timeout = 10
+
+The file is the one of ZCMD_CONFIG, or else $XDG_CONFIG_HOME/zcmd/config.toml (~/.config unless
+set), or else /etc/zcmd/config.toml. An option goes before a variable, and a variable before the
+file; a host that --host names goes before variables. The default host is asked when neither a host
+nor a server is named.
+";
+
+const WHOAMI: &str = "\
+zcmd whoami [OPTION]...
+
+  zcmd whoami                              subject, scope, time and jti of the token at hand
+  zcmd --json whoami | jq .exp             the same for programs
+
+Asks no daemon: whether the token holds there, zcmd ping tells.
 ";

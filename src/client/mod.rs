@@ -7,25 +7,33 @@
 
 pub mod batch;
 pub mod catalogue;
+pub mod config;
+pub mod configure;
 pub mod connection;
 pub mod conversation;
 pub mod external;
+pub mod handshake;
 pub mod help;
 pub mod lines;
 pub mod menu;
+pub mod own_token;
 pub mod settings;
+pub mod sources;
 pub mod status;
 pub mod text;
+pub mod trace;
 pub mod variables;
 
 use std::io::Write;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::client::conversation::Conversation;
-use crate::client::settings::Settings;
+use crate::client::settings::{Given, Settings};
 use crate::client::status::Failure;
 use crate::limits;
+use crate::protocol;
 use crate::protocol::request::{Ask, Id, Os, Request};
+use crate::protocol::token::Claims;
 use crate::system::files;
 use crate::system::keypair;
 use crate::system::signals::{SIGINT, Signals};
@@ -43,11 +51,18 @@ pub enum Task {
     Menu,
     /// Make a pair of CURVE keys in this file.
     Keygen(String),
+    /// Check or change the configuration file.
+    Config(configure::Action),
+    /// Tell what the token at hand says.
+    Whoami,
 }
 
 /// Does it, says on standard error what went wrong, and returns the exit status.
-pub fn run(task: Task, settings: &settings::Given) -> u8 {
-    perform(task, || Settings::gather(settings)).unwrap_or_else(|failure| {
+pub fn run(task: Task, given: &Given) -> u8 {
+    if given.verbose {
+        trace::begin();
+    }
+    perform(task, given).unwrap_or_else(|failure| {
         if !failure.message.is_empty() {
             text::diagnose(&failure.message);
         }
@@ -55,7 +70,8 @@ pub fn run(task: Task, settings: &settings::Given) -> u8 {
     })
 }
 
-fn perform(task: Task, settings: impl Fn() -> Result<Settings, Failure>) -> Result<u8, Failure> {
+fn perform(task: Task, given: &Given) -> Result<u8, Failure> {
+    let settings = || Settings::gather(given);
     match task {
         Task::Ask(ask @ Ask::Os(_)) => ask_once(&settings()?, ask, Some(&catch()?)),
         Task::Ask(ask) => ask_once(&settings()?, ask, None),
@@ -69,6 +85,8 @@ fn perform(task: Task, settings: impl Fn() -> Result<Settings, Failure>) -> Resu
         Task::Batch(batch) => batch.run(&settings()?),
         Task::Menu => menu::run(&settings()?, &catch()?),
         Task::Keygen(path) => keygen(&path),
+        Task::Config(action) => configure::run(&action),
+        Task::Whoami => whoami(given),
     }
 }
 
@@ -76,6 +94,19 @@ fn perform(task: Task, settings: impl Fn() -> Result<Settings, Failure>) -> Resu
 fn keygen(path: &str) -> Result<u8, Failure> {
     let public = keypair::write(path).map_err(Failure::refused)?;
     writeln!(std::io::stdout(), "{public}").map_err(|error| text::unwritten(&error))?;
+    Ok(status::DONE)
+}
+
+/// Tells what the token at hand says.
+fn whoami(given: &Given) -> Result<u8, Failure> {
+    let token = settings::token_at_hand(given)?;
+    let claims = Claims::unverified(&token)
+        .ok_or_else(|| Failure::refused("the token is no JWT; what it says cannot be read"))?;
+    let text = match given.json {
+        true => format!("{}\n", String::from_utf8_lossy(&protocol::encode(&claims))),
+        false => own_token::table(&claims),
+    };
+    write!(std::io::stdout(), "{text}").map_err(|error| text::unwritten(&error))?;
     Ok(status::DONE)
 }
 

@@ -56,7 +56,7 @@ fn name(level: Level) -> &'static str {
 
 /// A time as RFC 3339 writes it, in UTC with microseconds. The date is that of the proleptic
 /// Gregorian calendar, counted in eras of 400 years that begin in March.
-fn time(unix: Duration) -> String {
+pub fn time(unix: Duration) -> String {
     let (days, seconds) = (unix.as_secs() / 86_400, unix.as_secs() % 86_400);
     let days = days + 719_468; // From 0000-03-01 to 1970-01-01.
     let (era, day_of_era) = (days / 146_097, days % 146_097);

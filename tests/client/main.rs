@@ -13,5 +13,6 @@ mod connections;
 mod hostile;
 mod menu;
 mod played;
+mod profiles;
 mod slips;
 mod streams;

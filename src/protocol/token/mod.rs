@@ -1,7 +1,8 @@
 //! Tokens: JWT (RFC 7519) signed with HMAC-SHA256 (RFC 7515, RFC 7518 section 3.2), read in the
 //! order that RFC 8725 asks for.
 //!
-//! Promises: nothing of a token is parsed before one of the keys has signed it. What opens has been
+//! Promises: nothing of a token is parsed before one of the keys has signed it, but for its holder
+//! (`Claims::unverified`, which the client alone may name). What opens has been
 //! read by the strict reader and has claims of the right types. Every refusal has one exact reason,
 //! for the log; it repeats nothing of the token.
 //! Leaves out: time, issuer, audience and revocation, which `service::access::caller` decides. Any
