@@ -280,6 +280,10 @@ pub const BATCH_REQUESTS_MAX: usize = PEER_MESSAGES_MAX as usize / 2;
 /// Refusals with a time to wait that a batch takes in a row: one for each request in flight, and
 /// then one for each try; an honest daemon says how long to wait, and lets the next one pass.
 pub const RETRIES_MAX: usize = 8 * BATCH_REQUESTS_MAX;
+/// Tries after the first one that `--retry` allows: a thousand seconds, at one second each.
+pub const TRIES_MAX: u32 = 1000;
+/// Seconds to the next try where no daemon says how long to wait: a daemon starts in less.
+pub const RETRY_SECONDS: u64 = 1;
 /// Milliseconds between two looks of the progress line.
 pub const PROGRESS_MS: u64 = 200;
 /// Characters of one line on standard error, some screens full; a longer one is cut.

@@ -17,6 +17,9 @@ use zcmd::client::{Task, external, help, run, status, text, variables};
 use zcmd::protocol::request::{Ask, Os};
 use zcmd::service::maths::{REFERENCE, is_typo, similar};
 
+/// The subcommands whose answers are tables for people, and JSON for programs.
+const TABLES: [&str; 4] = ["list", "status", "ping", "whoami"];
+
 /// A command line as far as it was read.
 #[derive(Default)]
 struct Line {
@@ -26,6 +29,8 @@ struct Line {
     lets: Vec<(String, String)>,
     columns: Option<Vec<String>>,
     stdin: bool,
+    /// `--output`.
+    format: Option<String>,
     /// A program that does it, and its arguments.
     external: Option<(PathBuf, Vec<OsString>)>,
     /// What to print instead of doing anything.
@@ -37,7 +42,7 @@ fn main() -> ExitCode {
         Ok(Line { print: Some(text), .. }) => print(&text),
         Ok(Line { external: Some((path, arguments)), .. }) => {
             let failure = external::become_program(&path, arguments);
-            text::diagnose(&failure.message);
+            text::fail(&failure);
             failure.status
         }
         Ok(line) => {
@@ -80,7 +85,7 @@ fn warn_of_variables() {
 }
 
 fn refuse(error: &str) -> u8 {
-    text::diagnose(&format!("{error} (see zcmd --help)"));
+    text::error(status::USAGE, &format!("{error} (see zcmd --help)"));
     status::REFUSED
 }
 
@@ -151,6 +156,13 @@ impl Line {
                 once(&mut self.given.server)
             }
             "-H" | "--host" => once(&mut self.given.host),
+            "--retry" => once(&mut self.given.retry),
+            "-o" | "--output" => {
+                once(&mut self.format)?;
+                self.given.json |= self.format.as_deref() == Some("json");
+                Ok(())
+            }
+            "-q" | "--quiet" => Ok(self.given.quiet = true),
             "-v" | "--verbose" => Ok(self.given.verbose = true),
             "--token-file" => once(&mut self.given.token_file),
             "--timeout" => once(&mut self.given.timeout),
@@ -195,6 +207,19 @@ impl Line {
         }
     }
 
+    /// Whether the answer has the form that is asked for.
+    fn check_format(&self, subcommand: &str) -> Result<(), String> {
+        match self.format.as_deref() {
+            None => Ok(()),
+            Some("table" | "json") if TABLES.contains(&subcommand) => Ok(()),
+            Some("table" | "json") => Err(format!(
+                "{subcommand} has no table; -o is for {}, and --json for every reply",
+                TABLES.join(", ")
+            )),
+            Some(other) => Err(format!("-o {other}: write -o table or -o json")),
+        }
+    }
+
     fn is(&self, subcommand: &str) -> bool {
         self.subcommand.as_deref() == Some(subcommand)
     }
@@ -223,6 +248,7 @@ impl Line {
 
     fn task(self) -> Result<Task, String> {
         let subcommand = self.subcommand.clone().ok_or("what is to be done? zcmd SUBCOMMAND")?;
+        self.check_format(&subcommand)?;
         let from_stdin = self.given.token_file.as_deref() == Some("-");
         if from_stdin && (self.stdin || self.is("batch") || self.is("menu")) {
             return Err("standard input cannot be both the token and the input".into());
@@ -252,7 +278,10 @@ impl Line {
                 Task::Ask(Ask::Cancel { target: settings::id(&target)? })
             }
             "menu" => Task::Menu,
-            "batch" => Task::Batch(batch(self.lets, self.columns, operands.next())?),
+            "batch" => {
+                let expression = self.columns.as_ref().and_then(|_| operands.next());
+                Task::Batch(batch(self.lets, self.columns, expression, operands.next())?)
+            }
             "config" => Task::Config(match (operands.next().as_deref(), operands.next()) {
                 (Some("check"), None) => Action::Check,
                 (Some("add"), Some(name)) => Action::Add(name),
@@ -273,18 +302,14 @@ fn batch(
     variables: Vec<(String, String)>,
     columns: Option<Vec<String>>,
     expression: Option<String>,
+    file: Option<String>,
 ) -> Result<Batch, String> {
     let rows = match (columns, expression) {
         (Some(names), Some(expression)) => Some((names, expression)),
-        (None, None) => None,
         (Some(_), None) => return Err("batch: --let-columns needs an expression".into()),
-        (None, Some(_)) => {
-            return Err("batch: expressions come from standard input, one a line; or name the \
-                        columns of its rows with --let-columns"
-                .into());
-        }
+        (None, _) => None,
     };
-    Ok(Batch { variables, rows })
+    Ok(Batch { variables, rows, file })
 }
 
 fn unknown_subcommand(name: &str) -> String {

@@ -51,7 +51,7 @@ fn check(env: Env<'_>) -> Result<u8, Failure> {
             )));
         }
         Err(faults) => {
-            faults.iter().for_each(|fault| text::diagnose(fault));
+            faults.iter().for_each(|fault| text::error(status::NOT_SENT, fault));
             return Ok(status::REFUSED);
         }
     };
@@ -67,7 +67,7 @@ fn check(env: Env<'_>) -> Result<u8, Failure> {
             }
             Err(fault) => {
                 status = status::REFUSED;
-                text::diagnose(&format!("{name}{mark}: {fault}"));
+                text::error(status::NOT_SENT, &format!("{name}{mark}: {fault}"));
             }
         }
     }

@@ -73,7 +73,7 @@ impl Connection {
                 servers.addresses.join(", ")
             ),
         };
-        Err(Failure::refused(what))
+        Err(Failure::unreachable(what))
     }
 
     /// Connects to the next server of the list, if there is one left that answers.
@@ -205,7 +205,7 @@ impl Connection {
             self.read_news();
             if self.lost || Instant::now() >= deadline {
                 let why = if self.lost { "broke" } else { "takes nothing" };
-                return Err(Failure::refused(format!(
+                return Err(Failure::unreachable(format!(
                     "the connection to {} {why}; the request was not sent",
                     self.server
                 )));

@@ -2,7 +2,7 @@
 //!
 //! Promises: a wrong key of the daemon, a key of the client that is not listed, CURVE on one side
 //! alone, and a port of another program are told apart as far as the wire allows: a daemon without
-//! room ends a connection as one with another key does.
+//! room ends a connection as one with another key does, and so may one without CURVE.
 //! Leaves out: the connection itself.
 
 use std::net::ToSocketAddrs;
@@ -90,7 +90,8 @@ impl Fault {
             ),
             (Self::Closed, Some(Curve { server, .. })) => format!(
                 "it ends the connection: its key is most likely another one than that of \
-                 ZCMD_SERVER_KEY (server_key), whose thumbprint is {}",
+                 ZCMD_SERVER_KEY (server_key), whose thumbprint is {}; or it has no CURVE, or no \
+                 room for another connection",
                 server.thumbprint()
             ),
             (Self::OtherMechanism, Some(_)) => "it has no CURVE: unset ZCMD_SERVER_KEY and \

@@ -58,8 +58,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("--token-file FILE", "ZCMD_TOKEN_FILE", "closed to others; - is standard input", &[]),
     setting("", "ZCMD_TOKEN", "the token itself", &[]),
     setting("--timeout SECONDS", "", "how long the whole run may take (60)", &[]),
+    setting("--retry N", "", "do again what was certainly not done: busy, no daemon", &[]),
+    setting("-q, --quiet", "", "no errors on standard error; the exit status tells", &[]),
     setting("-v, --verbose", "", "tell each setting's source, and each step with its time", &[]),
     setting("--json", "", "print the reply as it came, and no more", &[]),
+    setting("-o, --output FORMAT", "", "table or json, of list, status, ping and whoami", &[]),
     setting("--id ID", "", "the id of the request, for zcmd cancel", &[]),
     setting("--explain", "", "os: run nothing, print what would run; maths: mark the fault", &[]),
     setting("--stdin", "", "the command reads standard input", &["os"]),
@@ -150,7 +153,8 @@ Exit status:
   125   refused, or failed before anything ran: command line, token, parameter, limit, no daemon
   126   forbidden for this token, or the program could not be started
   127   unknown command
-  130   Ctrl-C; the command was cancelled            141   nobody reads standard output any more
+  129, 130, 143  SIGHUP, Ctrl-C, SIGTERM; the command was cancelled
+  141   nobody reads standard output any more
   255   sent, and no answer in time: it may or may not have run
 ";
 
@@ -218,14 +222,16 @@ leaves a question, or leaves the menu.
 ";
 
 const BATCH: &str = "\
-zcmd batch [OPTION]... [EXPRESSION]
+zcmd batch [OPTION]... [FILE]
+zcmd batch [OPTION]... --let-columns NAMES EXPRESSION [FILE]
 
-  zcmd batch < expressions.txt             one expression a line, answers in order
+  zcmd batch expressions.txt               one expression a line, answers in order
   zcmd batch --let x=3 < expressions.txt   the same variables for all
   zcmd batch --let-columns x,y 'x^2+y' < rows.csv      one value a row
 
 A line without a value gives an empty line, and its message and number on standard error; a blank
-line gives a blank line. The exit status is that of the worst line. A rate limit slows it down.
+line and one that begins with # give a blank line. Without FILE, or with -, lines are those of
+standard input. On a terminal, standard error shows how far it is. The exit status is that of the worst line. A rate limit slows it down.
 --timeout is how long to wait without an answer to any line, and the longest wait that a rate
 limit may ask for.
 ";

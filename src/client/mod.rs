@@ -5,6 +5,7 @@
 //! of `status`, and none waits without a bound.
 //! Leaves out: the command line, which `bin/zcmd.rs` reads.
 
+pub mod again;
 pub mod batch;
 pub mod catalogue;
 pub mod config;
@@ -36,7 +37,7 @@ use crate::protocol::request::{Ask, Id, Os, Request};
 use crate::protocol::token::Claims;
 use crate::system::files;
 use crate::system::keypair;
-use crate::system::signals::{SIGINT, Signals};
+use crate::system::signals::{SIGHUP, SIGINT, SIGTERM, Signals, is_ignored};
 
 /// What one run of the client is for.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,10 +63,11 @@ pub fn run(task: Task, given: &Given) -> u8 {
     if given.verbose {
         trace::begin();
     }
+    if given.quiet {
+        text::silence();
+    }
     perform(task, given).unwrap_or_else(|failure| {
-        if !failure.message.is_empty() {
-            text::diagnose(&failure.message);
-        }
+        text::fail(&failure);
         failure.status
     })
 }
@@ -110,17 +112,21 @@ fn whoami(given: &Given) -> Result<u8, Failure> {
     Ok(status::DONE)
 }
 
-/// Catches Ctrl-C.
+/// Catches Ctrl-C and the signals that end a program; not SIGHUP where nohup(1) has it ignored.
 fn catch() -> Result<Signals, Failure> {
-    Signals::catch(&[SIGINT])
-        .map_err(|error| Failure::refused(format!("cannot watch for Ctrl-C: {error}")))
+    let all = [SIGINT, SIGTERM, SIGHUP];
+    let caught = if is_ignored(SIGHUP) { &all[..2] } else { &all };
+    Signals::catch(caught)
+        .map_err(|error| Failure::refused(format!("cannot watch for signals: {error}")))
 }
 
 /// Asks once over a connection of its own, prints the answer, and returns its exit status.
 fn ask_once(settings: &Settings, ask: Ask, signals: Option<&Signals>) -> Result<u8, Failure> {
     let id = settings.id.clone().unwrap_or_else(fresh_id);
     let request = Request { id: Some(id), token: settings.token.clone(), ask };
-    Conversation::open(settings, &request, signals)?.run()
+    again::run(settings, signals, |settings, again| {
+        Conversation::open(settings, &request, signals)?.run(again)
+    })
 }
 
 /// An id that no other request of this subject has now, so that `cancel` finds the right one.
@@ -131,5 +137,5 @@ fn fresh_id() -> Id {
 
 /// When a run that begins now has to be over.
 fn deadline(settings: &Settings) -> Instant {
-    Instant::now() + settings.timeout
+    settings.until.unwrap_or_else(|| Instant::now() + settings.timeout)
 }

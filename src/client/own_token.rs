@@ -8,7 +8,9 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::client::catalogue::duration;
+use crate::client::status;
 use crate::client::text::one_line;
+use crate::protocol::reply::{Code, Error};
 use crate::protocol::token::Claims;
 use crate::system::clock::unix_time;
 use crate::system::line;
@@ -25,7 +27,7 @@ pub fn describe(token: &str) -> String {
 }
 
 /// Why a daemon may have refused a token, as far as its holder can tell.
-pub fn why_refused(token: &str) -> Option<String> {
+fn why_refused(token: &str) -> Option<String> {
     let (claims, now) = (Claims::unverified(token)?, unix_time());
     if claims.expires <= now.as_secs_f64() {
         return Some(format!("the token {}", until(claims.expires, now)));
@@ -35,6 +37,16 @@ pub fn why_refused(token: &str) -> Option<String> {
             Some(format!("the token does not hold before {}", date(from)))
         }
         _ => None,
+    }
+}
+
+/// What an error says, with what the holder of the token knows of it.
+pub fn words(error: &Error, token: &str) -> String {
+    match (error.code, why_refused(token)) {
+        (Code::Unauthorized, Some(why)) => {
+            format!("{why}; ask the owner of the host for a new one (zcmdd token)")
+        }
+        _ => status::words(error),
     }
 }
 

@@ -7,7 +7,7 @@
 //! Leaves out: what the servers and the token are good for.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::config::Env;
 use crate::client::own_token;
@@ -42,6 +42,10 @@ pub struct Given {
     pub explain: bool,
     /// `--verbose`.
     pub verbose: bool,
+    /// `--quiet`.
+    pub quiet: bool,
+    /// `--retry`.
+    pub retry: Option<String>,
 }
 
 /// Where to look for a daemon.
@@ -77,6 +81,10 @@ pub struct Settings {
     pub json: bool,
     /// Whether a bad expression is shown even where nobody may be looking.
     pub explain: bool,
+    /// How often to do again what was certainly not done.
+    pub retry: u32,
+    /// When the run has to be over, if it has begun.
+    pub until: Option<Instant>,
 }
 
 impl Settings {
@@ -101,6 +109,8 @@ impl Settings {
             id: given.id.as_deref().map(id).transpose()?,
             json: given.json,
             explain: given.explain,
+            retry: given.retry.as_deref().map_or(Ok(0), retry)?,
+            until: None,
             token: token(given, &sources)?,
         })
     }
@@ -231,6 +241,13 @@ fn timeout(Found { value: text, origin }: Found) -> Result<Duration, String> {
     match seconds {
         Some(timeout) if !timeout.is_zero() && timeout.as_secs() <= max => Ok(timeout),
         _ => Err(format!("{origin} {text}: expected seconds, more than 0 and at most {max}")),
+    }
+}
+
+fn retry(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count @ 0..=limits::TRIES_MAX) => Ok(count),
+        _ => Err(format!("--retry {text}: expected a number, 0 to {}", limits::TRIES_MAX)),
     }
 }
 

@@ -80,8 +80,11 @@ fn a_line_without_a_value_keeps_its_place() {
     assert_eq!(run.status, 125);
     let mut complaints: Vec<&str> = run.err.lines().collect();
     complaints.sort_unstable();
-    let wanted =
-        ["zcmd: line 3: is bad", "zcmd: line 5: longer than 4096 bytes", "zcmd: line 7: is bad"];
+    let wanted = [
+        "zcmd: [bad_expression] line 3: is bad",
+        "zcmd: [bad_expression] line 7: is bad",
+        "zcmd: [refused] line 5: longer than 4096 bytes",
+    ];
     assert_eq!(complaints, wanted);
     assert_eq!(daemon().feed(&["batch"], "1\nbad\n2\n").status, 1);
     daemon().feed(&["batch"], "").is(0, "", "");
@@ -108,7 +111,7 @@ fn variables_come_from_the_command_line_and_from_columns() {
     assert_eq!(run.status, 125);
     assert_eq!(
         run.err,
-        "zcmd: line 4: x: \"x\" is no number\nzcmd: line 5: 1 numbers, expected x,y\n"
+        "zcmd: [refused] line 4: x: \"x\" is no number\nzcmd: [refused] line 5: 1 numbers, expected x,y\n"
     );
 }
 
@@ -150,7 +153,7 @@ fn a_daemon_that_dies_is_not_guessed_for() {
     let run = played.feed(&["batch"], &lines);
     assert_eq!(run.status, 255, "{run:?}");
     assert!(answers.starts_with(run.text()) && run.text().lines().count() == 99, "{run:?}");
-    assert!(run.err.starts_with("zcmd: stopped at line 100: "), "{run:?}");
+    assert!(run.err.starts_with("zcmd: [uncertain] stopped at line 100: "), "{run:?}");
 }
 
 #[test]
