@@ -180,12 +180,14 @@ zcmd os [OPTION]... NAME [PARAMETER]...
   zcmd os ping example.org 3               parameters, in the order of zcmd list
   zcmd os logs | grep error                output as it comes; grep's end is its end
   zcmd os --stdin wc < file                its standard input is yours, up to 128 KiB of UTF-8
+  zcmd os --explain ping example.org       runs nothing; prints what would run
+  zcmd os --retry 5 backup                 again, if it was certainly not run
   zcmd --json os uptime                    all in one object, when it is over
   zcmd os --id backup backup &             then: zcmd cancel backup
 
 Options come before NAME; after it, everything is a parameter, dashes included (one -- directly
-after NAME is dropped). Ctrl-C ends the command on the daemon's host; a second one does not wait
-for its end.
+after NAME is dropped). Ctrl-C, SIGTERM and SIGHUP end the command on the daemon's host; a second
+one does not wait for its end.
 ";
 
 const LIST: &str = "\
@@ -231,9 +233,9 @@ zcmd batch [OPTION]... --let-columns NAMES EXPRESSION [FILE]
 
 A line without a value gives an empty line, and its message and number on standard error; a blank
 line and one that begins with # give a blank line. Without FILE, or with -, lines are those of
-standard input. On a terminal, standard error shows how far it is. The exit status is that of the worst line. A rate limit slows it down.
---timeout is how long to wait without an answer to any line, and the longest wait that a rate
-limit may ask for.
+standard input. On a terminal, standard error shows how far it is. The exit status is that of the
+worst line. A rate limit slows it down. --timeout is how long to wait without an answer to any line,
+and the longest wait that a rate limit may ask for.
 ";
 
 const KEYGEN: &str = "\

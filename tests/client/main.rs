@@ -14,5 +14,6 @@ mod hostile;
 mod menu;
 mod played;
 mod profiles;
+mod scripts;
 mod slips;
 mod streams;
