@@ -13,7 +13,7 @@ use lexopt::prelude::*;
 use zcmd::client::batch::Batch;
 use zcmd::client::configure::Action;
 use zcmd::client::settings::{self, Given};
-use zcmd::client::{Task, external, help, run, status, text, variables};
+use zcmd::client::{Task, external, help, run, status, text, trace, variables};
 use zcmd::protocol::request::{Ask, Os};
 use zcmd::service::maths::{REFERENCE, is_typo, similar};
 
@@ -143,43 +143,38 @@ impl Line {
             let only = known.only.join(" and ");
             return Err(format!("{name} is an option of {only}, and comes after that").into());
         }
-        let mut once = |place: &mut Option<String>| match place {
-            Some(_) => Err(format!("{name} is given twice; give it once").into()),
-            None => Ok(*place = Some(parser.value()?.string()?)),
+        let mut once = |place: &mut Option<String>| {
+            let hint =
+                if name == "--server" { "; give several addresses as --server A,B" } else { "" };
+            if place.is_some() {
+                return Err(format!("{name} is given twice{hint}").into());
+            }
+            *place = Some(parser.value()?.string()?);
+            Ok::<_, lexopt::Error>(())
         };
         match name {
-            "--server" => {
-                let twice = "--server is given twice; give several addresses as --server A,B";
-                if self.given.server.is_some() {
-                    return Err(twice.into());
-                }
-                once(&mut self.given.server)
-            }
-            "-H" | "--host" => once(&mut self.given.host),
-            "--retry" => once(&mut self.given.retry),
+            "-H" | "--host" => once(&mut self.given.host)?,
+            "--server" => once(&mut self.given.server)?,
+            "--token-file" => once(&mut self.given.token_file)?,
+            "--timeout" => once(&mut self.given.timeout)?,
+            "--id" => once(&mut self.given.id)?,
+            "--retry" => once(&mut self.given.retry)?,
             "-o" | "--output" => {
                 once(&mut self.format)?;
                 self.given.json |= self.format.as_deref() == Some("json");
-                Ok(())
             }
-            "-q" | "--quiet" => Ok(self.given.quiet = true),
-            "-v" | "--verbose" => Ok(self.given.verbose = true),
-            "--token-file" => once(&mut self.given.token_file),
-            "--timeout" => once(&mut self.given.timeout),
-            "--id" => once(&mut self.given.id),
-            "--json" => Ok(self.given.json = true),
-            "--explain" => Ok(self.given.explain = true),
-            "--stdin" => Ok(self.stdin = true),
-            "--let" => {
-                self.lets.push(variables::assignment(&parser.value()?.string()?)?);
-                Ok(())
-            }
+            "-q" | "--quiet" => text::silence(),
+            "-v" | "--verbose" => trace::begin(),
+            "--json" => self.given.json = true,
+            "--explain" => self.given.explain = true,
+            "--stdin" => self.stdin = true,
+            "--let" => self.lets.push(variables::assignment(&parser.value()?.string()?)?),
             "--let-columns" => {
                 self.columns = Some(variables::columns(&parser.value()?.string()?)?);
-                Ok(())
             }
-            _ => Err(self.unknown(name).into()),
+            _ => return Err(self.unknown(name).into()),
         }
+        Ok(())
     }
 
     /// What to say of an option that is none.

@@ -60,12 +60,6 @@ pub enum Task {
 
 /// Does it, says on standard error what went wrong, and returns the exit status.
 pub fn run(task: Task, given: &Given) -> u8 {
-    if given.verbose {
-        trace::begin();
-    }
-    if given.quiet {
-        text::silence();
-    }
     perform(task, given).unwrap_or_else(|failure| {
         text::fail(&failure);
         failure.status

@@ -40,10 +40,6 @@ pub struct Given {
     pub json: bool,
     /// `--explain`.
     pub explain: bool,
-    /// `--verbose`.
-    pub verbose: bool,
-    /// `--quiet`.
-    pub quiet: bool,
     /// `--retry`.
     pub retry: Option<String>,
 }

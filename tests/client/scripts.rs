@@ -164,6 +164,10 @@ fn nothing_is_said_where_silence_is_asked_for() {
     let played = Played::always(Answer::Error(bad));
     played.run(&["-q", "--explain", "compute", "$"]).is(1, "", "");
     played.run(&["--quiet", "--timeout", "x", "ping"]).is(125, "", "");
+    played.run(&["-q", "dance"]).is(125, "", "");
+    let mut slip = played.zcmd(&["-q", "compute", "$"]);
+    slip.env("ZCMD_SEVRER", "x");
+    run(slip, "").is(1, "", "");
     let ran = crate::played::ran(Ok(7), b"out", b"err");
     let run = Played::always(Answer::Ran(ran)).run(&["-q", "os", "x"]);
     assert_eq!((run.status, run.text(), run.err.as_str()), (7, "out", "err"));
