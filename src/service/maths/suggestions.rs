@@ -28,7 +28,9 @@ pub fn similar<'a>(name: &[u8], known: impl Iterator<Item = &'a str>) -> Option<
 pub fn is_typo(name: &str, known: &str) -> bool {
     let (name, known) = (name.as_bytes(), known.as_bytes());
     let is_long = |name: &[u8]| (6..=NAME_BYTES).contains(&name.len());
-    is_long(name) && is_long(known) && name != known && edits(name, known) <= 2
+    // The cheap comparisons come first: each variable of an environment is compared.
+    let is_near = name.len().abs_diff(known.len()) <= 2 && name != known;
+    is_near && is_long(name) && is_long(known) && edits(name, known) <= 2
 }
 
 /// The edit distance of two names, if they are similar enough.
