@@ -148,6 +148,15 @@ fn under_nohup_a_hangup_does_nothing() {
 }
 
 #[test]
+fn a_signal_ends_the_menu() {
+    let played = Played::silent();
+    let mut client = Client::start(played.zcmd(&["menu"]));
+    client.read_until("> ");
+    signal(&client, rustix::process::Signal::TERM);
+    assert_eq!(client.end().status, 143);
+}
+
+#[test]
 fn a_signal_ends_the_wait_for_another_try() {
     let played = refusing(&[(Code::Busy, 50_000)]);
     let begun = Instant::now();
