@@ -245,8 +245,9 @@ impl Line {
         let subcommand = self.subcommand.clone().ok_or("what is to be done? zcmd SUBCOMMAND")?;
         self.check_format(&subcommand)?;
         let from_stdin = self.given.token_file.as_deref() == Some("-");
-        if from_stdin && (self.stdin || self.is("batch") || self.is("menu")) {
-            return Err("standard input cannot be both the token and the input".into());
+        let both = "standard input cannot be both the token and the input";
+        if from_stdin && (self.stdin || self.is("menu")) {
+            return Err(both.into());
         }
         let mut operands = self.operands.into_iter();
         let task = match subcommand.as_str() {
@@ -275,7 +276,11 @@ impl Line {
             "menu" => Task::Menu,
             "batch" => {
                 let expression = self.columns.as_ref().and_then(|_| operands.next());
-                Task::Batch(batch(self.lets, self.columns, expression, operands.next())?)
+                let file = operands.next().filter(|file| file != "-");
+                if from_stdin && file.is_none() {
+                    return Err(both.into());
+                }
+                Task::Batch(batch(self.lets, self.columns, expression, file)?)
             }
             "config" => Task::Config(match (operands.next().as_deref(), operands.next()) {
                 (Some("check"), None) => Action::Check,

@@ -125,7 +125,7 @@ impl Input {
     /// # Errors
     /// The file cannot be opened, or is a directory.
     pub fn open(file: Option<&str>) -> Result<Self, String> {
-        let Some(path) = file.filter(|path| *path != "-") else { return Ok(Self::Stdin(Stdin)) };
+        let Some(path) = file else { return Ok(Self::Stdin(Stdin)) };
         let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
         match opened {
             Ok((found, _)) if found.is_dir() => Err(format!("{path} is a directory")),

@@ -214,6 +214,10 @@ fn lines_come_from_a_file_and_comments_keep_their_place() {
     let played = daemon();
     played.run(&["batch", "--let-columns", "x,y", "x+y", path]).is(0, "\n0\n", "");
     assert_eq!(played.seen().len(), 1);
+    std::fs::write(&file, "6\n").unwrap();
+    let token = crate::played::TOKEN;
+    daemon().feed(&["batch", "--token-file", "-", path], token).is(0, "6\n", "");
+    daemon().feed(&["batch", "--token-file", "-", "-"], token).is(125, "", "both the token and");
     std::fs::remove_file(&file).unwrap();
     played.run(&["batch", path]).is(125, "", "expressions come from standard input or a file");
     played.run(&["batch", "/tmp"]).is(125, "", "[refused] /tmp is a directory");
