@@ -246,6 +246,8 @@ pub const SECRET_FILE_BYTES_MAX: usize = 64 * 1024;
 
 // ---- the client -----------------------------------------------------------------------------
 
+/// Bytes of a client's configuration file: hundreds of hosts.
+pub const CONFIG_FILE_BYTES_MAX: usize = 64 * 1024;
 /// Servers that one client tries.
 pub const SERVERS_MAX: usize = 8;
 /// Default timeout of a client, in seconds, for the whole run.
@@ -301,6 +303,10 @@ pub const EACH_OUTPUT_BYTES_MAX: usize = 256 * 1024;
 pub const EACH_MESSAGE_CHARACTERS_MAX: usize = 400;
 /// Bytes of a file with names of hosts: as many as may be asked, with long names.
 pub const HOSTS_FILE_BYTES_MAX: usize = 64 * 1024;
+/// Tries after the first one that `--retry` allows: a thousand seconds, at one second each.
+pub const TRIES_MAX: u32 = 1000;
+/// Seconds to the next try where no daemon says how long to wait: a daemon starts in less.
+pub const RETRY_SECONDS: u64 = 1;
 /// Milliseconds between two updates of the progress line.
 pub const PROGRESS_MS: u64 = 200;
 /// Characters of one line on standard error: a few screens; a longer one is cut.

@@ -1,6 +1,7 @@
 //! The client's command line: arguments in, one task out.
 //!
-//! Promises: a command line that is wrong is answered with one line, and with exit status 125.
+//! Promises: a command line that is wrong is answered with one line, and with exit status 125. What
+//! looks like a slip of the pen is told with the word that was meant; nothing is taken for it.
 //! Leaves out: everything else; see `zcmd::client`.
 
 use std::ffi::OsString;
@@ -10,13 +11,17 @@ use std::process::ExitCode;
 
 use lexopt::prelude::*;
 use zcmd::client::batch::Batch;
+use zcmd::client::configure::Action;
 use zcmd::client::each::Each;
 use zcmd::client::files::{Files, Job};
 use zcmd::client::settings::{self, Given};
-use zcmd::client::{Task, external, help, lines, run, status, text, variables};
+use zcmd::client::{Task, external, help, lines, run, status, text, trace, variables};
 use zcmd::limits;
 use zcmd::protocol::request::{Ask, Os};
-use zcmd::service::maths::REFERENCE;
+use zcmd::service::maths::{REFERENCE, is_typo, similar};
+
+/// The subcommands whose answers are tables for people, and JSON for programs.
+const TABLES: [&str; 4] = ["list", "status", "ping", "whoami"];
 
 /// A command line as far as it was read.
 #[derive(Default)]
@@ -31,6 +36,8 @@ struct Line {
     at_most: Option<usize>,
     stop_after: Option<usize>,
     command: Option<String>,
+    /// `--output`.
+    format: Option<String>,
     /// A program that does it, and its arguments.
     external: Option<(PathBuf, Vec<OsString>)>,
     /// What to print instead of doing anything.
@@ -42,10 +49,11 @@ fn main() -> ExitCode {
         Ok(Line { print: Some(text), .. }) => print(&text),
         Ok(Line { external: Some((path, arguments)), .. }) => {
             let failure = external::become_program(&path, arguments);
-            text::diagnose(&failure.message);
+            text::fail(&failure);
             failure.status
         }
         Ok(line) => {
+            warn_of_variables();
             let given = line.given.clone();
             match line.task() {
                 Ok(task) => run(task, &given),
@@ -64,8 +72,27 @@ fn print(text: &str) -> u8 {
     }
 }
 
+/// The help on a subcommand, or on all.
+fn help_on(subcommand: Option<&str>) -> String {
+    let reference = REFERENCE.iter().map(|e| [e.form, e.about, e.example, e.result]);
+    help::text(subcommand, reference, external::names())
+}
+
+/// A variable that is almost one of ours has no effect, and was perhaps meant to have one.
+fn warn_of_variables() {
+    let known = || help::SETTINGS.iter().map(|setting| setting.variable);
+    for (name, _) in std::env::vars_os() {
+        let Some(name) = name.to_str() else { continue };
+        if !known().any(|known| known == name)
+            && let Some(meant) = known().find(|known| is_typo(name, known))
+        {
+            text::diagnose(&format!("the variable {name} has no effect; did you mean {meant}?"));
+        }
+    }
+}
+
 fn refuse(error: &str) -> u8 {
-    text::diagnose(&format!("{error} (see zcmd --help)"));
+    text::error(status::USAGE, &format!("{error} (see zcmd --help)"));
     status::REFUSED
 }
 
@@ -77,7 +104,12 @@ impl Line {
                 line.operands.push(operand.string()?);
                 continue;
             }
-            let Some(argument) = parser.next()? else { return Ok(line) };
+            let Some(argument) = parser.next()? else {
+                if line.is("help") {
+                    line.print = Some(line.help()?);
+                }
+                return Ok(line);
+            };
             match argument {
                 Value(value) if line.subcommand.is_none() => {
                     let name = value.string()?;
@@ -94,50 +126,111 @@ impl Line {
                     }
                 }
                 Short('h') | Long("help") => {
-                    let reference = REFERENCE.iter();
-                    let reference = reference.map(|e| [e.form, e.about, e.example, e.result]);
-                    let external = external::names();
-                    line.print = Some(help::text(line.subcommand.as_deref(), reference, external));
+                    line.print = Some(help_on(line.subcommand.as_deref()));
                     return Ok(line);
                 }
                 Short('V') | Long("version") => {
                     line.print = Some(format!("zcmd {}\n", env!("CARGO_PKG_VERSION")));
                     return Ok(line);
                 }
-                Long("server") => line.given.server = Some(parser.value()?.string()?),
-                Long("token-file") => line.given.token_file = Some(parser.value()?.string()?),
-                Long("timeout") => line.given.timeout = Some(parser.value()?.string()?),
-                Long("id") => line.given.id = Some(parser.value()?.string()?),
-                Long("json") => line.given.json = true,
-                Long("explain") => line.given.explain = true,
-                Long("stdin") if line.is("os") => line.stdin = true,
-                Long("command")
-                    if ["facts", "ls", "get", "put"].iter().any(|name| line.is(name)) =>
-                {
-                    line.command = Some(parser.value()?.string()?);
+                Short(letter) => line.option(&format!("-{letter}"), &mut parser)?,
+                Long(name) => {
+                    let name = format!("--{name}");
+                    line.option(&name, &mut parser)?;
                 }
-                Long("let") if line.evaluates() => {
-                    line.lets.push(variables::assignment(&parser.value()?.string()?)?);
-                }
-                Long("let-columns") if line.is("batch") => {
-                    line.columns = Some(variables::columns(&parser.value()?.string()?)?);
-                }
-                Short('H') | Long("host") if line.is("each") => {
-                    line.given.host = Some(parser.value()?.string()?);
-                }
-                Long("hosts") if line.is("each") => {
-                    line.hosts_file = Some(parser.value()?.string()?);
-                }
-                Long("at-most") if line.is("each") => {
-                    let max = limits::EACH_AT_ONCE_MAX;
-                    line.at_most = Some(count("--at-most", &parser.value()?.string()?, max)?);
-                }
-                Long("stop-after") if line.is("each") => {
-                    let max = limits::EACH_HOSTS_MAX;
-                    line.stop_after = Some(count("--stop-after", &parser.value()?.string()?, max)?);
-                }
-                other => return Err(other.unexpected()),
             }
+        }
+    }
+
+    /// Takes an option that sets something.
+    fn option(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<(), lexopt::Error> {
+        let known = help::SETTINGS.iter().find(|setting| setting.names().any(|n| n == name));
+        let Some(known) = known else { return Err(self.unknown(name).into()) };
+        let is_taken = known.only.iter().any(|subcommand| self.is(subcommand))
+            && (name != "--let" || self.evaluates());
+        if !known.only.is_empty() && !is_taken {
+            let only = known.only.join(" and ");
+            return Err(format!("{name} is an option of {only}, and comes after that").into());
+        }
+        let mut once = |place: &mut Option<String>| {
+            let hint =
+                if name == "--server" { "; give several addresses as --server A,B" } else { "" };
+            if place.is_some() {
+                return Err(format!("{name} is given twice{hint}").into());
+            }
+            *place = Some(parser.value()?.string()?);
+            Ok::<_, lexopt::Error>(())
+        };
+        match name {
+            "-H" | "--host" => once(&mut self.given.host)?,
+            "--server" => once(&mut self.given.server)?,
+            "--token-file" => once(&mut self.given.token_file)?,
+            "--timeout" => once(&mut self.given.timeout)?,
+            "--id" => once(&mut self.given.id)?,
+            "--retry" => once(&mut self.given.retry)?,
+            "-o" | "--output" => {
+                once(&mut self.format)?;
+                self.given.json |= self.format.as_deref() == Some("json");
+            }
+            "-q" | "--quiet" => text::silence(),
+            "-v" | "--verbose" => trace::begin(),
+            "--json" => self.given.json = true,
+            "--explain" => self.given.explain = true,
+            "--stdin" => self.stdin = true,
+            "--command" => once(&mut self.command)?,
+            "--hosts" => once(&mut self.hosts_file)?,
+            "--at-most" => {
+                let max = limits::EACH_AT_ONCE_MAX;
+                self.at_most = Some(count(name, &parser.value()?.string()?, max)?);
+            }
+            "--stop-after" => {
+                let max = limits::EACH_HOSTS_MAX;
+                self.stop_after = Some(count(name, &parser.value()?.string()?, max)?);
+            }
+            "--let" => self.lets.push(variables::assignment(&parser.value()?.string()?)?),
+            "--let-columns" => {
+                self.columns = Some(variables::columns(&parser.value()?.string()?)?);
+            }
+            _ => return Err(self.unknown(name).into()),
+        }
+        Ok(())
+    }
+
+    /// What to say of an option that is none.
+    fn unknown(&self, name: &str) -> String {
+        let mine = |only: &[&str]| only.is_empty() || only.iter().any(|name| self.is(name));
+        let known = help::SETTINGS.iter().filter(|setting| mine(setting.only));
+        let known = known.flat_map(help::Setting::names).filter(|name| name.starts_with("--"));
+        let meant = match name.strip_prefix("--") {
+            Some(word) => similar(word.as_bytes(), known.map(|name| name.trim_start_matches('-'))),
+            None => None,
+        };
+        match meant {
+            Some(meant) => format!("unknown option {name:?}: did you mean --{meant}?"),
+            None => format!("unknown option {name:?}"),
+        }
+    }
+
+    /// The text that `zcmd help` prints.
+    fn help(&self) -> Result<String, String> {
+        match self.operands.as_slice() {
+            [] => Ok(help_on(None)),
+            [name] if help::is_subcommand(name) => Ok(help_on(Some(name))),
+            [name] => Err(unknown_subcommand(name)),
+            [_, surplus, ..] => Err(format!("help: one argument too many: {surplus:?}")),
+        }
+    }
+
+    /// Whether the answer has the form that is asked for.
+    fn check_format(&self, subcommand: &str) -> Result<(), String> {
+        match self.format.as_deref() {
+            None => Ok(()),
+            Some("table" | "json") if TABLES.contains(&subcommand) => Ok(()),
+            Some("table" | "json") => Err(format!(
+                "{subcommand} has no table; -o is for {}, and --json for every reply",
+                TABLES.join(", ")
+            )),
+            Some(other) => Err(format!("-o {other}: write -o table or -o json")),
         }
     }
 
@@ -184,9 +277,11 @@ impl Line {
 
     fn task(self) -> Result<Task, String> {
         let subcommand = self.subcommand.clone().ok_or("what is to be done? zcmd SUBCOMMAND")?;
+        self.check_format(&subcommand)?;
         let from_stdin = self.given.token_file.as_deref() == Some("-");
-        if from_stdin && (self.stdin || self.is("batch") || self.is("menu")) {
-            return Err("standard input cannot be both the token and the input".into());
+        let both = "standard input cannot be both the token and the input";
+        if from_stdin && (self.stdin || self.is("menu")) {
+            return Err(both.into());
         }
         let mut operands = self.operands.into_iter();
         let task = match subcommand.as_str() {
@@ -194,7 +289,9 @@ impl Line {
             "os" => {
                 let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
                 let parameters = operands.by_ref().collect();
-                let os = Os { name, parameters, stream: !self.given.json, ..Os::default() };
+                let Given { json, explain, .. } = self.given;
+                let stream = !json && !explain;
+                let os = Os { name, parameters, stream, explain, ..Os::default() };
                 if !self.stdin && !from_stdin && lines::is_offered() {
                     text::diagnose("standard input is not sent; os --stdin NAME sends it");
                 }
@@ -219,23 +316,18 @@ impl Line {
             },
             "menu" => Task::Menu,
             "batch" => {
-                let rows = match (self.columns, operands.next()) {
-                    (Some(names), Some(expression)) => Some((names, expression)),
-                    (None, None) => None,
-                    (Some(_), None) => {
-                        return Err("batch: --let-columns needs an expression".into());
-                    }
-                    (None, Some(_)) => {
-                        return Err("batch: expressions come from standard input, one a line; \
-                                    or name the columns of its rows with --let-columns"
-                            .into());
-                    }
-                };
-                Task::Batch(Batch { variables: self.lets, rows })
+                let expression = self.columns.as_ref().and_then(|_| operands.next());
+                let file = operands.next().filter(|file| file != "-");
+                if from_stdin && file.is_none() {
+                    return Err(both.into());
+                }
+                Task::Batch(batch(self.lets, self.columns, expression, file)?)
             }
             "each" => {
-                if from_stdin || self.given.server.is_some() {
-                    return Err("each: takes neither --server nor a token of standard input".into());
+                let Given { server, retry, .. } = &self.given;
+                if from_stdin || server.is_some() || retry.is_some() {
+                    let what = "each: takes no --server, no --retry, no token of standard input";
+                    return Err(what.into());
                 }
                 Task::Each(Each {
                     file: self.hosts_file,
@@ -244,8 +336,14 @@ impl Line {
                     ask: ask_of_each(operands.by_ref(), self.lets, self.given.explain)?,
                 })
             }
+            "config" => Task::Config(match (operands.next().as_deref(), operands.next()) {
+                (Some("check"), None) => Action::Check,
+                (Some("add"), Some(name)) => Action::Add(name),
+                _ => return Err("config: write config check, or config add NAME".into()),
+            }),
+            "whoami" => Task::Whoami,
             "keygen" => Task::Keygen(operands.next().ok_or("keygen: a file is missing")?),
-            other => return Err(format!("unknown subcommand {other:?}")),
+            other => return Err(unknown_subcommand(other)),
         };
         match operands.next() {
             Some(surplus) => Err(format!("{subcommand}: one argument too many: {surplus:?}")),
@@ -295,12 +393,36 @@ fn files(command: Option<String>, job: Job) -> Task {
     Task::Files(Files { command, job })
 }
 
+fn batch(
+    variables: Vec<(String, String)>,
+    columns: Option<Vec<String>>,
+    expression: Option<String>,
+    file: Option<String>,
+) -> Result<Batch, String> {
+    let rows = match (columns, expression) {
+        (Some(names), Some(expression)) => Some((names, expression)),
+        (Some(_), None) => return Err("batch: --let-columns needs an expression".into()),
+        (None, _) => None,
+    };
+    Ok(Batch { variables, rows, file })
+}
+
+fn unknown_subcommand(name: &str) -> String {
+    let external = external::names();
+    let known = help::SUBCOMMANDS.iter().map(|subcommand| subcommand.name);
+    let known = known.chain(external.iter().map(String::as_str));
+    match similar(name.as_bytes(), known) {
+        Some(meant) => format!("unknown subcommand {name:?}: did you mean {meant}?"),
+        None => format!("unknown subcommand {name:?}"),
+    }
+}
+
 /// The program for a subcommand that is not of this one, and all arguments but the name.
 fn program(
     name: &str,
     parser: &mut lexopt::Parser,
 ) -> Result<Option<(PathBuf, Vec<OsString>)>, lexopt::Error> {
-    if help::SUBCOMMANDS.contains(&name) {
+    if help::is_subcommand(name) {
         return Ok(None);
     }
     let Some(path) = external::find(name) else { return Ok(None) };

@@ -131,7 +131,8 @@ fn parse(arguments: Vec<OsString>) -> Result<Task, lexopt::Error> {
     let mut parser = Parser::from_args(arguments);
     let task = match parser.next()? {
         None => Task::Serve,
-        Some(Arg::Long("help") | Arg::Short('h')) => Task::Print(help()),
+        Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Task::Print(help())),
+        Some(Arg::Value(word)) if word == "help" => return Ok(Task::Print(help())),
         Some(Arg::Long("version") | Arg::Short('V')) => {
             Task::Print(concat!("zcmdd ", env!("CARGO_PKG_VERSION"), "\n").to_owned())
         }
@@ -149,6 +150,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Task, lexopt::Error> {
         }
         Some(Arg::Value(word)) if word == "keygen" => match parser.next()? {
             None => Task::Keygen,
+            Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Task::Print(help())),
             Some(Arg::Long("curve")) => Task::CurveKeygen(parser.value()?.string()?),
             Some(other) => return Err(other.unexpected()),
         },
@@ -171,6 +173,7 @@ fn parse_token(mut parser: Parser) -> Result<Task, lexopt::Error> {
                 let key = parser.value()?.parse_with(CurveKey::parse)?;
                 claims.confirmation = Some(key.thumbprint());
             }
+            Arg::Long("help") | Arg::Short('h') => return Ok(Task::Print(help())),
             Arg::Long("minutes") => minutes = Some(parser.value()?.parse()?),
             other => return Err(other.unexpected()),
         }

@@ -1,6 +1,7 @@
 //! Many expressions over one connection, a bounded number of them in flight.
 //!
-//! Promises: one line out for each line in, in order, empty for a line that has no value; memory
+//! Promises: one line out for each line in, in order, empty for a line that has no value, or is
+//! blank, or begins with #; memory
 //! does not grow with the input. A rate limit slows it down and does not end it, unless it asks for
 //! a longer wait than the timeout, or refuses every line for so long or `RETRIES_MAX` times. When
 //! the daemon is lost, nothing is claimed of the lines that it did not answer.
@@ -8,14 +9,13 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufWriter, IsTerminal, Write};
-use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use crate::client::connection::{Connection, NOTHING};
-use crate::client::lines::{Line, Lines, Stdin};
+use crate::client::lines::{Input, Line, Lines};
 use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
-use crate::client::{deadline, text, variables};
+use crate::client::{again, deadline, own_token, text, variables};
 use crate::limits;
 use crate::protocol::reply::{Answer, Code, Error};
 use crate::protocol::request::{Ask, Id, Request};
@@ -27,6 +27,8 @@ pub struct Batch {
     pub variables: Vec<(String, String)>,
     /// Names of columns and the expression, when lines are rows of numbers and not expressions.
     pub rows: Option<(Vec<String>, String)>,
+    /// The file with the lines; none for standard input.
+    pub file: Option<String>,
 }
 
 /// A line from its reading to its answer.
@@ -49,7 +51,7 @@ struct Run<'a> {
     batch: &'a Batch,
     settings: &'a Settings,
     connection: Connection,
-    lines: Lines<Stdin>,
+    lines: Lines<Input>,
     out: BufWriter<io::Stdout>,
     /// Consecutive lines, the oldest first.
     slots: VecDeque<Slot>,
@@ -72,22 +74,25 @@ struct Run<'a> {
 }
 
 impl Batch {
-    /// Reads standard input to its end, and returns the worst exit status of its lines.
+    /// Reads all lines, and returns the worst exit status of its lines.
     ///
     /// # Errors
     /// No daemon, none any more, or one that refuses this caller altogether.
     pub fn run(&self, settings: &Settings) -> Result<u8, Failure> {
         let bytes_max = limits::VALUE_REPLY_BYTES_MAX;
-        let until = deadline(settings);
-        let connection = Connection::open(&settings.servers, bytes_max, until, NOTHING)?;
+        let input = Input::open(self.file.as_deref()).map_err(Failure::refused)?;
+        let connection = again::run(settings, None, |settings, _| {
+            Connection::open(&settings.servers, bytes_max, deadline(settings), NOTHING)
+        })?;
         let now = Instant::now();
         // On a terminal the answers themselves show how far it is.
-        let watched = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        let shown = io::stderr().is_terminal() && !io::stdout().is_terminal();
+        let watched = shown && !text::is_quiet();
         let mut run = Run {
             batch: self,
             settings,
             connection,
-            lines: Lines::new(Stdin),
+            lines: Lines::new(input),
             out: BufWriter::new(io::stdout()),
             slots: VecDeque::with_capacity(limits::BATCH_REQUESTS_MAX),
             read: 0,
@@ -154,8 +159,9 @@ impl Run<'_> {
             let Some(line) = self.lines.take() else { return false };
             self.read += 1;
             let ask = match line {
-                // A blank line asks nothing, and keeps the others at their places.
+                // A blank line or a comment asks nothing, and keeps the others at their places.
                 Line::Text(line) if line.trim().is_empty() => Ok(None),
+                Line::Text(line) if line.trim_start().starts_with('#') => Ok(None),
                 Line::Text(line) => self.batch.ask(line).map(Some),
                 Line::TooLong => Err(format!("longer than {} bytes", limits::LINE_BYTES_MAX)),
                 Line::NotText => Err("not UTF-8 text".to_owned()),
@@ -173,7 +179,7 @@ impl Run<'_> {
                 }
                 Err(message) => {
                     // Not worth asking.
-                    self.complain(self.read, &message);
+                    self.complain(self.read, status::NOT_SENT, &message);
                     self.worst = self.worst.max(status::REFUSED);
                     State::Answered(Vec::new())
                 }
@@ -183,11 +189,11 @@ impl Run<'_> {
         true
     }
 
-    fn complain(&self, number: u64, message: &str) {
+    fn complain(&self, number: u64, code: &str, message: &str) {
         if self.progress.is_some() {
             text::progress("");
         }
-        text::diagnose(&format!("line {number}: {message}"));
+        text::error(code, &format!("line {number}: {message}"));
     }
 
     /// How many may be in flight: one after a refusal, and one more for every four answers, since
@@ -269,12 +275,13 @@ impl Run<'_> {
         let status = status::of(&answer, false);
         self.worst = self.worst.max(status);
         if let Answer::Error(error) = &answer {
-            let message = status::words(error);
+            let message = own_token::words(error, &self.settings.token);
             if let Code::Unauthorized | Code::Forbidden | Code::ShuttingDown = error.code {
                 let message = format!("stopped at line {number}: {message}");
-                return (State::Answered(Vec::new()), Some(Failure { status, message }));
+                let stop = Failure::answered(error, false, message);
+                return (State::Answered(Vec::new()), Some(stop));
             }
-            self.complain(number, &message);
+            self.complain(number, error.code.name(), &message);
         }
         let line = match answer {
             // JSON has line feeds between its values alone; here a reply is a line.
@@ -301,7 +308,8 @@ impl Run<'_> {
             return None;
         };
         let words = status::words(error);
-        Some(Failure::refused(format!("stopped at line {number}: {words}, {why}")))
+        let message = format!("stopped at line {number}: {words}, {why}");
+        Some(Failure::answered(error, false, message))
     }
 
     /// Prints the answers whose turn it is.
@@ -318,7 +326,8 @@ impl Run<'_> {
             let done = self.read.saturating_sub(self.slots.len() as u64);
             let a_second = done as f64 / self.begun.elapsed().as_secs_f64();
             let pause = if self.allowed() == 1 { ", held back by the rate limit" } else { "" };
-            text::progress(&format!("{done} lines, {a_second:.0} a second{pause}"));
+            let part = self.lines.part().map_or(String::new(), |part| format!(" ({part} %)"));
+            text::progress(&format!("{done} lines{part}, {a_second:.0} a second{pause}"));
         }
         Ok(())
     }
@@ -326,7 +335,7 @@ impl Run<'_> {
     /// Waits for an answer, for a line when there is room for one, or for leave to send.
     fn wait(&mut self) -> Result<(), Failure> {
         let room = self.slots.len() < limits::BATCH_REQUESTS_MAX && !self.lines.ended();
-        let stdin = if room { (io::stdin().as_raw_fd(), zmq::POLLIN) } else { NOTHING };
+        let input = if room { (self.lines.descriptor(), zmq::POLLIN) } else { NOTHING };
         let now = Instant::now();
         let silent = self.silent();
         if self.open > 0 && now >= silent {
@@ -339,11 +348,11 @@ impl Run<'_> {
         {
             until = until.min(self.resume);
         }
-        let [readable] = self.connection.wait(until, [stdin])?;
+        let [readable] = self.connection.wait(until, [input])?;
         if readable {
-            self.lines.fill().map_err(|error| {
-                Failure::refused(format!("cannot read standard input: {error}"))
-            })?;
+            self.lines
+                .fill()
+                .map_err(|error| Failure::refused(format!("cannot read the lines: {error}")))?;
         }
         Ok(())
     }

@@ -219,7 +219,7 @@ fn counters(text: &mut String, object: &Object<'_>, depth: usize) -> Result<(), 
 }
 
 /// The two largest units of a time.
-fn duration(time: Duration) -> String {
+pub fn duration(time: Duration) -> String {
     let seconds = time.as_secs();
     match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0, s) => format!("{s} s"),

@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
 
 use crate::client::connection::{Connection, Watched, poll};
+use crate::client::handshake::Fault;
 use crate::client::settings::Servers;
 use crate::client::status::{self, Failure};
 use crate::limits;
@@ -36,8 +37,8 @@ pub struct Connecting {
     attempt: Option<Connection>,
     /// When the first one has had its time.
     patience: Instant,
-    /// Whether a server was there.
-    reached: bool,
+    /// The last server that took a connection, and why the handshake with it has failed.
+    fault: Option<(String, Fault)>,
 }
 
 impl Connecting {
@@ -50,7 +51,7 @@ impl Connecting {
         let (families, now) =
             (later.front().map_or(&[][..], |first| families(first)), Instant::now());
         let patience = now + Duration::from_secs(limits::CONNECT_SECONDS);
-        let mut this = Self { route, later, families, attempt: None, patience, reached: false };
+        let mut this = Self { route, later, families, attempt: None, patience, fault: None };
         this.proceed()?;
         Ok(this)
     }
@@ -66,7 +67,7 @@ impl Connecting {
                 None if Instant::now() < self.patience => return Ok(None),
                 Some(false) | None => {}
             }
-            self.reached |= attempt.reached();
+            self.fault = attempt.fault().or(self.fault.take());
             self.attempt = None;
             self.proceed()?;
         }
@@ -104,20 +105,18 @@ impl Connecting {
     /// Why there is no connection.
     pub fn failure(&self) -> Failure {
         let Servers { addresses, curve } = &self.route.servers;
-        let addresses = addresses.join(", ");
-        if self.reached || self.attempt.as_ref().is_some_and(Connection::reached) {
-            let why = match curve {
-                None => "it may want CURVE: set ZCMD_SERVER_KEY and ZCMD_KEY_FILE",
-                Some(_) => "is ZCMD_SERVER_KEY its public key, and does it list your own?",
-            };
-            return Failure::refused(format!(
-                "a server answers at {addresses}, and the handshake fails; {why}"
-            ));
-        }
-        Failure::refused(format!(
-            "no daemon answers at {addresses}; start zcmdd there, or name another server with \
-             --server or ZCMD_SERVER"
-        ))
+        let current = self.attempt.as_ref().and_then(Connection::fault);
+        Failure::unreachable(match current.or(self.fault.clone()) {
+            Some((server, fault)) => {
+                let why = fault.words(curve.as_ref());
+                format!("a server answers at {server}, and the handshake fails; {why}")
+            }
+            None => format!(
+                "no daemon answers at {}; start zcmdd there, or name another server with --server \
+                 or ZCMD_SERVER",
+                addresses.join(", ")
+            ),
+        })
     }
 
     /// Waits until the connection stands; gives up at the deadline, or when `interrupt` becomes

@@ -10,8 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use crate::client::connecting::{Connecting, Route};
+use crate::client::handshake::{Fault, News, tell_addresses};
 use crate::client::settings::{Curve, Servers};
 use crate::client::status::Failure;
+use crate::client::trace;
 use crate::limits;
 use crate::protocol::reply::Reply;
 
@@ -25,8 +27,8 @@ pub struct Connection {
     server: String,
     /// The way to the servers after this one.
     later: Route,
-    /// Whether a server was there.
-    reached: bool,
+    /// Once a server was there, why the handshake with it has failed if it does not succeed.
+    fault: Option<Fault>,
     lost: bool,
 }
 
@@ -35,16 +37,6 @@ pub type Watched = (RawFd, zmq::PollEvents);
 
 /// A place in the list of what is waited for that waits for nothing: `poll` passes it over.
 pub const NOTHING: Watched = (-1, zmq::POLLERR);
-
-/// What a monitored socket tells of its connection.
-#[derive(PartialEq)]
-enum News {
-    Reached,
-    Connected,
-    Failed,
-    Broken,
-    Other,
-}
 
 impl Connection {
     /// Connects to the first of `servers` that answers; gives up at the deadline, or when
@@ -59,6 +51,7 @@ impl Connection {
         interrupt: Watched,
     ) -> Result<Self, Failure> {
         let (context, servers) = (zmq::Context::new(), servers.clone());
+        servers.addresses.iter().for_each(|server| tell_addresses(server));
         let held_bytes_max = limits::RECEIVED_BYTES_MAX;
         let route = Route { context, servers, reply_bytes_max, held_bytes_max };
         Connecting::begin(route)?.finish(deadline, interrupt)
@@ -114,51 +107,49 @@ impl Connection {
         socket.connect(server).map_err(|error| {
             Failure::refused(format!("cannot connect to {server}: {error}; check the address"))
         })?;
-        let (server, reached, lost) = (server.to_owned(), false, false);
-        Ok(Self { socket, monitor, server, later, reached, lost })
+        let (server, fault, lost) = (server.to_owned(), None, false);
+        Ok(Self { socket, monitor, server, later, fault, lost })
     }
 
     /// Whether the connection stands; none as long as that is open.
     pub fn stands(&mut self) -> Option<bool> {
         while let Some(news) = self.news() {
             match news {
-                News::Connected => return Some(true),
-                News::Failed | News::Broken => return Some(false),
-                News::Reached => self.reached = true,
+                News::Connected => {
+                    let is_curve = self.later.servers.curve.is_some();
+                    let curve = if is_curve { "CURVE" } else { "no CURVE" };
+                    trace::tell(|| format!("the handshake is done, with {curve}"));
+                    return Some(true);
+                }
+                News::Away => {
+                    trace::tell(|| format!("{} takes no connection", self.server));
+                    return Some(false);
+                }
+                News::Failed(fault) => {
+                    trace::tell(|| "the handshake fails".to_owned());
+                    self.fault = Some(fault);
+                    return Some(false);
+                }
+                News::Broken => return Some(false),
+                News::Reached => {
+                    trace::tell(|| format!("{} takes the connection", self.server));
+                    self.fault = Some(Fault::NoDaemon);
+                }
                 News::Other => {}
             }
         }
         None
     }
 
-    /// Whether a server took the connection, whatever became of the handshake.
-    pub fn reached(&self) -> bool {
-        self.reached
+    /// Why the handshake fails, with the address; none if no server took the connection.
+    pub fn fault(&self) -> Option<(String, Fault)> {
+        self.fault.map(|fault| (self.server.clone(), fault))
     }
 
     /// The next news of the connection, if there is any.
     fn news(&self) -> Option<News> {
         let frames = self.monitor.recv_multipart(zmq::DONTWAIT).ok()?;
-        let event = match frames.first().map(Vec::as_slice) {
-            Some([low, high, ..]) => u16::from_ne_bytes([*low, *high]),
-            _ => return None,
-        };
-        let is = |kind: zmq::SocketEvent| event == kind.to_raw();
-        Some(if is(zmq::SocketEvent::CONNECTED) {
-            News::Reached
-        } else if is(zmq::SocketEvent::HANDSHAKE_SUCCEEDED) {
-            News::Connected
-        } else if is(zmq::SocketEvent::DISCONNECTED) {
-            News::Broken
-        } else if is(zmq::SocketEvent::CONNECT_RETRIED)
-            || is(zmq::SocketEvent::HANDSHAKE_FAILED_NO_DETAIL)
-            || is(zmq::SocketEvent::HANDSHAKE_FAILED_PROTOCOL)
-            || is(zmq::SocketEvent::HANDSHAKE_FAILED_AUTH)
-        {
-            News::Failed
-        } else {
-            News::Other
-        })
+        News::read(frames.first()?)
     }
 
     /// What owns the sockets. As long as it is kept, to drop the connection waits for nothing.
@@ -185,14 +176,17 @@ impl Connection {
         }
         loop {
             match self.socket.send(body, zmq::DONTWAIT) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    trace::tell(|| format!("{} bytes are sent", body.len()));
+                    return Ok(());
+                }
                 Err(zmq::Error::EAGAIN | zmq::Error::EINTR) => {}
                 Err(error) => return Err(Failure::refused(format!("cannot send: {error}"))),
             }
             self.read_news();
             if self.lost || Instant::now() >= deadline {
                 let why = if self.lost { "broke" } else { "takes nothing" };
-                return Err(Failure::refused(format!(
+                return Err(Failure::unreachable(format!(
                     "the connection to {} {why}; the request was not sent",
                     self.server
                 )));
@@ -208,6 +202,7 @@ impl Connection {
     /// The connection is broken, and nothing more will come; or what came is no reply.
     pub fn receive(&mut self) -> Result<Option<(zmq::Message, Reply)>, Failure> {
         let Some(body) = self.body()? else { return Ok(None) };
+        trace::tell(|| format!("{} bytes have come", body.len()));
         let reply = Reply::decode(&body).map_err(|fault| {
             Failure::uncertain(format!("what came is no reply of a daemon: {fault}"))
         })?;

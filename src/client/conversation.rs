@@ -1,8 +1,9 @@
 //! One request, from its first byte to its last reply.
 //!
 //! Promises: what a command writes goes out byte for byte as it comes. No write blocks past the
-//! deadline or past Ctrl-C. A command whose reader has left, whose caller pressed Ctrl-C or whose
-//! time is over is cancelled at the daemon, never just forgotten. Output that was cut is
+//! deadline or past Ctrl-C, which SIGTERM and SIGHUP are to a command as well. A command whose
+//! reader has left, whose caller pressed Ctrl-C or whose time is over is cancelled at the daemon,
+//! never just forgotten. Output that was cut is
 //! announced with its true size. Replies to other requests are passed over; however many come, the
 //! deadline and Ctrl-C are heeded. A reply that contradicts the request, or what came before, is
 //! none.
@@ -16,7 +17,7 @@ use crate::client::connecting::Connecting;
 use crate::client::connection::{Connection, NOTHING, Watched, poll};
 use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
-use crate::client::{catalogue, deadline, fresh_id, text};
+use crate::client::{again, catalogue, deadline, fresh_id, own_token, text};
 use crate::limits;
 use crate::port::{Ended, OutputBytes, Stream};
 use crate::protocol::reply::{Answer, Code, Error, Ran, Reply};
@@ -78,7 +79,8 @@ impl<'a> Conversation<'a> {
         bytes_max: usize,
     ) -> Result<Self, Failure> {
         let until = deadline(settings);
-        let mut connection = Connection::open(&settings.servers, bytes_max, until, watch(signals))?;
+        let connection = Connection::open(&settings.servers, bytes_max, until, watch(signals));
+        let mut connection = connection.map_err(|failure| interrupted(failure, signals))?;
         connection.send(&request.encode(), until)?;
         Ok(Self {
             connection,
@@ -115,9 +117,17 @@ impl<'a> Conversation<'a> {
     /// Takes replies to the last one, prints them, and returns the exit status.
     ///
     /// # Errors
-    /// No last reply came, or it could not be written.
-    pub fn run(mut self) -> Result<u8, Failure> {
+    /// No last reply came, or it could not be written; or it is an error after which the same may
+    /// be tried again, if the caller would (`again`).
+    pub fn run(mut self, again: bool) -> Result<u8, Failure> {
         let (body, answer) = self.last()?;
+        if let (true, None, Answer::Error(error)) = (again, self.ending, &answer) {
+            let words = own_token::words(error, &self.request.token);
+            let failure = Failure::answered(error, self.is_os(), words);
+            if again::is_for_again(&failure, self.until) {
+                return Err(failure);
+            }
+        }
         if self.settings.json {
             self.write(Stream::Stdout, &body)?;
             self.write(Stream::Stdout, b"\n")?;
@@ -174,7 +184,9 @@ impl<'a> Conversation<'a> {
                 self.connection.send(&self.request.encode(), self.until)?;
                 Ok(true)
             }
-            Some(Err(failure)) if failure.status == status::INTERRUPTED => Err(failure),
+            Some(Err(failure)) if failure.status == status::INTERRUPTED => {
+                Err(interrupted(failure, self.signals))
+            }
             Some(Err(_)) | None => Ok(false),
         }
     }
@@ -201,7 +213,7 @@ impl<'a> Conversation<'a> {
         }
         if let Some(status) = self.ending {
             let message = "the daemon did not confirm that the command has ended";
-            return Err(Failure { status, message: message.to_owned() });
+            return Err(Failure { status, ..Failure::uncertain(message) });
         }
         let cancelled = match self.cancel() {
             true => "; the daemon was told to end the command",
@@ -214,17 +226,19 @@ impl<'a> Conversation<'a> {
         )))
     }
 
-    /// Ctrl-C: the first one ends the command, the second one ends this.
+    /// Ctrl-C and the like: the first one ends the command, the second one ends this.
     fn interrupt(&mut self) -> Result<(), Failure> {
-        let count = self.signals.map_or(0, Signals::gather);
+        let Some(signals) = self.signals else { return Ok(()) };
+        let count = signals.gather();
         if count == 0 {
             return Ok(());
         }
+        let status = status::of_interrupt(signals);
         if self.ending.is_some() || count > 1 || !self.is_os() {
             self.cancel();
-            return Err(Failure::quiet(status::INTERRUPTED));
+            return Err(Failure::quiet(status));
         }
-        self.end(status::INTERRUPTED);
+        self.end(status);
         Ok(())
     }
 
@@ -275,10 +289,11 @@ impl<'a> Conversation<'a> {
     }
 
     fn complain(&self, error: &Error) {
-        text::diagnose(&status::words(error));
+        text::error(error.code.name(), &own_token::words(error, &self.request.token));
         if let (Ask::Compute { expression, .. }, Some(position)) =
             (&self.request.ask, error.position)
             && (self.settings.explain || io::stderr().is_terminal())
+            && !text::is_quiet()
         {
             text::show(&text::caret(expression, position));
         }
@@ -391,6 +406,14 @@ pub fn cancel(connection: &mut Connection, request: &Request) -> bool {
     let token = request.token.clone();
     let cancel = Request { id: Some(fresh_id()), token, ask: Ask::Cancel { target } };
     connection.send(&cancel.encode(), Instant::now()).is_ok()
+}
+
+/// The failure of a connection that a signal ended, with the status of that signal.
+fn interrupted(failure: Failure, signals: Option<&Signals>) -> Failure {
+    match (failure.status, signals) {
+        (status::INTERRUPTED, Some(signals)) => Failure::quiet(status::of_interrupt(signals)),
+        _ => failure,
+    }
 }
 
 /// What to wait for to learn of Ctrl-C.

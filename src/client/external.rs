@@ -33,7 +33,7 @@ pub fn names() -> BTreeSet<String> {
 pub fn become_program(path: &Path, arguments: Vec<OsString>) -> Failure {
     let error = Command::new(path).args(arguments).exec();
     let message = format!("cannot start {}: {error}", path.display());
-    Failure { status: status::FORBIDDEN, message }
+    Failure { status: status::FORBIDDEN, ..Failure::refused(message) }
 }
 
 /// Where to look, in order.

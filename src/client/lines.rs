@@ -1,10 +1,12 @@
-//! Lines of standard input, as they come.
+//! Lines of standard input or of a file, as they come.
 //!
 //! Promises: memory is bounded whatever is read; a line that is too long, or is not UTF-8, is one
 //! bad line and the next one is good again. What was read ahead is never forgotten by a wait.
 //! Leaves out: waiting. A caller that must not block asks `poll` first.
 
+use std::fs::File;
 use std::io::{self, IsTerminal, Read};
+use std::os::fd::{AsRawFd, RawFd};
 
 use rustix::fs::FileType;
 
@@ -29,12 +31,14 @@ pub struct Lines<R> {
     start: usize,
     skipping: bool,
     ended: bool,
+    /// Bytes read so far.
+    read: u64,
 }
 
 impl<R: Read> Lines<R> {
     /// Reads lines from `source`, which must not read ahead itself.
     pub fn new(source: R) -> Self {
-        Self { source, buffer: Vec::new(), start: 0, skipping: false, ended: false }
+        Self { source, buffer: Vec::new(), start: 0, skipping: false, ended: false, read: 0 }
     }
 
     /// The next line of what was read; none when more must be read first, or nothing is left.
@@ -74,7 +78,10 @@ impl<R: Read> Lines<R> {
         let mut read = [0; limits::READ_BYTES_MAX];
         match self.source.read(&mut read) {
             Ok(0) => self.ended = true,
-            Ok(count) => self.buffer.extend_from_slice(read.get(..count).unwrap_or_default()),
+            Ok(count) => {
+                self.buffer.extend_from_slice(read.get(..count).unwrap_or_default());
+                self.read = self.read.saturating_add(count as u64);
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
@@ -84,6 +91,61 @@ impl<R: Read> Lines<R> {
     /// Whether there is nothing more to read. Lines may be left to take.
     pub fn ended(&self) -> bool {
         self.ended
+    }
+}
+
+impl Lines<Input> {
+    /// What to wait for before more is read.
+    pub fn descriptor(&self) -> RawFd {
+        match &self.source {
+            Input::Stdin(_) => io::stdin().as_raw_fd(),
+            Input::File(file, _) => file.as_raw_fd(),
+        }
+    }
+
+    /// How much of a file is read, in percent.
+    pub fn part(&self) -> Option<u64> {
+        match &self.source {
+            Input::File(_, size @ 1..) => Some((self.read.saturating_mul(100) / size).min(100)),
+            _ => None,
+        }
+    }
+}
+
+/// Where lines come from.
+#[derive(Debug)]
+pub enum Input {
+    /// Standard input.
+    Stdin(Stdin),
+    /// A file, and its size in bytes; 0 if it has none, as a pipe.
+    File(File, u64),
+}
+
+impl Input {
+    /// Opens a file, or standard input.
+    ///
+    /// # Errors
+    /// The file cannot be opened, or is a directory.
+    pub fn open(file: Option<&str>) -> Result<Self, String> {
+        let Some(path) = file else { return Ok(Self::Stdin(Stdin)) };
+        let opened = File::open(path).and_then(|file| Ok((file.metadata()?, file)));
+        match opened {
+            Ok((found, _)) if found.is_dir() => Err(format!("{path} is a directory")),
+            Ok((found, file)) => Ok(Self::File(file, found.len())),
+            Err(error) => Err(format!(
+                "cannot open {path}: {error}; expressions come from standard input or a file, one \
+                 a line"
+            )),
+        }
+    }
+}
+
+impl Read for Input {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdin(stdin) => stdin.read(buffer),
+            Self::File(file, _) => file.read(buffer),
+        }
     }
 }
 

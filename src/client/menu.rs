@@ -20,7 +20,7 @@ use crate::client::{ask_once, fresh_id, text};
 use crate::protocol::json::Json;
 use crate::protocol::reply::Answer;
 use crate::protocol::request::{Ask, Os, Request};
-use crate::system::signals::Signals;
+use crate::system::signals::{SIGINT, Signals};
 
 const CHOICES: &str = "\n1) Run an OS command\n2) Compute an expression\n3) Quit\n";
 
@@ -52,7 +52,7 @@ pub fn run(settings: &Settings, signals: &Signals) -> Result<u8, Failure> {
         match menu.turn() {
             Ok(()) => {}
             Err(Leave::Quit) => return Ok(status::DONE),
-            Err(Leave::Interrupted) => return Err(Failure::quiet(status::INTERRUPTED)),
+            Err(Leave::Interrupted) => return Err(Failure::quiet(status::of_interrupt(signals))),
             Err(Leave::Failed(failure)) => return Err(failure),
         }
     }
@@ -69,6 +69,8 @@ impl Menu<'_> {
             _ => say("Please type 1, 2 or 3.\n"),
         };
         match done {
+            // SIGTERM and SIGHUP end all of it.
+            _ if ![0, SIGINT as usize].contains(&self.signals.last()) => Err(Leave::Interrupted),
             // Out of a question, back to the menu.
             Err(Leave::Interrupted) => Ok(()),
             done => done,
@@ -172,8 +174,8 @@ impl Menu<'_> {
         self.signals.gather();
         match failure.message.as_str() {
             "" => say("\n"),
-            message => {
-                text::diagnose(message);
+            _ => {
+                text::fail(failure);
                 Ok(())
             }
         }

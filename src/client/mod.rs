@@ -5,33 +5,42 @@
 //! of `status`, and none waits without a bound.
 //! Leaves out: the command line, which `bin/zcmd.rs` reads.
 
+pub mod again;
 pub mod batch;
 pub mod catalogue;
+pub mod config;
+pub mod configure;
 pub mod connecting;
 pub mod connection;
 pub mod conversation;
 pub mod each;
 pub mod external;
 pub mod files;
+pub mod handshake;
 pub mod help;
 pub mod lines;
 pub mod menu;
+pub mod own_token;
 pub mod settings;
+pub mod sources;
 pub mod status;
 pub mod text;
+pub mod trace;
 pub mod variables;
 
 use std::io::Write;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use crate::client::conversation::Conversation;
-use crate::client::settings::Settings;
+use crate::client::settings::{Given, Settings};
 use crate::client::status::Failure;
 use crate::limits;
+use crate::protocol;
 use crate::protocol::request::{Ask, Id, Os, Request};
+use crate::protocol::token::Claims;
 use crate::system::files::read_bytes_within;
 use crate::system::keypair;
-use crate::system::signals::{SIGINT, Signals};
+use crate::system::signals::{SIGHUP, SIGINT, SIGTERM, Signals, is_ignored};
 
 /// What one run of the client is for.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,19 +59,21 @@ pub enum Task {
     Each(each::Each),
     /// Make a pair of CURVE keys in this file.
     Keygen(String),
+    /// Check or change the configuration file.
+    Config(configure::Action),
+    /// Tell what the token at hand says.
+    Whoami,
 }
 
 /// Does it, says on standard error what went wrong, and returns the exit status.
-pub fn run(task: Task, settings: &settings::Given) -> u8 {
-    perform(task, settings).unwrap_or_else(|failure| {
-        if !failure.message.is_empty() {
-            text::diagnose(&failure.message);
-        }
+pub fn run(task: Task, given: &Given) -> u8 {
+    perform(task, given).unwrap_or_else(|failure| {
+        text::fail(&failure);
         failure.status
     })
 }
 
-fn perform(task: Task, given: &settings::Given) -> Result<u8, Failure> {
+fn perform(task: Task, given: &Given) -> Result<u8, Failure> {
     let settings = || Settings::gather(given);
     match task {
         Task::Ask(ask @ Ask::Os(_)) => ask_once(&settings()?, ask, Some(&catch()?)),
@@ -79,6 +90,8 @@ fn perform(task: Task, given: &settings::Given) -> Result<u8, Failure> {
         Task::Menu => menu::run(&settings()?, &catch()?),
         Task::Each(each) => each.run(given, &catch()?),
         Task::Keygen(path) => keygen(&path),
+        Task::Config(action) => configure::run(&action),
+        Task::Whoami => whoami(given),
     }
 }
 
@@ -89,17 +102,34 @@ fn keygen(path: &str) -> Result<u8, Failure> {
     Ok(status::DONE)
 }
 
-/// Catches Ctrl-C.
+/// Tells what the token at hand says.
+fn whoami(given: &Given) -> Result<u8, Failure> {
+    let token = settings::token_at_hand(given)?;
+    let claims = Claims::unverified(&token)
+        .ok_or_else(|| Failure::refused("the token is no JWT; what it says cannot be read"))?;
+    let text = match given.json {
+        true => format!("{}\n", String::from_utf8_lossy(&protocol::encode(&claims))),
+        false => own_token::table(&claims),
+    };
+    write!(std::io::stdout(), "{text}").map_err(|error| text::unwritten(&error))?;
+    Ok(status::DONE)
+}
+
+/// Catches Ctrl-C and the signals that end a program; not SIGHUP where nohup(1) has it ignored.
 fn catch() -> Result<Signals, Failure> {
-    Signals::catch(&[SIGINT])
-        .map_err(|error| Failure::refused(format!("cannot watch for Ctrl-C: {error}")))
+    let all = [SIGINT, SIGTERM, SIGHUP];
+    let caught = if is_ignored(SIGHUP) { &all[..2] } else { &all };
+    Signals::catch(caught)
+        .map_err(|error| Failure::refused(format!("cannot watch for signals: {error}")))
 }
 
 /// Asks once over a connection of its own, prints the answer, and returns its exit status.
 fn ask_once(settings: &Settings, ask: Ask, signals: Option<&Signals>) -> Result<u8, Failure> {
     let id = settings.id.clone().unwrap_or_else(fresh_id);
     let request = Request { id: Some(id), token: settings.token.clone(), ask };
-    Conversation::open(settings, request, signals)?.run()
+    again::run(settings, signals, |settings, again| {
+        Conversation::open(settings, request.clone(), signals)?.run(again)
+    })
 }
 
 /// An id that no other request of this subject has now, so that `cancel` finds the right one.
@@ -110,5 +140,5 @@ fn fresh_id() -> Id {
 
 /// When a run that begins now has to be over.
 fn deadline(settings: &Settings) -> Instant {
-    Instant::now() + settings.timeout
+    settings.until.unwrap_or_else(|| Instant::now() + settings.timeout)
 }

@@ -1,13 +1,19 @@
 //! What a client needs to know: which servers, which token, how long.
 //!
-//! Promises: a token comes from a file that others cannot read, from the environment or from
-//! standard input, and never from the argument list, where every user of the host can see it.
+//! Promises: every error names the option, the variable or the line of the configuration file that
+//! is to blame, and `-v` tells where each setting is from. A token comes from a file that others
+//! cannot read, from the environment or from standard input, and never from the argument list,
+//! where every user of the host can see it.
 //! Leaves out: what the servers and the token are good for.
 
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::client::config::Env;
+use crate::client::own_token;
+use crate::client::sources::{Found, Sources};
 use crate::client::status::Failure;
+use crate::client::trace;
 use crate::limits;
 use crate::protocol::curve::CurveKey;
 use crate::protocol::endpoint::leaves_host;
@@ -34,6 +40,8 @@ pub struct Given {
     pub json: bool,
     /// `--explain`.
     pub explain: bool,
+    /// `--retry`.
+    pub retry: Option<String>,
 }
 
 /// Where to look for a daemon.
@@ -69,38 +77,58 @@ pub struct Settings {
     pub json: bool,
     /// Whether a bad expression is shown even where nobody may be looking.
     pub explain: bool,
+    /// How often to do again what was certainly not done.
+    pub retry: u32,
+    /// When the run has to be over, if it has begun.
+    pub until: Option<Instant>,
 }
 
 impl Settings {
-    /// Completes what was given with the environment.
+    /// Completes what was given with the environment and the configuration file.
     ///
     /// # Errors
     /// What is missing or wrong, and how to mend it.
     pub fn gather(given: &Given) -> Result<Self, Failure> {
-        Self::complete(given, |name| std::env::var(name).ok()).map_err(Failure::refused)
+        Self::complete(given, &|name| std::env::var(name).ok()).map_err(Failure::refused)
     }
 
-    fn complete(given: &Given, env: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        // A variable that is set to nothing is not set.
-        let env = |name: &str| env(name).filter(|value| !value.is_empty());
-        let server = given.server.clone().or_else(|| env("ZCMD_SERVER"));
+    /// The same with another environment.
+    ///
+    /// # Errors
+    /// As `gather`.
+    pub fn complete(given: &Given, env: Env<'_>) -> Result<Self, String> {
+        let sources = Sources::find(given, env)?;
+        let seconds = sources.get(given.timeout.as_ref(), ["--timeout", "", "timeout"]);
         Ok(Self {
-            servers: servers(server.as_deref().unwrap_or(SERVER), env)?,
-            timeout: given
-                .timeout
-                .as_deref()
-                .map_or(Ok(Duration::from_secs(limits::TIMEOUT_SECONDS)), timeout)?,
+            servers: servers(given, &sources)?,
+            timeout: seconds.map_or(Ok(Duration::from_secs(limits::TIMEOUT_SECONDS)), timeout)?,
             id: given.id.as_deref().map(id).transpose()?,
             json: given.json,
             explain: given.explain,
-            token: token(given.token_file.as_deref(), env)?,
+            retry: given.retry.as_deref().map_or(Ok(0), retry)?,
+            until: None,
+            token: token(given, &sources)?,
         })
     }
 }
 
-fn servers(list: &str, env: impl Fn(&str) -> Option<String>) -> Result<Servers, String> {
-    let curve = curve(&env)?;
-    let cleartext = env("ZCMD_ALLOW_CLEARTEXT").as_deref() == Some("yes");
+/// The token of this run alone: what can be told without a server.
+///
+/// # Errors
+/// There is none, or it cannot be read.
+pub fn token_at_hand(given: &Given) -> Result<String, Failure> {
+    let env = |name: &str| std::env::var(name).ok();
+    let found = Sources::find(given, &env).and_then(|sources| token(given, &sources));
+    found.map_err(Failure::refused)
+}
+
+fn servers(given: &Given, sources: &Sources<'_>) -> Result<Servers, String> {
+    let list = sources.get(given.server.as_ref(), ["--server", "ZCMD_SERVER", "server"]);
+    let built_in = || Found { value: SERVER.to_owned(), origin: "unless given".to_owned() };
+    let Found { value: list, origin } = list.unwrap_or_else(built_in);
+    trace::tell(|| format!("server {list} ({origin})"));
+    let curve = curve(sources)?;
+    let cleartext = sources.variable("ZCMD_ALLOW_CLEARTEXT").is_some_and(|it| it.value == "yes");
     let servers: Vec<String> = list.split(',').map(|server| server.trim().to_owned()).collect();
     if servers.len() > limits::SERVERS_MAX {
         return Err(format!(
@@ -110,12 +138,8 @@ fn servers(list: &str, env: impl Fn(&str) -> Option<String>) -> Result<Servers, 
         ));
     }
     for server in &servers {
-        let rest = ["tcp://", "ipc://"].iter().find_map(|kind| server.strip_prefix(kind));
-        let has_port = server.strip_prefix("tcp://").is_none_or(has_port);
-        if rest.is_none_or(str::is_empty) || !has_port {
-            return Err(format!(
-                "{server:?} is no address of a server; write tcp://HOST:PORT or ipc://PATH"
-            ));
+        if let Some(fault) = address_fault(server) {
+            return Err(format!("{origin}: {fault}"));
         }
         if curve.is_none() && !cleartext && leaves_host(server) {
             return Err(format!(
@@ -127,6 +151,15 @@ fn servers(list: &str, env: impl Fn(&str) -> Option<String>) -> Result<Servers, 
     Ok(Servers { addresses: servers, curve })
 }
 
+/// Why an address is none of a server, if so.
+pub fn address_fault(server: &str) -> Option<String> {
+    let rest = ["tcp://", "ipc://"].iter().find_map(|kind| server.strip_prefix(kind));
+    let has_port = server.strip_prefix("tcp://").is_none_or(has_port);
+    (rest.is_none_or(str::is_empty) || !has_port).then(|| {
+        format!("{server:?} is no address of a server; write tcp://HOST:PORT or ipc://PATH")
+    })
+}
+
 /// Whether a place ends with a port. Of what is none, libzmq makes another one: 80 of `80x`.
 fn has_port(place: &str) -> bool {
     let port = place.rsplit_once(':').map_or("", |(_, port)| port);
@@ -134,28 +167,83 @@ fn has_port(place: &str) -> bool {
     digits && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-fn curve(env: impl Fn(&str) -> Option<String>) -> Result<Option<Curve>, String> {
-    let (server, path) = match (env("ZCMD_SERVER_KEY"), env("ZCMD_KEY_FILE")) {
+fn curve(sources: &Sources<'_>) -> Result<Option<Curve>, String> {
+    let own = sources.get(None, ["", "ZCMD_KEY_FILE", "key_file"]);
+    let (server, own) = match (server_key(sources)?, own) {
         (None, None) => return Ok(None),
-        (Some(server), Some(path)) => (server, path),
-        _ => {
-            return Err("ZCMD_SERVER_KEY, the daemon's public key, and ZCMD_KEY_FILE, which zcmd \
-                        keygen makes, go together"
-                .into());
+        (Some(server), Some(own)) => (server, own),
+        (Some(server), None) => {
+            return Err(format!(
+                "{} and ZCMD_KEY_FILE (key_file), which zcmd keygen makes, go together: the latter \
+                 is missing",
+                server.origin
+            ));
+        }
+        (None, Some(own)) => {
+            return Err(format!(
+                "{} and ZCMD_SERVER_KEY (server_key), the daemon's public key, go together: the \
+                 latter is missing",
+                own.origin
+            ));
         }
     };
-    let server = CurveKey::parse(&server).map_err(|why| format!("ZCMD_SERVER_KEY {why}"))?;
-    let text = files::read_secret(&path, limits::SECRET_FILE_BYTES_MAX)?;
-    let own = CurveKey::parse_lines(&text).map_err(|why| format!("ZCMD_KEY_FILE: {why}"))?;
+    let Found { value, origin } = server;
+    let server = CurveKey::parse(value.trim_end()).map_err(|why| format!("{origin} {why}"))?;
+    trace::tell(|| format!("CURVE: the daemon's key is {} ({origin})", server.thumbprint()));
+    let Found { value: path, origin } = own;
+    if path.ends_with(".pub") {
+        return Err(format!(
+            "{origin}: {path} is a public key; name the file that zcmd keygen made beside it, \
+             without .pub, which has both keys"
+        ));
+    }
+    let text = files::read_secret(&path, limits::SECRET_FILE_BYTES_MAX)
+        .map_err(|why| format!("{origin}: {why}"))?;
+    let own = CurveKey::parse_lines(&text).map_err(|why| format!("{origin}: {path}: {why}"))?;
+    let [_, public] = own;
+    trace::tell(|| format!("CURVE: the own key is {}, of {path} ({origin})", public.thumbprint()));
     Ok(Some(Curve { server, own }))
 }
 
-fn timeout(text: &str) -> Result<Duration, String> {
+/// The text of the daemon's public key. A file spares it the shell, for which it is full of traps.
+fn server_key(sources: &Sources<'_>) -> Result<Option<Found>, String> {
+    let key = sources.get(None, ["", "ZCMD_SERVER_KEY", "server_key"]);
+    let is_of_host = |key: &Found| key.origin != "ZCMD_SERVER_KEY";
+    match (key, sources.variable("ZCMD_SERVER_KEY_FILE")) {
+        (Some(key), Some(_)) if !is_of_host(&key) => {
+            Err("ZCMD_SERVER_KEY and ZCMD_SERVER_KEY_FILE are both set; unset one of them".into())
+        }
+        (Some(key), Some(_)) if sources.is_first => Ok(Some(key)),
+        (_, Some(Found { value: path, origin })) => {
+            let text = files::read(&path, limits::SECRET_FILE_BYTES_MAX)
+                .map_err(|why| format!("{origin}: {why}"))?;
+            match text.trim_end() {
+                key if !key.contains('\n') => {
+                    Ok(Some(Found { value: key.to_owned(), origin: format!("{origin}: {path}") }))
+                }
+                _ => Err(format!(
+                    "{origin}: {path} has more than one line; name the file with the daemon's \
+                     public key alone, which ends in .pub"
+                )),
+            }
+        }
+        (key, None) => Ok(key),
+    }
+}
+
+fn timeout(Found { value: text, origin }: Found) -> Result<Duration, String> {
     let max = limits::TIMEOUT_SECONDS_MAX;
     let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     match seconds {
         Some(timeout) if !timeout.is_zero() && timeout.as_secs() <= max => Ok(timeout),
-        _ => Err(format!("--timeout {text}: expected seconds, more than 0 and at most {max}")),
+        _ => Err(format!("{origin} {text}: expected seconds, more than 0 and at most {max}")),
+    }
+}
+
+fn retry(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(count @ 0..=limits::TRIES_MAX) => Ok(count),
+        _ => Err(format!("--retry {text}: expected a number, 0 to {}", limits::TRIES_MAX)),
     }
 }
 
@@ -173,17 +261,28 @@ pub fn id(text: &str) -> Result<Id, String> {
     }
 }
 
-fn token(file: Option<&str>, env: impl Fn(&str) -> Option<String>) -> Result<String, String> {
+fn token(given: &Given, sources: &Sources<'_>) -> Result<String, String> {
     let bytes_max = limits::SECRET_FILE_BYTES_MAX;
-    let text = match (file, env("ZCMD_TOKEN_FILE"), env("ZCMD_TOKEN")) {
-        (Some("-"), _, _) => files::read_within(io::stdin(), "standard input", bytes_max)?,
-        (Some(path), _, _) => files::read_secret(path, bytes_max)?,
-        (None, Some(_), Some(_)) => {
+    let names = ["--token-file", "ZCMD_TOKEN_FILE", "token_file"];
+    let file = sources.get(given.token_file.as_ref(), names);
+    let (text, origin) = match (file, sources.variable("ZCMD_TOKEN")) {
+        (Some(file), _) if file.origin == "--token-file" && file.value == "-" => {
+            (files::read_within(io::stdin(), "standard input", bytes_max)?, file.origin)
+        }
+        (Some(file), Some(_)) if file.origin == "ZCMD_TOKEN_FILE" => {
             return Err("ZCMD_TOKEN_FILE and ZCMD_TOKEN are both set; unset one of them".into());
         }
-        (None, Some(path), None) => files::read_secret(&path, bytes_max)?,
-        (None, None, Some(token)) => token,
-        (None, None, None) => {
+        // A variable goes before the configuration file.
+        (Some(file), Some(Found { value, origin }))
+            if file.origin != "--token-file" && !sources.is_first =>
+        {
+            (value, origin)
+        }
+        (Some(Found { value: path, origin }), _) => {
+            (files::read_secret(&path, bytes_max)?, format!("{path}, {origin}"))
+        }
+        (None, Some(Found { value, origin })) => (value, origin),
+        (None, None) => {
             return Err("no token; set ZCMD_TOKEN_FILE to a file that holds one (chmod 600), or \
                         give --token-file FILE"
                 .into());
@@ -193,7 +292,10 @@ fn token(file: Option<&str>, env: impl Fn(&str) -> Option<String>) -> Result<Str
     let token = token.strip_suffix('\r').unwrap_or(token);
     match token.len() {
         0 => Err("the token is empty; ask the owner of the host for one (zcmdd token)".into()),
-        1..=limits::TOKEN_BYTES_MAX => Ok(token.to_owned()),
+        1..=limits::TOKEN_BYTES_MAX => {
+            trace::tell(|| format!("token ({origin}): {}", own_token::describe(token)));
+            Ok(token.to_owned())
+        }
         long => Err(format!("the token has {long} bytes; at most {}", limits::TOKEN_BYTES_MAX)),
     }
 }
@@ -204,7 +306,7 @@ mod tests {
 
     fn complete(given: Given, env: &[(&str, &str)]) -> Result<Settings, String> {
         let get = |name: &str| env.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        Settings::complete(&given, get)
+        Settings::complete(&given, &get)
     }
 
     #[test]
@@ -257,6 +359,7 @@ mod tests {
             (Given::default(), &[("ZCMD_TOKEN", &long)], "the token has 8193 bytes"),
             (Given::default(), &[("ZCMD_TOKEN", "a"), ("ZCMD_TOKEN_FILE", "b")], "both set"),
             (Given::default(), &[("ZCMD_SERVER_KEY", "x")], "go together"),
+            (Given::default(), &[("ZCMD_KEY_FILE", "x")], "go together"),
             (
                 Given::default(),
                 &[("ZCMD_SERVER_KEY", "x"), ("ZCMD_KEY_FILE", "b")],

@@ -4,10 +4,12 @@
 //! command that ran gives its own status, or 128 and the number of the signal that ended it.
 //! Leaves out: what is printed, but for the words about an error.
 
+use std::time::Duration;
+
 use crate::limits;
 use crate::port::Ended;
 use crate::protocol::reply::{Answer, Code, Error, Ran};
-use crate::system::signals;
+use crate::system::signals::{self, Signals};
 
 /// The daemon did what it was asked.
 pub const DONE: u8 = 0;
@@ -28,29 +30,72 @@ pub const UNREAD: u8 = 141;
 /// Sent, and what became of it is not known.
 pub const UNCERTAIN: u8 = 255;
 
+/// The code of a failure that is the command line's.
+pub const USAGE: &str = "usage";
+/// The code of what the client refuses by itself: a setting, a file, an input.
+pub const NOT_SENT: &str = "refused";
+/// The code of a daemon that cannot be reached: nothing was sent.
+pub const UNREACHABLE: &str = "unreachable";
+/// The code of what was sent, and has no answer that can be trusted.
+pub const NO_ANSWER: &str = "uncertain";
+/// The code of a command of the host that `get` and the like have run, and that failed.
+pub const COMMAND_FAILED: &str = "failed";
+
+/// The exit status for the signal that ended this run: 128 and its number.
+pub fn of_interrupt(signals: &Signals) -> u8 {
+    match u8::try_from(signals.last()) {
+        Ok(number @ 1..128) => 128 + number,
+        _ => INTERRUPTED,
+    }
+}
+
 /// The end of a run that has no answer to print.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The exit status.
     pub status: u8,
+    /// What kind, for programs: one of the codes here, or of those on the wire.
+    pub code: &'static str,
     /// What happened and what to do; empty when there is nothing to say.
     pub message: String,
+    /// When to try again, if a daemon said so.
+    pub retry_after: Option<Duration>,
 }
 
 impl Failure {
     /// Nothing was sent.
     pub fn refused(message: impl Into<String>) -> Self {
-        Self { status: REFUSED, message: message.into() }
+        Self::new(REFUSED, NOT_SENT, message)
+    }
+
+    /// There is no daemon to send to.
+    pub fn unreachable(message: impl Into<String>) -> Self {
+        Self::new(REFUSED, UNREACHABLE, message)
     }
 
     /// Something was sent, and what became of it is not known.
     pub fn uncertain(message: impl Into<String>) -> Self {
-        Self { status: UNCERTAIN, message: message.into() }
+        Self::new(UNCERTAIN, NO_ANSWER, message)
+    }
+
+    /// A command has run, and has failed.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(REFUSED, COMMAND_FAILED, message)
     }
 
     /// An end that needs no words.
     pub fn quiet(status: u8) -> Self {
-        Self { status, message: String::new() }
+        Self::new(status, NOT_SENT, String::new())
+    }
+
+    /// The answer is an error, to a request for a command or for something else.
+    pub fn answered(error: &Error, os: bool, words: String) -> Self {
+        let failure = Self::new(refused(error, os), error.code.name(), words);
+        Self { retry_after: error.retry_after, ..failure }
+    }
+
+    fn new(status: u8, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), retry_after: None }
     }
 }
 
@@ -118,9 +163,7 @@ pub fn words(error: &Error) -> String {
         None => String::new(),
     };
     let hint = match error.code {
-        Code::Unauthorized => "; ask the owner of the host for a new one (zcmdd token)",
         Code::Forbidden => "; zcmd list shows what this token may do",
-        Code::ShuttingDown => "; try again, or another server",
         Code::Cancelled if error.executed == Some(false) => "; nothing ran",
         _ => "",
     };

@@ -6,12 +6,41 @@
 //! Leaves out: answers, but for `one_line`, through which all text of theirs for people goes.
 
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::client::status::{self, Failure};
 use crate::limits;
 
+/// Whether the lines of this program on standard error are left out.
+static QUIET: AtomicBool = AtomicBool::new(false);
+
+/// From now on, errors and notices are not written: the exit status tells.
+pub fn silence() {
+    QUIET.store(true, Ordering::Relaxed);
+}
+
+/// Whether they are not written.
+pub fn is_quiet() -> bool {
+    QUIET.load(Ordering::Relaxed)
+}
+
+/// Writes an error to standard error, with its code for programs.
+pub fn error(code: &str, message: &str) {
+    diagnose(&format!("[{code}] {message}"));
+}
+
+/// Writes a failure to standard error, if it has something to say.
+pub fn fail(failure: &Failure) {
+    if !failure.message.is_empty() {
+        error(failure.code, &failure.message);
+    }
+}
+
 /// Writes one line to standard error.
 pub fn diagnose(message: &str) {
+    if is_quiet() {
+        return;
+    }
     let line = one_line(message);
     match line.char_indices().nth(limits::SHOWN_CHARACTERS_MAX) {
         Some((end, _)) => show(&format!("zcmd: {}…", line.get(..end).unwrap_or_default())),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::daemon::load;
 use crate::limits;
+use crate::service::maths::is_typo;
 use crate::service::policy::Policy;
 use crate::service::settings::{KeySource, Settings};
 use crate::system::listener::{Access, descriptors_max, inheritable};
@@ -97,12 +98,24 @@ pub fn warnings(settings: &Settings, policy: &Policy, unix: Duration) -> Vec<Str
              user; use JWT_SECRET_KEY_FILE, or give it a user"
         ));
     }
+    warnings.extend(misspelt(settings));
     for (name, program) in policy.commands.programs() {
         if !std::path::Path::new(program).exists() {
             warnings.push(format!("command {name}: there is no {program}"));
         }
     }
     warnings
+}
+
+/// Variables that are almost one of this program's, and have no effect.
+fn misspelt(settings: &Settings) -> impl Iterator<Item = String> {
+    let known = || settings.shown.iter().map(|(name, _)| *name);
+    std::env::vars_os().filter_map(move |(name, _)| {
+        let name = name.to_str()?;
+        let meant = known().find(|known| is_typo(name, known))?;
+        let is_known = known().any(|known| known == name);
+        (!is_known).then(|| format!("the variable {name} has no effect; did you mean {meant}?"))
+    })
 }
 
 #[cfg(test)]

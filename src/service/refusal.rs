@@ -104,7 +104,7 @@ impl Refusal {
             Self::Expelled(..) => {
                 "the token is not valid any more, and the command was ended".to_owned()
             }
-            Self::RateLimited(_) => "too many requests; wait for retry_after_ms".to_owned(),
+            Self::RateLimited(_) => "too many requests".to_owned(),
             Self::Forbidden(scope) => {
                 format!("the token's scope does not include {scope}; ask the owner to add it")
             }
@@ -113,10 +113,8 @@ impl Refusal {
             }
             Self::BadParameter(why) | Self::BadVariable(why) => why.clone(),
             Self::BadExpression(why) => why.to_string(),
-            Self::Busy(_) => "too many commands wait already; wait for retry_after_ms".to_owned(),
-            Self::NoTurn(_) => "the command did not get its turn within its time limit; wait for \
-                                retry_after_ms"
-                .to_owned(),
+            Self::Busy(_) => "too many commands wait already".to_owned(),
+            Self::NoTurn(_) => "the command did not get its turn within its time limit".to_owned(),
             Self::NotFound => "no running or waiting command of yours has this id".to_owned(),
             Self::ShuttingDown => "the daemon is shutting down; try another host".to_owned(),
             Self::NotStarted(..) => {

@@ -26,15 +26,30 @@ fn a_command_gives_its_output_and_its_exit_status() {
         (Answer::Ran(ran(Ended::Signaled("SIGKILL".into()), b"x", b"")), 137, "x", ""),
         (Answer::Ran(ran(Ended::Signaled("SIGSEGV".into()), b"", b"")), 139, "", ""),
         (Answer::Ran(cut), 0, "abc", "3 of 5000000 bytes of standard output"),
-        (Answer::Error(timed_out), 124, "so far\n", "zcmd: ended after 30 s"),
-        (refused(Code::Unauthorized, "no"), 125, "", "zcmd: no; ask the owner"),
-        (refused(Code::BadParameter, "count: too large"), 125, "", "zcmd: count: too large"),
-        (refused(Code::Forbidden, "not yours"), 126, "", "zcmd: not yours; zcmd list"),
-        (refused(Code::NotStarted, "no such program"), 126, "", "zcmd: no such program"),
-        (refused(Code::UnknownCommand, "no such command"), 127, "", "zcmd: no such command"),
-        (refused(Code::ShuttingDown, "draining"), 125, "", "another server"),
-        (refused(Code::Internal, "a\nb\u{1b}[2J"), 125, "", "zcmd: a\\nb\\u{1b}[2J"),
-        (Answer::Error(error(Code::Internal, "lost", None)), 255, "", "zcmd: lost"),
+        (Answer::Error(timed_out), 124, "so far\n", "zcmd: [timed_out] ended after 30 s"),
+        (refused(Code::Unauthorized, "no"), 125, "", "zcmd: [unauthorized] no"),
+        (
+            refused(Code::BadParameter, "count: too large"),
+            125,
+            "",
+            "zcmd: [bad_parameter] count: too large",
+        ),
+        (refused(Code::Forbidden, "not yours"), 126, "", "zcmd: [forbidden] not yours; zcmd list"),
+        (
+            refused(Code::NotStarted, "no such program"),
+            126,
+            "",
+            "zcmd: [not_started] no such program",
+        ),
+        (
+            refused(Code::UnknownCommand, "no such command"),
+            127,
+            "",
+            "zcmd: [unknown_command] no such command",
+        ),
+        (refused(Code::ShuttingDown, "draining"), 125, "", "zcmd: [shutting_down] draining"),
+        (refused(Code::Internal, "a\nb\u{1b}[2J"), 125, "", "zcmd: [internal] a\\nb\\u{1b}[2J"),
+        (Answer::Error(error(Code::Internal, "lost", None)), 255, "", "zcmd: [internal] lost"),
     ];
     for (answer, status, out, err) in cases {
         Played::always(answer).run(&["os", "name"]).is(status, out, err);
@@ -73,9 +88,12 @@ fn maths_gives_a_value_or_1() {
     played.run(&["compute", "2", "+", "3"]).is(0, "5\n", "");
     played.run(&["compute", "--let", "x=-.5", "x"]).is(0, "-0.5\n", "");
     played.run(&["compute", "x", "--let", "x=7"]).is(0, "7\n", "");
-    played.run(&["compute", "2*$"]).is(1, "", "zcmd: 2*$: not a number");
+    played.run(&["compute", "2*$"]).is(1, "", "zcmd: [bad_expression] 2*$: not a number");
     let run = played.run(&["compute", "--explain", "2*$"]);
-    assert_eq!((run.status, run.err.as_str()), (1, "zcmd: 2*$: not a number\n2*$\n  ^\n"));
+    assert_eq!(
+        (run.status, run.err.as_str()),
+        (1, "zcmd: [bad_expression] 2*$: not a number\n2*$\n  ^\n")
+    );
 }
 
 #[test]
@@ -173,7 +191,7 @@ fn replies_to_others_are_passed_over() {
         caller.reply_to(None, Answer::Error(error(Code::Malformed, "bytes", None)));
         true
     });
-    played.run(&["compute", "1+1"]).is(125, "", "zcmd: bytes");
+    played.run(&["compute", "1+1"]).is(125, "", "zcmd: [malformed] bytes");
     let played = Played::new(|_, caller| {
         caller.raw(b"HTTP/1.1 400 Bad Request");
         true
@@ -191,7 +209,7 @@ fn a_wrong_command_line_is_answered_with_one_line_and_125() {
         (&["compute", "--let", "x", "1"], "write NAME=NUMBER"),
         (&["compute", "--let-columns", "x", "1"], "--let-columns"),
         (&["os"], "a command is missing"),
-        (&["ping", "--stdin"], "--stdin"),
+        (&["ping", "--stdin"], "--stdin is an option of os"),
         (&["ping", "me"], "one argument too many: \"me\""),
         (&["cancel"], "an id is missing"),
         (&["get"], "a file of the host is missing"),
@@ -202,7 +220,7 @@ fn a_wrong_command_line_is_answered_with_one_line_and_125() {
         (&["get", "a/.."], "give LOCAL, too"),
         (&["put", "/nonexistent/a", "b"], "/nonexistent/a: No such file"),
         (&["put", "/dev/null", "b"], "not a regular file"),
-        (&["batch", "1+1"], "expressions come from standard input"),
+        (&["batch", "1+1"], "cannot open 1+1: "),
         (&["batch", "--let-columns", "x"], "needs an expression"),
         (&["batch", "--token-file", "-"], "both the token and the input"),
         (&["--timeout", "soon", "ping"], "--timeout soon: expected seconds"),

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use zcmd::limits;
 use zcmd::protocol::reply::{Answer, Code, Error};
-use zcmd::protocol::request::{Ask, Request};
+use zcmd::protocol::request::{Ask, Id, Request};
 
 use crate::played::{Caller, Client, Played, error, run, value};
 
@@ -80,8 +80,11 @@ fn a_line_without_a_value_keeps_its_place() {
     assert_eq!(run.status, 125);
     let mut complaints: Vec<&str> = run.err.lines().collect();
     complaints.sort_unstable();
-    let wanted =
-        ["zcmd: line 3: is bad", "zcmd: line 5: longer than 4096 bytes", "zcmd: line 7: is bad"];
+    let wanted = [
+        "zcmd: [bad_expression] line 3: is bad",
+        "zcmd: [bad_expression] line 7: is bad",
+        "zcmd: [refused] line 5: longer than 4096 bytes",
+    ];
     assert_eq!(complaints, wanted);
     assert_eq!(daemon().feed(&["batch"], "1\nbad\n2\n").status, 1);
     daemon().feed(&["batch"], "").is(0, "", "");
@@ -108,7 +111,7 @@ fn variables_come_from_the_command_line_and_from_columns() {
     assert_eq!(run.status, 125);
     assert_eq!(
         run.err,
-        "zcmd: line 4: x: \"x\" is no number\nzcmd: line 5: 1 numbers, expected x,y\n"
+        "zcmd: [refused] line 4: x: \"x\" is no number\nzcmd: [refused] line 5: 1 numbers, expected x,y\n"
     );
 }
 
@@ -150,7 +153,7 @@ fn a_daemon_that_dies_is_not_guessed_for() {
     let run = played.feed(&["batch"], &lines);
     assert_eq!(run.status, 255, "{run:?}");
     assert!(answers.starts_with(run.text()) && run.text().lines().count() == 99, "{run:?}");
-    assert!(run.err.starts_with("zcmd: stopped at line 100: "), "{run:?}");
+    assert!(run.err.starts_with("zcmd: [uncertain] stopped at line 100: "), "{run:?}");
 }
 
 #[test]
@@ -198,4 +201,68 @@ fn a_reader_that_leaves_ends_it_quietly() {
     let mut command = played.zcmd(&["batch"]);
     command.stdout(std::io::pipe().unwrap().1);
     run(command, "1\n").is(141, "", "");
+}
+
+#[test]
+fn lines_come_from_a_file_and_comments_keep_their_place() {
+    let file = std::env::temp_dir().join(format!("zcmd-lines-{}", std::process::id()));
+    let path = file.to_str().unwrap();
+    std::fs::write(&file, "1\n# two\n  #3\n4\n").unwrap();
+    daemon().run(&["batch", path]).is(0, "1\n\n\n4\n", "");
+    daemon().feed(&["batch", "-"], "# x\n5").is(0, "\n5\n", "");
+    std::fs::write(&file, "# x,y\n1,2\n").unwrap();
+    let played = daemon();
+    played.run(&["batch", "--let-columns", "x,y", "x+y", path]).is(0, "\n0\n", "");
+    assert_eq!(played.seen().len(), 1);
+    std::fs::write(&file, "6\n").unwrap();
+    let token = crate::played::TOKEN;
+    daemon().feed(&["batch", "--token-file", "-", path], token).is(0, "6\n", "");
+    daemon().feed(&["batch", "--token-file", "-", "-"], token).is(125, "", "both the token and");
+    std::fs::remove_file(&file).unwrap();
+    played.run(&["batch", path]).is(125, "", "expressions come from standard input or a file");
+    played.run(&["batch", "/tmp"]).is(125, "", "[refused] /tmp is a directory");
+    played.run(&["batch", "a", "b"]).is(125, "", "one argument too many: \"b\"");
+}
+
+#[test]
+fn progress_is_shown_on_a_terminal_with_the_part_of_the_file() {
+    use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    use std::io::Read;
+    let file = std::env::temp_dir().join(format!("zcmd-part-{}", std::process::id()));
+    let (lines, answers) = numbers(200);
+    std::fs::write(&file, lines).unwrap();
+    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+    let terminal = std::fs::File::options().read(true).write(true).open(name).unwrap();
+    // The limit of rate makes it last for longer than a look at the progress does.
+    let begun = Instant::now();
+    let played = Played::new(move |request, caller| {
+        let wait = Some(Duration::from_millis(300));
+        match begun.elapsed() < Duration::from_millis(900) && request.id == Some(Id::Number(150)) {
+            true => caller.reply(
+                request,
+                Answer::Error(Error {
+                    retry_after: wait,
+                    ..error(Code::RateLimited, "slow", None)
+                }),
+            ),
+            false => answer(request, caller),
+        }
+        true
+    });
+    let mut command = played.zcmd(&["batch", file.to_str().unwrap()]);
+    command.stderr(terminal);
+    let client = Client::start(command);
+    let mut seen = Vec::new();
+    let mut master = std::fs::File::from(master);
+    while !String::from_utf8_lossy(&seen).contains("lines (100 %), ") {
+        let mut byte = [0];
+        assert_eq!(master.read(&mut byte).unwrap(), 1);
+        seen.extend(byte);
+    }
+    let run = client.end();
+    assert_eq!((run.status, run.text()), (0, answers.as_str()));
+    std::fs::remove_file(&file).unwrap();
 }

@@ -21,7 +21,7 @@ fn no_daemon_is_found_out_at_once() {
     for server in [nobody(), "ipc:///nonexistent/zcmd".into(), format!("{},{}", nobody(), nobody())]
     {
         let run = run(zcmd(&server, &["ping"]), "");
-        run.is(125, "", "zcmd: no daemon answers at ");
+        run.is(125, "", "zcmd: [unreachable] no daemon answers at ");
         assert!(run.took < Duration::from_secs(5), "{run:?}");
     }
 }
@@ -32,7 +32,7 @@ fn a_port_that_is_no_daemon_is_found_out() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let server = format!("tcp://{}", listener.local_addr().unwrap());
     let waited = run(zcmd(&server, &["ping"]), "");
-    waited.is(125, "", "zcmd: a server answers at ");
+    waited.is(125, "", "zcmd: [unreachable] a server answers at ");
     assert!(waited.took < Duration::from_secs(limits::CONNECT_SECONDS), "{waited:?}");
     let path = format!("ipc:///{}", "x".repeat(200));
     run(zcmd(&path, &["ping"]), "").is(125, "", "check the address");

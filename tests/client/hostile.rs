@@ -65,9 +65,9 @@ fn old_wound_a_reply_that_contradicts_the_request_or_itself() {
         (OS, &[piece, &failed(r#""shutting_down""#)], 255, "x", "denies it"),
         (OS, &[piece, &ran(cut)], 255, "x", "less output than it sent"),
         (OS, &[&ran(r#""exit_code":3"#), piece, &ran(r#""exit_code":4"#)], 3, "", ""),
-        (OS, &[&failed(r#""novel""#)], 255, "", "zcmd: m"),
-        (OS, &[&failed(r#""novel","executed":false"#)], 125, "", "zcmd: m"),
-        (COMPUTE, &[&failed(r#""novel""#)], 125, "", "zcmd: m"),
+        (OS, &[&failed(r#""novel""#)], 255, "", "zcmd: [internal] m"),
+        (OS, &[&failed(r#""novel","executed":false"#)], 125, "", "zcmd: [internal] m"),
+        (COMPUTE, &[&failed(r#""novel""#)], 125, "", "zcmd: [internal] m"),
         (COMPUTE, &[one, one], 0, "1\n", ""),
         (COMPUTE, &[&one.replace('1', "\"\\u202e\"")], 255, "", no_reply),
         (COMPUTE, &[r#"{"status":"ok","result":1}"#], 255, "", no_reply),
@@ -75,7 +75,13 @@ fn old_wound_a_reply_that_contradicts_the_request_or_itself() {
         (COMPUTE, &[piece], 255, "", no_reply),
         (COMPUTE, &[&failed(r#""busy","retry_after_ms":-1"#)], 255, "", no_reply),
         (COMPUTE, &[&failed(r#""bad_expression","position":-1"#)], 255, "", no_reply),
-        (COMPUTE, &[&failed(r#""bad_expression","position":4000000000"#)], 1, "", "zcmd: m"),
+        (
+            COMPUTE,
+            &[&failed(r#""bad_expression","position":4000000000"#)],
+            1,
+            "",
+            "zcmd: [bad_expression] m",
+        ),
         (COMPUTE, &[&deep], 255, "", no_reply),
         (&["status"], &[&nested], 255, "", "nested deeper"),
         (&["list"], &[&deep], 255, "", "makes no sense"),
@@ -87,7 +93,7 @@ fn old_wound_a_reply_that_contradicts_the_request_or_itself() {
     }
     let beyond = failed(r#""bad_expression","position":4000000000"#);
     let run = says(&[&beyond]).run(&["compute", "--explain", "1+"]);
-    assert_eq!((run.status, run.err.as_str()), (1, "zcmd: m\n1+\n  ^\n"));
+    assert_eq!((run.status, run.err.as_str()), (1, "zcmd: [bad_expression] m\n1+\n  ^\n"));
 }
 
 type Send = fn(&Caller<'_>);
@@ -110,7 +116,7 @@ fn old_wound_messages_that_are_too_much() {
     }
     let long = error(Code::Internal, &"m".repeat(1_000_000), Some(false));
     let run = Played::always(Answer::Error(long)).run(OS);
-    run.is(125, "", "zcmd: mmm");
+    run.is(125, "", "] mmm");
     assert!(run.err.len() < 2 * limits::SHOWN_CHARACTERS_MAX, "{}", run.err.len());
     // It leaves in the middle.
     let played = Played::new(|request, caller| {

@@ -17,4 +17,7 @@ mod hostile;
 mod house;
 mod menu;
 mod played;
+mod profiles;
+mod scripts;
+mod slips;
 mod streams;

@@ -46,7 +46,7 @@ fn a_person_is_led_to_a_command_through_nonsense() {
     let typed =
         "hello\n9\n1\n77\nnone\n2\n\nexample.org\n\nred\nblue\n\n2\n1+1\n2\n1+\n3\nnot read\n";
     let run = played.feed(&["menu"], typed);
-    assert_eq!((run.status, run.err.as_str()), (0, "zcmd: no\n"));
+    assert_eq!((run.status, run.err.as_str()), (0, "zcmd: [bad_expression] no\n"));
     let text = run.text();
     for part in [
         "1) Run an OS command\n2) Compute an expression\n3) Quit\n> ",

@@ -141,7 +141,7 @@ fn play(
         let Ok(mut frames) = socket.recv_multipart(0) else { continue };
         let body = frames.pop().unwrap();
         let request = decode(&body);
-        assert_eq!(request.token, TOKEN);
+        assert!(request.token == TOKEN || request.token.starts_with("eyJ"), "{request:?}");
         seen.lock().unwrap().push(request.clone());
         if !script(&request, &Caller { socket, envelope: &frames }) {
             return;

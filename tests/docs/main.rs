@@ -10,7 +10,6 @@ mod examples;
 mod house;
 mod links;
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -126,13 +125,17 @@ fn every_key_of_the_commands_file_is_named() {
 }
 
 #[test]
-fn every_subcommand_and_option_of_the_client_is_named() {
-    let help = help::text(None, [].into_iter(), BTreeSet::new());
-    let subcommands = help.split("Subcommands: ").nth(1).unwrap().split('.').next().unwrap();
-    let options = help.split_whitespace().map(|word| word.trim_end_matches([',', '.']));
-    let options = options.filter(|word| word.starts_with("--") && word.len() > 2);
-    for name in subcommands.split([',', '\n']).map(str::trim).chain(options) {
+fn every_subcommand_option_and_variable_of_the_client_is_named() {
+    for help::Subcommand { name, .. } in help::SUBCOMMANDS {
         assert!(names("docs/client.md", &format!("`{name}")), "{name}");
+    }
+    let page = text("docs/client.md");
+    let rows: String = page.lines().filter(|line| line.starts_with('|')).collect();
+    for setting in help::SETTINGS {
+        for name in setting.names().chain([setting.variable]).filter(|name| name.len() > 2) {
+            let word = |end: &str| rows.contains(&format!("`{name}{end}"));
+            assert!(word("`") || word(" "), "{name}");
+        }
     }
 }
 

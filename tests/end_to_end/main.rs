@@ -3,6 +3,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod commands;
+mod handshakes;
 #[path = "../house/mod.rs"]
 mod house;
 mod log;

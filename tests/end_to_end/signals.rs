@@ -1,10 +1,13 @@
 //! How the daemon ends, and how it reloads.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 
 use serde_json::json;
+use zcmd::system::signals::is_ignored;
 
-use crate::house::{House, code, folder, is_alive, receive, sh, until, zcmdd};
+use crate::house::{House, code, folder, is_alive, kill, receive, sh, skip, until, zcmdd};
 
 pub(crate) const SIGHUP: i32 = 1;
 const SIGKILL: i32 = 9;
@@ -37,6 +40,26 @@ fn a_second_signal_ends_at_once_and_leaves_nothing_running() {
     house.signal(SIGTERM);
     house.wait();
     until("the end of the command", || (!is_alive(&pid)).then_some(()));
+}
+
+#[test]
+fn commands_end_with_a_client_that_is_told_to_end() {
+    for (signal, status) in [(SIGTERM, 143), (SIGHUP, 129)] {
+        if is_ignored(signal) {
+            skip("a signal is ignored, as under nohup(1)");
+            continue;
+        }
+        let house = House::new(json!({"sleep": sh("echo $$; exec sleep 300")}));
+        let mut client = house.zcmd(&["os", "sleep"]).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        // It stays open: a reader that leaves ends the command as well.
+        let mut out = BufReader::new(client.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
+        kill(i32::try_from(client.id()).unwrap(), signal);
+        let end = until("the end of the client", || client.try_wait().unwrap());
+        assert_eq!(end.code(), Some(status));
+        until("the end of the command", || (!is_alive(line.trim())).then_some(()));
+    }
 }
 
 #[test]

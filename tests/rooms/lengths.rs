@@ -14,13 +14,13 @@ const LINE_CHARACTERS_MAX: usize = 100;
 /// The budget of lines of code of each module, and what they are for: the present number, and up to
 /// 5 % more.
 const BUDGETS: &[(&str, usize, &str)] = &[
-    ("src/bin", 560, "two command lines and the help of the daemon"),
+    ("src/bin", 680, "two command lines and the help of the daemon"),
     (
         "src/client",
         3160,
         "subcommands, the menu, many lines over one connection, many hosts, files, help",
     ),
-    ("src/daemon", 405, "the loop, the start, the handling of a panic"),
+    ("src/daemon", 425, "the loop, the start, the handling of a panic"),
     ("src/lib.rs", 7, "the names of the rooms"),
     ("src/limits.rs", 145, "one line a bound"),
     ("src/port.rs", 215, "events, actions and the data between the parts"),

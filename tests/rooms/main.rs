@@ -247,6 +247,14 @@ fn every_room_names_only_what_it_may() {
 }
 
 #[test]
+fn only_the_client_reads_a_token_unverified() {
+    for (file, text) in sources() {
+        let may = ["client", "protocol"].contains(&room(&file));
+        assert!(may || !code(&text).contains("unverified"), "{file}");
+    }
+}
+
+#[test]
 fn imports_inside_each_folder_point_down() {
     let sources = sources();
     let offences: Vec<_> = LAYERED.iter().flat_map(|l| upward_imports(*l, &sources)).collect();

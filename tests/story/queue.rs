@@ -131,7 +131,7 @@ fn old_wound_a_command_waited_for_ever() {
     story.wait(5_000);
     assert_eq!(
         story.trace(),
-        r#"19000 b <- {"id":2,"status":"error","error":{"code":"busy","message":"the command did not get its turn within its time limit; wait for retry_after_ms","retry_after_ms":100,"executed":false}}
+        r#"19000 b <- {"id":2,"status":"error","error":{"code":"busy","message":"the command did not get its turn within its time limit","retry_after_ms":100,"executed":false}}
 "#
     );
     assert_eq!(story.service.next_deadline(), None);

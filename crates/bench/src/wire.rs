@@ -165,7 +165,7 @@ fn unexpected(reply: &[u8]) -> Failure {
         Ok(answer @ Answer::Error(_)) => {
             let status = status::of(&answer, false);
             let Answer::Error(error) = answer else { return Failure::quiet(status) };
-            Failure { status, message: status::words(&error) }
+            Failure { status, ..Failure::answered(&error, false, status::words(&error)) }
         }
         _ => Failure::uncertain("a reply is not the one that was expected"),
     }

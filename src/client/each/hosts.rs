@@ -55,9 +55,8 @@ pub fn settings(names: &[String], given: &Given) -> Result<Vec<(String, Settings
             Ok(settings) => all.push((name.clone(), settings)),
             Err(failure) => {
                 let message = format!("{name}: {}", failure.message);
-                if let Some(Failure { message, .. }) = last.replace(Failure { message, ..failure })
-                {
-                    text::diagnose(&message);
+                if let Some(earlier) = last.replace(Failure { message, ..failure }) {
+                    text::fail(&earlier);
                 }
             }
         }
@@ -65,13 +64,11 @@ pub fn settings(names: &[String], given: &Given) -> Result<Vec<(String, Settings
     last.map_or(Ok(all), Err)
 }
 
-/// The settings of one host, which is an address.
+/// The settings of one host: an address, or a name of the configuration file.
 fn settings_of(host: &str, given: &Given) -> Result<Settings, Failure> {
-    if !host.contains("://") {
-        return Err(Failure::refused("is no address of a server; write tcp://HOST:PORT"));
-    }
-    let server = Some(host.to_owned());
-    Settings::gather(&Given { host: None, server, ..given.clone() })
+    let name = Some(host.to_owned());
+    let (host, server) = if host.contains("://") { (None, name) } else { (name, None) };
+    Settings::gather(&Given { host, server, ..given.clone() })
 }
 
 #[cfg(test)]

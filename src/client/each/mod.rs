@@ -72,7 +72,7 @@ impl Each {
             false => report::table(&ends, &mut out)?,
         }
         Ok(match run.stop {
-            Some(Stop::Interrupt) => status::INTERRUPTED,
+            Some(Stop::Interrupt) => status::of_interrupt(signals),
             _ => report::worst(&ends),
         })
     }
@@ -163,7 +163,7 @@ fn write(mut bytes: &[u8], signals: &Signals) -> Result<(), Failure> {
         poll(&mut items, Instant::now() + Duration::from_secs(limits::TIMEOUT_SECONDS_MAX))?;
         let [room, signal] = items.map(|item| !item.get_revents().is_empty());
         if signal && signals.gather() > 0 {
-            return Err(Failure::quiet(status::INTERRUPTED));
+            return Err(Failure::quiet(status::of_interrupt(signals)));
         }
         if !room {
             continue;

@@ -12,7 +12,7 @@ use crate::client::connection::Connection;
 use crate::client::each::report::{End, Outcome};
 use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
-use crate::client::{conversation, fresh_id, text};
+use crate::client::{conversation, fresh_id, own_token, text};
 use crate::limits;
 use crate::port::{OutputBytes, Stream};
 use crate::protocol::reply::{Answer, Code, Error, Ran};
@@ -237,10 +237,11 @@ impl One {
                     _ if ran => Outcome::Failed,
                     _ => Outcome::Refused,
                 };
-                (outcome, status::words(error))
+                (outcome, own_token::words(error, &self.request.token))
             }
         };
-        self.finish(outcome, Failure { status, message }, Some(answer));
+        let failure = Failure { message, ..Failure::quiet(status) };
+        self.finish(outcome, failure, Some(answer));
     }
 
     /// Its time is over.

@@ -166,7 +166,7 @@ impl Exchange<'_> {
         while Instant::now() < until {
             poll(&mut [zmq::PollItem::from_fd(self.signals.descriptor(), zmq::POLLIN)], until)?;
             if self.signals.gather() > 0 {
-                return Err(Failure::quiet(status::INTERRUPTED));
+                return Err(Failure::quiet(status::of_interrupt(self.signals)));
             }
         }
         Ok(())
@@ -176,7 +176,7 @@ impl Exchange<'_> {
 /// What an answer other than the one that is needed comes to.
 fn refusal(answer: &Answer) -> Failure {
     let message = match answer {
-        Answer::Error(error) => status::words(error),
+        Answer::Error(error) => return Failure::answered(error, true, status::words(error)),
         Answer::Ran(ran) if ran.end == Ended::Exited(0) => {
             let message = "output was cut; the command needs an output_bytes_max of 1048576";
             return Failure::uncertain(message);
@@ -192,7 +192,7 @@ fn refusal(answer: &Answer) -> Failure {
         }
         _ => "the daemon answered something else".to_owned(),
     };
-    Failure { status: status::of(answer, true), message }
+    Failure { status: status::of(answer, true), ..Failure::failed(message) }
 }
 
 fn odd(fault: &Fault) -> Failure {

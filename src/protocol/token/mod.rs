@@ -1,7 +1,8 @@
 //! Tokens: JWT (RFC 7519) signed with HMAC-SHA256 (RFC 7515, RFC 7518 section 3.2), read in the
 //! order of RFC 8725.
 //!
-//! Promises: the signature is verified before header and payload are decoded. A token that opens
+//! Promises: the signature is verified before header and payload are decoded, except by
+//! `Claims::unverified`, which the client alone uses, for the token of its user. A token that opens
 //! was read by the strict JSON reader and has claims of the right types. Every refusal has one
 //! exact reason, for the log; it repeats nothing of the token.
 //! Leaves out: time, issuer, audience and revocation, which `service::access::authority` checks;
