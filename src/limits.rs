@@ -125,8 +125,12 @@ pub const VARIABLES_MAX: usize = 16;
 
 // ---- commands -------------------------------------------------------------------------------
 
-/// Bytes of the commands file.
+/// Entries of a directory of commands files: one for each program that brings its own.
+pub const COMMANDS_FILES_MAX: usize = 256;
+/// Bytes of the commands file, or of all files of a directory together.
 pub const COMMANDS_FILE_BYTES_MAX: usize = 1024 * 1024;
+/// Errors of the commands files that are told at once: what a person reads.
+pub const COMMANDS_FAULTS_MAX: usize = 100;
 /// Commands that may be declared.
 pub const COMMANDS_MAX: usize = 1024;
 /// Commands that may run at the same time: five descriptors and two buffers each.

@@ -23,7 +23,7 @@ fn parse(entry: Value) -> Result<Commands, Vec<String>> {
 /// The keys that the daemon says it knows, where it is given one that it does not.
 fn known(entry: Value) -> BTreeSet<String> {
     let faults = parse(entry).expect_err("an unknown key is refused");
-    let list = faults[0].split("known here: ").nth(1).unwrap().split(" (at").next().unwrap();
+    let list = faults[0].split("known here: ").nth(1).unwrap();
     list.split(", ").map(str::to_owned).collect()
 }
 

@@ -166,7 +166,10 @@ const LAYERED: &[Layers] = &[
         "service/access",
         &["throttle", "log_budget", "clients", "opened", "caller", "authority", "mod"],
     ),
-    ("service/commands", &["keys", "parameter", "arguments", "mod", "parameters_file", "file"]),
+    (
+        "service/commands",
+        &["text", "keys", "parameter", "arguments", "mod", "parameters_file", "file"],
+    ),
     ("service/jobs", &["output", "job", "mod", "drain", "transitions"]),
     ("daemon", &["load", "start", "survive", "mod"]),
 ];

@@ -102,7 +102,7 @@ fn main() -> ExitCode {
         Ok(Task::Print(text)) => Ok(text),
         Ok(Task::Keygen) => unguessable::<32>().map(line),
         Ok(Task::CurveKeygen(path)) => keypair::write(&path).map(line).map_err(|why| vec![why]),
-        Ok(Task::Serve) => settings().and_then(Daemon::start).map(|daemon| {
+        Ok(Task::Serve) => Daemon::start(environment()).map(|daemon| {
             daemon.run();
             String::new()
         }),
@@ -185,6 +185,11 @@ fn settings() -> Result<Settings, Vec<String>> {
     Settings::read(&|name| std::env::var_os(name))
 }
 
+/// The settings, and all that is wrong with them.
+fn environment() -> (Settings, Vec<String>) {
+    Settings::read_with_faults(&|name| std::env::var_os(name))
+}
+
 fn line(mut text: String) -> String {
     text.push('\n');
     text
@@ -223,9 +228,8 @@ fn print(text: &str, status: ExitCode) -> ExitCode {
 }
 
 fn check() -> Result<String, Vec<String>> {
-    let settings = settings()?;
-    let policy = load::policy(&settings)?;
-    load::curve_key(&settings)?;
+    let (settings, faults) = environment();
+    let (policy, _) = load::everything(&settings, faults)?;
     let mut shown = settings.shown.clone();
     shown.sort();
     for warning in daemon::warnings(&settings, &policy, unix_time()) {

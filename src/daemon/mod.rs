@@ -50,17 +50,17 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Reads the files, opens the log, and listens.
+    /// Reads the files, opens the log, and listens, if there are no `faults` of the settings.
     ///
     /// # Errors
-    /// All that stands in the way.
-    pub fn start(settings: Settings) -> Result<Self, Vec<String>> {
+    /// All that stands in the way, those faults included.
+    pub fn start((settings, faults): (Settings, Vec<String>)) -> Result<Self, Vec<String>> {
         // Descriptors that this process has inherited must not reach commands.
         close_fds::set_fds_cloexec(3, &[]);
         // A command of the same user must not read the keys out of this process.
         let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
         hidden.map_err(|error| vec![format!("cannot close this process to others: {error}")])?;
-        let policy = load::policy(&settings)?;
+        let (policy, curve) = load::everything(&settings, faults)?;
         let to = &settings.log;
         let log = Log::open(to.file.as_deref(), to.text, to.bytes_max, to.keep)
             .map_err(|error| vec![format!("LOG_FILE: {error}")])?;
@@ -73,7 +73,7 @@ impl Daemon {
         let purpose = format!("marks of the commands of {}", settings.endpoints.join(","));
         let children = Children::new(policy.authority.keys.derive(&purpose))
             .map_err(|error| vec![format!("cannot watch commands: {error}")])?;
-        let (zap, router) = listen(&settings)?;
+        let (zap, router) = listen(&settings, curve)?;
         let mut daemon = Self {
             service: Service::new(settings.clone(), policy.clone()),
             clock: Clock::start(),

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use crate::daemon::load;
 use crate::limits;
 use crate::service::policy::Policy;
 use crate::service::settings::{KeySource, Settings};
@@ -14,8 +13,10 @@ use crate::system::router::Router;
 use crate::system::zap::Zap;
 
 /// Listens, and makes sure that nobody hears of it who should not.
-pub(super) fn listen(settings: &Settings) -> Result<(Zap, Router), Vec<String>> {
-    let secret = load::curve_key(settings)?;
+pub(super) fn listen(
+    settings: &Settings,
+    secret: Option<[u8; 32]>,
+) -> Result<(Zap, Router), Vec<String>> {
     if secret.is_some() && zmq::has("curve") != Some(true) {
         return Err(vec![
             "CURVE_SECRET_KEY_FILE: this libzmq has no CURVE; build zcmd as its README says"

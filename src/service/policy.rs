@@ -34,11 +34,16 @@ pub struct Source<'a> {
     pub bytes_max: usize,
     /// Whether it must be closed to others.
     pub secret: bool,
+    /// Whether it may be a directory of such files, which have that size together.
+    pub several: bool,
 }
 
-/// The texts of files, by the variable that names each, or why a text is missing.
+/// The name and the text of a file, or why the text is missing.
+pub type Text = (String, Result<String, String>);
+
+/// The texts of files, by the variable that names each.
 #[derive(Debug, Default)]
-pub struct Texts(Vec<(&'static str, Result<String, String>)>);
+pub struct Texts(Vec<(&'static str, Vec<Text>)>);
 
 const KEYS: &str = "JWT_SECRET_KEY_FILE";
 const REVOKED: &str = "REVOKED_TOKENS_FILE";
@@ -50,7 +55,7 @@ impl Texts {
     /// Has each source read.
     pub fn read<'a>(
         sources: impl IntoIterator<Item = Source<'a>>,
-        read: impl Fn(&Source<'a>) -> Result<String, String>,
+        read: impl Fn(&Source<'a>) -> Vec<Text>,
     ) -> Self {
         Self(sources.into_iter().map(|source| (source.variable, read(&source))).collect())
     }
@@ -62,11 +67,30 @@ impl Texts {
         default: T,
         parse: impl Fn(&str) -> Result<T, Vec<String>>,
     ) -> Result<T, Vec<String>> {
-        let Some((_, text)) = self.0.iter().find(|(name, _)| *name == variable) else {
-            return Ok(default);
-        };
+        let Some([(_, text)]) = self.all(variable) else { return Ok(default) };
         let parsed = text.as_ref().map_err(|fault| vec![fault.clone()]).and_then(|t| parse(t));
         parsed.map_err(|faults| faults.iter().map(|f| format!("{variable}: {f}")).collect())
+    }
+
+    fn all(&self, variable: &'static str) -> Option<&[Text]> {
+        let found = self.0.iter().find(|(name, _)| *name == variable);
+        found.map(|(_, texts)| texts.as_slice())
+    }
+
+    /// The commands of all files, whose faults have their own places.
+    fn commands(&self) -> Result<Commands, Vec<String>> {
+        let (mut files, mut faults) = (Vec::new(), Vec::new());
+        for (name, text) in self.all(COMMANDS).unwrap_or_default() {
+            match text {
+                Ok(text) => files.push((name.as_str(), text.as_str())),
+                Err(why) => faults.push(format!("{COMMANDS}: {why}")),
+            }
+        }
+        match Commands::read(&files) {
+            Ok(commands) if faults.is_empty() => Ok(commands),
+            Ok(_) => Err(faults),
+            Err(more) => Err([faults, more].concat()),
+        }
     }
 }
 
@@ -78,7 +102,8 @@ impl Policy {
         let commands = (COMMANDS, &settings.commands_file, limits::COMMANDS_FILE_BYTES_MAX);
         let open = [revoked, clients, commands].into_iter().filter_map(|(variable, path, size)| {
             let path = path.as_deref()?;
-            Some(Source { variable, path, bytes_max: size, secret: false })
+            let several = variable == COMMANDS;
+            Some(Source { variable, path, bytes_max: size, secret: false, several })
         });
         key_source(settings).into_iter().chain(open).collect()
     }
@@ -92,7 +117,7 @@ impl Policy {
         let one = |fault: String| vec![fault];
         let revoked = texts.parse(REVOKED, Revoked::default(), |t| Revoked::parse(t).map_err(one));
         let clients = texts.parse(CLIENTS, None, |text| Clients::parse(text).map(Some));
-        let commands = texts.parse(COMMANDS, Commands::default(), Commands::parse);
+        let commands = texts.commands();
         match (keys, revoked, clients, commands) {
             (Ok(keys), Ok(revoked), Ok(clients), Ok(commands)) => {
                 let rules = settings.tokens.clone();
@@ -123,7 +148,11 @@ impl Policy {
 /// The file with the keys that sign tokens, which is all that `zcmdd token` needs.
 pub fn key_source(settings: &Settings) -> Option<Source<'_>> {
     let KeySource::File(path) = &settings.keys else { return None };
-    Some(Source { variable: KEYS, path, bytes_max: limits::SECRET_FILE_BYTES_MAX, secret: true })
+    if path.is_empty() {
+        return None;
+    }
+    let bytes_max = limits::SECRET_FILE_BYTES_MAX;
+    Some(Source { variable: KEYS, path, bytes_max, secret: true, several: false })
 }
 
 /// Reads the text of `key_source`, or the key in the environment.
@@ -134,6 +163,8 @@ pub fn parse_keys(settings: &Settings, texts: &Texts) -> Result<Keys, Vec<String
     match &settings.keys {
         KeySource::Secret(secret) => Keys::new([(None, secret.as_bytes())])
             .map_err(|fault| vec![format!("JWT_SECRET_KEY: {fault}")]),
+        // The settings have told that none is named.
+        KeySource::File(path) if path.is_empty() => Err(Vec::new()),
         KeySource::File(_) => {
             let keys = texts
                 .parse(KEYS, None, |text| Keys::parse(text).map(Some).map_err(|fault| vec![fault]));
@@ -146,7 +177,7 @@ pub fn parse_keys(settings: &Settings, texts: &Texts) -> Result<Keys, Vec<String
 pub fn curve_source(settings: &Settings) -> Option<Source<'_>> {
     let path = settings.curve_secret_file.as_deref()?;
     let bytes_max = limits::SECRET_FILE_BYTES_MAX;
-    Some(Source { variable: CURVE_SECRET, path, bytes_max, secret: true })
+    Some(Source { variable: CURVE_SECRET, path, bytes_max, secret: true, several: false })
 }
 
 /// Reads the text of `curve_source`.

@@ -133,6 +133,13 @@ impl Settings {
     /// # Errors
     /// All that is wrong with them, one message each.
     pub fn read(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, Vec<String>> {
+        let (settings, faults) = Self::read_with_faults(lookup);
+        if faults.is_empty() { Ok(settings) } else { Err(faults) }
+    }
+
+    /// Reads the variables that `lookup` finds, and tells all that is wrong with them. A wrong one
+    /// has its default, so that what else is wrong, in the files, can be told at the same time.
+    pub fn read_with_faults(lookup: &dyn Fn(&str) -> Option<OsString>) -> (Self, Vec<String>) {
         let mut read = Reader { lookup, faults: Vec::new(), shown: Vec::new() };
         let per_minute = read.number("MAX_REQUESTS_PER_MINUTE", 60, 0..=1_000_000);
         let burst = read.number("RATE_BURST", per_minute.max(1), 1..=1_000_000);
@@ -191,10 +198,7 @@ impl Settings {
             shown: Vec::new(),
         };
         read.choice("JWT_ALGORITHM", &["HS256"]);
-        match read.faults.is_empty() {
-            true => Ok(Self { shown: read.shown, ..settings }),
-            false => Err(read.faults),
-        }
+        (Self { shown: read.shown, ..settings }, read.faults)
     }
 }
 

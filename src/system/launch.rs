@@ -274,7 +274,18 @@ fn find_account(wanted: &str) -> Result<Account, Failure> {
             return Ok(Account { name: name.clone(), user, group });
         }
     }
-    Err(Failure("user", format!("there is no user {wanted} in /etc/passwd")))
+    Err(Failure(
+        "user",
+        format!("there is no user {wanted} in /etc/passwd; make it, or name another"),
+    ))
+}
+
+/// Checks that there is a user of this name or number.
+///
+/// # Errors
+/// There is none.
+pub fn check_user(wanted: &str) -> Result<(), String> {
+    find_account(wanted).map(drop).map_err(|Failure(_, why)| why)
 }
 
 /// The number of a group.
@@ -294,7 +305,10 @@ fn find_group(wanted: &str) -> Result<u32, Failure> {
             return Ok(group);
         }
     }
-    Err(Failure("group", format!("there is no group {wanted} in /etc/group")))
+    Err(Failure(
+        "group",
+        format!("there is no group {wanted} in /etc/group; make it, or name another"),
+    ))
 }
 
 fn groups_of(name: &str) -> Result<Vec<Gid>, Failure> {

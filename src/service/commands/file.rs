@@ -1,10 +1,11 @@
-//! The commands file: JSON that becomes `Commands`, or is refused whole.
+//! Commands files: JSON with comments that becomes `Commands`, or is refused whole.
 //!
-//! Promises: an unknown key, a duplicate, a wrong type, a program that is not absolute, a
-//! placeholder without a parameter and a parameter without a use are errors, each with the path of
-//! the key. All entries are looked at before anything is refused.
+//! Promises: an unknown key, a name that is there twice, in one file or in two, a wrong type, a
+//! program that is not absolute, a placeholder without a parameter and a parameter without a use
+//! are errors, each with its file, line, column and the path of the key. All of them are told, up
+//! to `COMMANDS_FAULTS_MAX`: of bad syntax, the first in each file.
 //! Leaves out: the reading of parameters, which is `service::commands::parameters_file`, and
-//! whether the programs exist.
+//! whether programs, users and directories exist.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,20 +15,21 @@ use crate::port::{Execution, RESOURCES};
 use crate::protocol::json::{Fault, Json, Object};
 use crate::service::commands::arguments::{Declared, Piece, Template};
 use crate::service::commands::keys::{
-    absolute, count, identifier, member, named, seconds, text, within,
+    Faults, absolute, count, did_you_mean, identifier, seconds, text, within,
 };
 use crate::service::commands::parameter::Parameter;
 use crate::service::commands::parameters_file::parameters;
+use crate::service::commands::text::{place, without_comments};
 use crate::service::commands::{Command, Commands};
 
-/// Keys of an entry that say what runs.
-const WHAT: [&str; 3] = ["about", "run", "parameters"];
+/// Keys of an entry that say what runs, and its environment.
+const WHAT: [&str; 4] = ["about", "run", "parameters", "env"];
 
 /// Reads a value and puts it where it belongs.
 type Read = fn(&mut Execution, Json<'_>) -> Result<(), Fault>;
 
 /// Keys of an entry that say as what and within which limits it runs, besides `RESOURCES`.
-const HOW: [(&str, Read); 9] = [
+const HOW: [(&str, Read); 8] = [
     ("timeout_seconds", |own, json| {
         seconds(limits::COMMAND_SECONDS_MAX)(json).map(|most| own.timeout = Some(most))
     }),
@@ -43,7 +45,6 @@ const HOW: [(&str, Read); 9] = [
     ("user", |own, json| text(json).map(|name| own.user = Some(name))),
     ("group", |own, json| text(json).map(|name| own.group = Some(name))),
     ("cwd", |own, json| absolute(json).map(|path| own.directory = path)),
-    ("env", |own, json| environment(json).map(|added| own.environment.extend(added))),
     ("leave_children", |own, json| json.boolean().map(|leave| own.leave_children = leave)),
 ];
 
@@ -51,57 +52,96 @@ const HOW: [(&str, Read); 9] = [
 const ENVIRONMENT: [(&str, &str); 2] = [("PATH", "/usr/bin:/bin"), ("LANG", "C.UTF-8")];
 
 impl Commands {
-    /// Reads the text of a commands file.
+    /// Reads commands files: the name and the text of each, in order.
     ///
     /// # Errors
-    /// All that is wrong with it, one message for each entry at the most.
-    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
-        let object = Json::parse_object(text.as_bytes());
-        let object = object.map_err(|fault| vec![fault.to_string()])?;
-        let (mut commands, mut faults) = (BTreeMap::new(), Vec::new());
-        for (name, json) in object.members() {
-            match named(name, command(name, json)) {
-                Ok(command) => drop(commands.insert(name.to_owned(), command)),
-                Err(fault) => faults.push(fault.to_string()),
+    /// All that is wrong with them, as `FILE:LINE:COLUMN: what`.
+    pub fn read(files: &[(&str, &str)]) -> Result<Self, Vec<String>> {
+        let (mut commands, mut places, mut told) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+        for (file, text) in files {
+            let mut faults = Faults::default();
+            let plain = faults.keep(without_comments(text)).unwrap_or_default();
+            let json = faults.0.is_empty().then(|| Json::parse(plain.as_bytes()));
+            let json = json.and_then(|json| faults.keep(json));
+            let read = json.and_then(|json| faults.keep(json.object_with_repeats()));
+            let (object, repeats) = read.unwrap_or_default();
+            let repeats = repeats.iter().map(|(name, json)| (name.as_ref(), *json));
+            for (name, json) in object.members().chain(repeats) {
+                let (line, column) = place(text, json.position());
+                let own = format!("{file}:{line}:{column}");
+                let command = faults.inside(name, |faults| {
+                    if let Some(first) = places.get(name) {
+                        faults.0.push(json.fault(format!("is in {first} already; keep one")));
+                    }
+                    command(name, json, faults)
+                });
+                places.entry(name.to_owned()).or_insert_with(|| own.clone());
+                let command = command.map(|command| Command { place: own, ..command });
+                commands.extend(command.map(|command| (name.to_owned(), command)));
             }
+            told.extend(tell(faults, file, text));
         }
-        if commands.len() > limits::COMMANDS_MAX {
-            faults.push(format!("more than {} commands", limits::COMMANDS_MAX));
+        if places.len() > limits::COMMANDS_MAX {
+            told.push(format!("more than {} commands", limits::COMMANDS_MAX));
         }
-        if faults.is_empty() { Ok(Self(commands)) } else { Err(faults) }
+        if told.is_empty() { Ok(Self(commands)) } else { Err(bounded(told)) }
+    }
+
+    /// Reads the text of one commands file, which faults call `commands`.
+    ///
+    /// # Errors
+    /// As `read`.
+    pub fn parse(text: &str) -> Result<Self, Vec<String>> {
+        Self::read(&[("commands", text)])
     }
 }
 
-fn command(name: &str, json: Json<'_>) -> Result<Command, Fault> {
+/// The faults of a file as people are told of them, in the order of its text.
+fn tell(Faults(mut faults): Faults, file: &str, text: &str) -> Vec<String> {
+    faults.sort_by_key(|fault| fault.position);
+    let tell = |Fault { position, message }: &Fault| {
+        let (line, column) = place(text, *position);
+        format!("{file}:{line}:{column}: {message}")
+    };
+    // One more, so that `bounded` sees that there are more.
+    faults.iter().take(limits::COMMANDS_FAULTS_MAX + 1).map(tell).collect()
+}
+
+fn bounded(mut told: Vec<String>) -> Vec<String> {
+    if told.len() > limits::COMMANDS_FAULTS_MAX {
+        told.truncate(limits::COMMANDS_FAULTS_MAX);
+        told.push(format!("more than {} errors; the rest is not told", told.len()));
+    }
+    told
+}
+
+fn command(name: &str, json: Json<'_>, faults: &mut Faults) -> Option<Command> {
+    let before = faults.0.len();
     if !identifier(name) {
-        return Err(json.fault("a name is 1 to 64 letters, digits, _ . or -"));
+        faults.0.push(json.fault("a name is 1 to 64 letters, digits, _ . or -"));
     }
-    let object = json.object()?;
+    let object = faults.object(json)?;
     let (how, kernel) = (HOW.map(|(key, _)| key), RESOURCES.map(|(key, _)| key));
-    object.only([&WHAT, &[how.as_slice(), &kernel].concat()])?;
-    let parameters = member(&object, "parameters", parameters)?.unwrap_or_default();
-    let run = object.get("run").ok_or_else(|| json.fault("run is missing"))?;
-    let (program, templates) = named(".run", templates(run, &parameters))?;
-    for (index, parameter) in parameters.iter().enumerate() {
-        if !templates.iter().flatten().any(|piece| *piece == Piece::Value(index)) {
-            let message = format!("parameter {} is never used", parameter.name);
-            return named(".run", Err(run.fault(message)));
+    faults.only(&object, &[WHAT.as_slice(), &how, &kernel].concat());
+    let parameters = match object.get("parameters") {
+        Some(json) => faults.inside(".parameters", |faults| parameters(json, faults)),
+        None => Some(Vec::new()),
+    };
+    let (program, declared) = match object.get("run") {
+        Some(json) => faults.inside(".run", |faults| run(json, parameters, faults)),
+        None => {
+            faults.0.push(json.fault("run is missing; it names the program and its arguments"));
+            None
         }
     }
-    let declared = Declared { templates, parameters };
-    for (index, template) in declared.templates.iter().enumerate() {
-        let fault = |why| run.fault(format!("[{}]: {why}", index + 1));
-        named(".run", declared.check_defaults(template).map_err(fault))?;
-    }
-    Ok(Command {
-        about: member(&object, "about", text)?,
-        program,
-        declared,
-        execution: execution(&object)?.into(),
-    })
+    .unwrap_or_default();
+    let about = faults.member(&object, "about", text);
+    let execution = execution(&object, faults).into();
+    let command = Command { place: String::new(), about, program, declared, execution };
+    (faults.0.len() == before).then_some(command)
 }
 
-fn execution(object: &Object<'_>) -> Result<Execution, Fault> {
+fn execution(object: &Object<'_>, faults: &mut Faults) -> Execution {
     let environment = ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
     let mut execution = Execution {
         grace: Duration::from_secs(2),
@@ -110,43 +150,71 @@ fn execution(object: &Object<'_>) -> Result<Execution, Fault> {
         ..Execution::default()
     };
     for (key, read) in HOW {
-        if let Some(json) = object.get(key) {
-            named(&format!(".{key}"), read(&mut execution, json))?;
-        }
+        faults.member(object, key, |json| read(&mut execution, json));
     }
     for (key, least) in RESOURCES {
-        let most = member(object, key, within(least..=u64::MAX))?;
+        let most = faults.member(object, key, within(least..=u64::MAX));
         execution.resources.extend(most.map(|most| (key, most)));
     }
-    Ok(execution)
-}
-
-fn environment(json: Json<'_>) -> Result<BTreeMap<String, String>, Fault> {
-    let mut environment = BTreeMap::new();
-    for (name, value) in json.object()?.members() {
-        if name.is_empty() || name.contains(['=', '\0']) {
-            return Err(value.fault("a variable's name is not empty and has no = in it"));
-        }
-        environment.insert(name.to_owned(), named(&format!(".{name}"), text(value))?);
+    if let Some(json) = object.get("env") {
+        let added = faults.inside(".env", |faults| environment_of(json, faults));
+        execution.environment.extend(added);
     }
-    Ok(environment)
+    execution
 }
 
-/// Reads `run`: the program, and the templates of its arguments.
-fn templates(json: Json<'_>, parameters: &[Parameter]) -> Result<(String, Vec<Template>), Fault> {
-    let elements = json.array()?;
+fn environment_of(json: Json<'_>, faults: &mut Faults) -> BTreeMap<String, String> {
+    let mut environment = BTreeMap::new();
+    let object = faults.object(json);
+    for (name, value) in object.iter().flat_map(Object::members) {
+        if name.is_empty() || name.contains(['=', '\0']) {
+            faults.0.push(value.fault("a variable's name is not empty and has no = in it"));
+        }
+        let text = faults.inside(&format!(".{name}"), |faults| faults.keep(text(value)));
+        environment.extend(text.map(|text| (name.to_owned(), text)));
+    }
+    environment
+}
+
+/// Reads `run`: the program, and the arguments with their parameters. These are not looked for if
+/// some of them are wrong.
+fn run(
+    json: Json<'_>,
+    parameters: Option<Vec<Parameter>>,
+    faults: &mut Faults,
+) -> Option<(String, Declared)> {
+    let elements = faults.keep(json.array())?;
     let Some((program, arguments)) = elements.split_first() else {
-        return Err(json.fault("must hold the program at least"));
+        faults.0.push(json.fault("must hold the program at least"));
+        return None;
     };
-    let template = |(index, element): (usize, &Json<'_>)| {
-        named(&format!("[{}]", index + 1), template(*element, parameters))
-    };
-    let arguments = arguments.iter().enumerate().map(template).collect::<Result<_, _>>()?;
-    Ok((named("[0]", absolute(*program))?, arguments))
+    let program = faults.inside("[0]", |faults| faults.keep(absolute(*program)));
+    let before = faults.0.len();
+    let mut templates = Vec::new();
+    for (index, element) in arguments.iter().enumerate() {
+        let read = |faults: &mut Faults| faults.keep(template(*element, parameters.as_deref()));
+        templates.extend(faults.inside(&format!("[{}]", index + 1), read));
+    }
+    if faults.0.len() > before {
+        return None;
+    }
+    let declared = Declared { templates, parameters: parameters? };
+    for (index, parameter) in declared.parameters.iter().enumerate() {
+        if !declared.templates.iter().flatten().any(|piece| *piece == Piece::Value(index)) {
+            let name = &parameter.name;
+            let message = format!("parameter {name} is never used; put {{{name}}} into run");
+            faults.0.push(json.fault(message));
+        }
+    }
+    for (index, (template, json)) in declared.templates.iter().zip(arguments).enumerate() {
+        let checked = declared.check_defaults(template).map_err(|why| json.fault(why));
+        faults.inside(&format!("[{}]", index + 1), |faults| faults.keep(checked));
+    }
+    Some((program?, declared))
 }
 
 /// Reads an element: `{name}` is a placeholder, any other brace is itself.
-fn template(json: Json<'_>, parameters: &[Parameter]) -> Result<Template, Fault> {
+fn template(json: Json<'_>, parameters: Option<&[Parameter]>) -> Result<Template, Fault> {
     let whole = text(json)?;
     let (mut template, mut literal, mut rest) = (Template::new(), String::new(), whole.as_str());
     while let Some((before, after)) = rest.split_once('{') {
@@ -157,8 +225,15 @@ fn template(json: Json<'_>, parameters: &[Parameter]) -> Result<Template, Fault>
             rest = after;
             continue;
         };
-        let Some(index) = parameters.iter().position(|parameter| parameter.name == name) else {
-            return Err(json.fault(format!("the placeholder {{{name}}} has no parameter")));
+        let mut known = parameters.unwrap_or_default().iter().map(|own| own.name.as_str());
+        let index = match known.clone().position(|known| known == name) {
+            Some(index) => index,
+            None if parameters.is_none() => 0,
+            None => {
+                let hint = did_you_mean(name, known.by_ref());
+                let message = format!("the placeholder {{{name}}} has no parameter{hint}");
+                return Err(json.fault(message));
+            }
         };
         if !literal.is_empty() {
             template.push(Piece::Text(std::mem::take(&mut literal)));
@@ -181,7 +256,10 @@ mod tests {
     fn every_error_has_the_path_of_its_key() {
         let cases = [
             ("[]", "expected an object, found an array"),
-            (r#"{"a": {"run": ["/x"]}, "a": {"run": ["/x"]}}"#, "the member \"a\" is there twice"),
+            (
+                r#"{"a": {"run": ["/x"]}, "a": {"run": ["/x"]}}"#,
+                "a: is in commands:1:7 already; keep one",
+            ),
             (r#"{"a b": {"run": ["/x"]}}"#, "a b: a name is"),
             (r#"{"a": {}}"#, "a: run is missing"),
             (r#"{"a": {"run": []}}"#, "a.run: must hold the program"),
@@ -195,7 +273,7 @@ mod tests {
             (r#"{"a": {"run": "/x"}}"#, "a.run: expected an array, found a string"),
             (
                 r#"{"a": {"run": ["/x"], "shell": true}}"#,
-                "a: unknown field \"shell\"; known here: about",
+                "a: unknown key \"shell\"; known here: about",
             ),
             (
                 r#"{"a": {"run": ["/x"], "timeout_seconds": 0}}"#,
@@ -211,11 +289,11 @@ mod tests {
             ),
             (
                 r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"int"}]}}"#,
-                "a.parameters[0]: type: must be one of integer",
+                "a.parameters[0].type: must be one of integer",
             ),
             (
                 r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"ip","min":1}]}}"#,
-                "a.parameters[0]: unknown field \"min\"",
+                "a.parameters[0]: unknown key \"min\"",
             ),
             (
                 r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"integer","min":3,"max":1}]}}"#,
@@ -248,11 +326,62 @@ mod tests {
         ];
         for (text, wanted) in cases {
             let faults = Commands::parse(text).expect_err(text);
-            assert_eq!(faults.len(), 1);
-            assert!(faults.iter().all(|fault| fault.starts_with(wanted)), "{faults:?}");
+            assert_eq!(faults.len(), 1, "{faults:?}");
+            let (_, fault) = faults[0].split_once(": ").unwrap();
+            assert!(fault.starts_with(wanted), "{faults:?}");
         }
-        let two = Commands::parse(r#"{"a": {}, "b": {"run": ["/x"]}, "c": 1}"#).unwrap_err();
-        assert_eq!(two.len(), 2, "all entries are looked at");
+    }
+
+    #[test]
+    fn old_wound_each_command_told_only_its_first_error() {
+        let text = r#"{
+  // Everything is wrong here. "é"
+  "tail": {
+    "run": ["tail", "-n", "{line}", 7],
+    "timeout": 5, /* é */ "user": 1,
+    "parameters": [
+      { "name": "lines", "type": "integer", "min": 9, "max": 1, "defualt": "3" },
+      { "name": "lines", "type": "pathh" }
+    ],
+    "env": { "A=": "1", "B": 2 }, "user": "x"
+  },
+  "b": { "run": ["/x", "{lnes}"], "parameters": [ { "name": "lines", "type": "ip" } ] },
+  "b": 1
+}"#;
+        let first = Commands::read(&[("a.json", text)]).unwrap_err();
+        assert_eq!(first, ["a.json:5:19: JSON: a comment begins with // and ends with its line"]);
+        let text = text.replace("/* é */", "       ");
+        let other = r#"{"d": {"run": ["/x"]}, "b": {"run": ["/x"]}}"#;
+        let told = Commands::read(&[("a.json", &text), ("b.json", other)]).unwrap_err();
+        let wanted = [
+            "a.json:4:13: tail.run[0]: must be an absolute path",
+            "a.json:4:37: tail.run[3]: expected a string, found a number",
+            "a.json:5:16: tail: unknown key \"timeout\": did you mean timeout_seconds?; known",
+            "a.json:5:35: tail.user: expected a string, found a number",
+            "a.json:7:7: tail.parameters[0]: min is greater than max",
+            "a.json:7:76: tail.parameters[0]: unknown key \"defualt\": did you mean default?",
+            "a.json:8:34: tail.parameters[1].type: must be one of integer",
+            "a.json:10:20: tail.env: a variable's name is not empty",
+            "a.json:10:30: tail.env.B: expected a string, found a number",
+            "a.json:10:43: tail: the key \"user\" is there twice",
+            "a.json:12:24: b.run[1]: the placeholder {lnes} has no parameter: did you mean lines?",
+            "a.json:13:8: b: is in a.json:12:8 already; keep one",
+            "a.json:13:8: b: expected an object, found a number",
+            "b.json:1:29: b: is in a.json:12:8 already; keep one",
+        ];
+        assert_eq!(told.len(), wanted.len(), "{told:#?}");
+        for (told, wanted) in told.iter().zip(wanted) {
+            assert!(told.starts_with(wanted), "{told}");
+        }
+    }
+
+    #[test]
+    fn errors_without_end_are_bounded() {
+        let entries = (0..1000).map(|index| format!(r#""{index}": {{"a": 1, "b": 2}}"#));
+        let text = format!("{{{}}}", entries.collect::<Vec<_>>().join(","));
+        let told = Commands::parse(&text).unwrap_err();
+        assert_eq!(told.len(), limits::COMMANDS_FAULTS_MAX + 1);
+        assert!(told.last().unwrap().contains("more than 100 errors"));
     }
 
     #[test]

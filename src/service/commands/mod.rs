@@ -9,6 +9,7 @@ mod file;
 mod keys;
 pub mod parameter;
 mod parameters_file;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -32,10 +33,25 @@ pub struct Commands(BTreeMap<String, Command>);
 /// One entry of the commands file.
 #[derive(Clone, Debug, Default)]
 struct Command {
+    /// Its file, line and column, for messages.
+    place: String,
     about: Option<String>,
     program: String,
     declared: Declared,
     execution: Rc<Execution>,
+}
+
+/// What a command needs on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need<'a> {
+    /// A program that others cannot change.
+    Program(&'a str),
+    /// A user of this name or number.
+    User(&'a str),
+    /// A group of this name or number.
+    Group(&'a str),
+    /// A directory.
+    Directory(&'a str),
 }
 
 /// A command that may run, with all that holds for it.
@@ -135,6 +151,26 @@ impl Commands {
     /// The programs, each with the name of its command.
     pub fn programs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, command)| (name.as_str(), command.program.as_str()))
+    }
+
+    /// What all commands need on the machine, each with the place and the key that says so.
+    pub fn needs(&self) -> impl Iterator<Item = (String, Need<'_>)> {
+        self.0.iter().flat_map(|(name, command)| {
+            let Execution { user, group, directory, .. } = &*command.execution;
+            let own = [
+                Some(("run[0]".to_owned(), Need::Program(&command.program))),
+                user.as_deref().map(|user| ("user".to_owned(), Need::User(user))),
+                group.as_deref().map(|group| ("group".to_owned(), Need::Group(group))),
+                Some(("cwd".to_owned(), Need::Directory(directory))),
+            ];
+            let parameters = command.declared.parameters.iter().enumerate();
+            let directories = parameters.filter_map(|(index, parameter)| {
+                let (key, directory) = parameter.kind.directory()?;
+                Some((format!("parameters[{index}].{key}"), Need::Directory(directory)))
+            });
+            let needs = own.into_iter().flatten().chain(directories);
+            needs.map(move |(key, need)| (format!("{}: {name}.{key}", command.place), need))
+        })
     }
 
     /// The first command that runs as the daemon's own user.

@@ -85,6 +85,14 @@ impl Kind {
         }
     }
 
+    /// The directory that values lie in, and the key that names it.
+    pub(super) fn directory(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Path { under, .. } => Some(("under", under)),
+            _ => None,
+        }
+    }
+
     /// The rule, for people.
     fn rule(&self) -> String {
         match self {

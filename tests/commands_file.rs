@@ -1,0 +1,145 @@
+//! What the daemon makes of commands files, as its owner sees it.
+
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod house;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use house::{House, folder, sh, until, write_secret, zcmdd};
+use serde_json::json;
+
+const SIGHUP: i32 = 1;
+
+/// What `zcmdd --check` says of commands files: nothing when they are good.
+fn check(place: &Path, commands: &str) -> String {
+    write_secret(&place.join("key"), "0123456789abcdefghijklmnopqrstuvwxyz");
+    let path = |name: &str| place.join(name).display().to_string();
+    let variables = [("JWT_SECRET_KEY_FILE", path("key")), ("COMMANDS_FILE", path(commands))];
+    let variables = variables.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let output = zcmdd(&variables).arg("--check").output().unwrap();
+    let text = String::from_utf8(output.stderr).unwrap();
+    match output.status.code() {
+        Some(0) => String::new(),
+        Some(78) => text.replace(&format!("{}/", place.display()), ""),
+        status => panic!("{status:?}: {text}"),
+    }
+}
+
+#[test]
+fn old_wound_an_unknown_user_group_or_directory_was_accepted() {
+    let place = folder();
+    let commands = r#"{
+  "a": { "run": ["/bin/true"], "user": "no-such-user" },
+  "b": { "run": ["/bin/true"], "group": "no-such-group", "cwd": "/nonexistent" },
+  "c": { "run": ["/bin/true", "{f}"], "user": "no-such-user", "cwd": "/etc/passwd",
+         "parameters": [ { "name": "f", "type": "path", "under": "/nonexistent" } ] },
+  "good": { "run": ["/bin/true", "{f}"], "user": "0", "group": "root", "cwd": "/usr/",
+            "parameters": [ { "name": "f", "type": "path", "under": "/" } ] }
+}"#;
+    fs::write(place.join("commands.json"), commands).unwrap();
+    let told = "\
+zcmdd: commands.json:2:8: a.user: there is no user no-such-user in /etc/passwd; make it, or name another
+zcmdd: commands.json:3:8: b.group: there is no group no-such-group in /etc/group; make it, or name another
+zcmdd: commands.json:3:8: b.cwd: there is no directory /nonexistent; make it, or name another
+zcmdd: commands.json:4:8: c.user: there is no user no-such-user in /etc/passwd; make it, or name another
+zcmdd: commands.json:4:8: c.cwd: /etc/passwd is not a directory; name another
+zcmdd: commands.json:4:8: c.parameters[0].under: there is no directory /nonexistent; make it, or name another
+";
+    assert_eq!(check(&place, "commands.json"), told);
+
+    // A reload looks as a start does.
+    let house = House::new(json!({"one": sh("echo 1")}));
+    fs::write(house.path("commands.json"), commands).unwrap();
+    house.signal(SIGHUP);
+    until("the refusal", || (!house.logged("reload_refused").is_empty()).then_some(()));
+    let faults = house.logged("reload_refused")[0]["faults"].to_string();
+    assert_eq!(faults.matches("no-such-user").count(), 2, "{faults}");
+    assert_eq!(house.os("one", &[])["result"]["stdout"], "1\n");
+    fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn the_files_of_a_directory_are_one_commands_file() {
+    let place = folder();
+    let directory = place.join("commands.d");
+    fs::create_dir(&directory).unwrap();
+    let write = |name: &str, text: &str| fs::write(directory.join(name), text).unwrap();
+    let mode = |mode| fs::set_permissions(&directory, PermissionsExt::from_mode(mode)).unwrap();
+    assert_eq!(check(&place, "commands.d"), "", "an empty directory has no commands");
+    write("20-b.json", "// Two of them.\n{\"two\": {\"run\": [\"/bin/true\"]}}");
+    write("10-a.json", r#"{"one": {"run": ["/bin/true"]}}"#);
+    for ignored in [".hidden.json", "20-b.json~", "README"] {
+        write(ignored, "not JSON");
+    }
+    assert_eq!(check(&place, "commands.d"), "");
+    let commands = directory.display().to_string();
+    let house = House::with(json!({}), &[("COMMANDS_FILE", &commands)]);
+    assert_eq!(house.logged("started")[0]["commands"], 2);
+    for name in ["one", "two"] {
+        assert_eq!(house.os(name, &[])["result"]["exit_code"], 0, "{name}");
+    }
+
+    write("30-c.json", "{\n\"one\": {\"run\": [\"/bin/true\"]}, \"x\": {}}");
+    let told = "\
+zcmdd: commands.d/30-c.json:2:8: one: is in commands.d/10-a.json:1:9 already; keep one
+zcmdd: commands.d/30-c.json:2:37: x: run is missing; it names the program and its arguments
+";
+    assert_eq!(check(&place, "commands.d"), told);
+    fs::remove_file(directory.join("30-c.json")).unwrap();
+
+    let large = format!("{{}}{}", " ".repeat(700_000));
+    write("40-d.json", &large);
+    assert_eq!(check(&place, "commands.d"), "");
+    write("50-e.json", &large);
+    let told = check(&place, "commands.d");
+    assert!(told.contains("all files have at most 1048576 bytes together"), "{told}");
+    fs::remove_file(directory.join("50-e.json")).unwrap();
+
+    for (closed, trusted) in [(0o755, true), (0o777, false), (0o1777, false)] {
+        mode(closed);
+        assert_eq!(check(&place, "commands.d").is_empty(), trusted, "{closed:o}");
+    }
+    mode(0o755);
+    let one = directory.join("10-a.json");
+    fs::set_permissions(one, PermissionsExt::from_mode(0o666)).unwrap();
+    let told = check(&place, "commands.d");
+    assert!(told.contains("10-a.json can be changed by others"), "{told}");
+
+    for number in 0..257 {
+        write(&format!("{number}.json"), "{}");
+    }
+    assert!(check(&place, "commands.d").contains("more than 256 entries"));
+    fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn old_wound_wrong_settings_hid_a_weak_key_and_wrong_files() {
+    let place = folder();
+    fs::write(place.join("commands.json"), "{\"a\": 1, \"b\": 2}").unwrap();
+    let commands = place.join("commands.json").display().to_string();
+    let variables = [
+        ("RATE_BURST", "many"),
+        ("JWT_SECRET_KEY", "weak"),
+        ("REVOKED_TOKENS_FILE", "/nonexistent"),
+        ("CURVE_SECRET_KEY_FILE", "/nonexistent/curve"),
+        ("COMMANDS_FILE", &commands),
+    ];
+    for arguments in [&["--check"][..], &[]] {
+        let output = zcmdd(&variables).args(arguments).output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        for wanted in
+            ["RATE_BURST=many", "JWT_SECRET_KEY: ", "REVOKED_TOKENS_FILE: ", ": a: ", ": b: "]
+        {
+            assert!(told.contains(wanted), "{wanted}: {told}");
+        }
+        assert!(told.contains("CURVE_SECRET_KEY_FILE: cannot open"), "{told}");
+        assert_eq!((output.status.code(), told.lines().count()), (Some(78), 7), "{told}");
+    }
+    let output = zcmdd(&[("LOG_KEEP", "x")]).arg("--check").output().unwrap();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(told.lines().count(), 2, "no key is told once: {told}");
+    fs::remove_dir_all(place).unwrap();
+}
