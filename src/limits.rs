@@ -35,7 +35,7 @@ pub const COMMAND_DESCRIPTORS: usize = 5;
 /// Frames of one message that are read and dropped before the rest is left to later turns: an
 /// endless message must not hold the loop.
 pub const DROPPED_FRAMES_PER_TURN_MAX: usize = 1024;
-/// Depth of nested arrays and objects in any JSON that is read. A request needs 2, the commands
+/// Depth of nested arrays and objects in any JSON that is read. A request needs 3, the commands
 /// file 4, a token's claims rarely 3.
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Bytes of a request's `id` when it is a string: room for a UUID with a prefix.

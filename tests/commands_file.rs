@@ -143,3 +143,66 @@ fn old_wound_wrong_settings_hid_a_weak_key_and_wrong_files() {
     assert_eq!(told.lines().count(), 2, "no key is told once: {told}");
     fs::remove_dir_all(place).unwrap();
 }
+
+#[test]
+fn parameters_have_names_and_a_command_has_a_page() {
+    let house = House::new(json!({
+        "tail": {
+            "about": "The end of a log",
+            "run": ["/usr/bin/printf", "<%s>", "-n", "{lines}", "{flag}", "{file}"],
+            "parameters": [
+                {"name": "file", "type": "word"},
+                {"name": "lines", "type": "integer", "min": 1, "max": 100, "default": "3"},
+                {"name": "flag", "type": "word", "optional": true},
+            ],
+        },
+        "plain": sh(":"),
+    }));
+    let cases: &[(&[&str], i32, &str, &str)] = &[
+        (&["os", "tail", "log"], 0, "<-n><3><log>", ""),
+        (&["os", "-p", "lines=5", "tail", "log"], 0, "<-n><5><log>", ""),
+        (&["os", "-p", "flag=x", "-p", "file=log", "tail", "7"], 0, "<-n><7><x><log>", ""),
+        (&["os", "tail", "lines=5"], 125, "", "zcmd: parameter file: must be 1 to 64 letters"),
+        (
+            &["os", "-p", "lnies=5", "tail", "log"],
+            125,
+            "",
+            "there is no parameter \"lnies\": did you mean lines?; known here: file, lines, flag",
+        ),
+        (&["os", "tail", "--help"], 125, "", "; zcmd help tail shows what it takes\n"),
+        (&["os", "plain", "--help"], 125, "", "takes no parameters; leave them out; zcmd help"),
+        (&["help", "tial"], 127, "", "this token reaches no command \"tial\"; zcmd list shows all"),
+        (&["--json", "list", "plain"], 0, "{\"name\":\"plain\",\"parameters\":[]}\n", ""),
+    ];
+    for (arguments, status, stdout, stderr) in cases {
+        let output = house.run(arguments);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), *stdout, "{arguments:?}: {told}");
+        assert_eq!(output.status.code(), Some(*status), "{arguments:?}: {told}");
+        assert!(told.contains(stderr) && told.lines().count() < 2, "{told}");
+    }
+    let page = "\
+zcmd os [OPTION]... tail FILE [LINES] [FLAG]
+    The end of a log
+    file   word, at most 64 bytes
+    lines  integer, 1 to 100; 3 unless given
+    flag   word, at most 64 bytes; may be left out
+
+  zcmd os tail eth0
+  zcmd os -p lines=3 tail eth0
+";
+    for subcommand in ["help", "list"] {
+        let output = house.run(&[subcommand, "tail"]);
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), page);
+    }
+    let own = house.run(&["help", "os"]);
+    assert_eq!(own.stdout, house.run(&["os", "--help"]).stdout);
+    assert_eq!(house.run(&["help"]).stdout, house.run(&["--help"]).stdout);
+    // For authors of clients: an object, with or without values in order.
+    let ask = |parameters| {
+        house.ask(json!({"command_type": "os", "command_name": "tail", "parameters": parameters}))
+    };
+    let reply = ask(json!({"": ["log"], "flag": "x", "lines": ["9"]}));
+    assert_eq!(reply["result"]["stdout"], "<-n><9><x><log>", "{reply}");
+    assert_eq!(house::code(&ask(json!({"file": "log", "x": "y"}))), "bad_parameter");
+}

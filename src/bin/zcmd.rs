@@ -3,6 +3,7 @@
 //! Promises: a command line that is wrong is answered with one line, and with exit status 125.
 //! Leaves out: everything else; see `zcmd::client`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,7 +13,7 @@ use lexopt::prelude::*;
 use zcmd::client::batch::Batch;
 use zcmd::client::settings::{self, Given};
 use zcmd::client::{Task, external, help, run, status, text, variables};
-use zcmd::protocol::request::{Ask, Os};
+use zcmd::protocol::request::{Ask, Os, Values};
 use zcmd::service::maths::REFERENCE;
 
 /// A command line as far as it was read.
@@ -23,6 +24,8 @@ struct Line {
     operands: Vec<String>,
     lets: Vec<(String, String)>,
     columns: Option<Vec<String>>,
+    /// Parameters of a command, by name.
+    named: BTreeMap<String, Vec<String>>,
     stdin: bool,
     /// A program that does it, and its arguments.
     external: Option<(PathBuf, Vec<OsString>)>,
@@ -57,6 +60,12 @@ fn print(text: &str) -> u8 {
     }
 }
 
+/// The help on a subcommand, or on all.
+fn help_on(subcommand: Option<&str>) -> String {
+    let reference = REFERENCE.iter().map(|e| [e.form, e.about, e.example, e.result]);
+    help::text(subcommand, reference, external::names())
+}
+
 fn refuse(error: &str) -> u8 {
     text::diagnose(&format!("{error} (see zcmd --help)"));
     status::REFUSED
@@ -70,7 +79,17 @@ impl Line {
                 line.operands.push(operand.string()?);
                 continue;
             }
-            let Some(argument) = parser.next()? else { return Ok(line) };
+            let Some(argument) = parser.next()? else {
+                // The client's own subcommands need no daemon to be explained.
+                if line.is("help") {
+                    let own = |name: &&String| help::SUBCOMMANDS.contains(&name.as_str());
+                    let name = line.operands.first();
+                    if name.is_none() || name.filter(own).is_some() {
+                        line.print = Some(help_on(name.map(String::as_str)));
+                    }
+                }
+                return Ok(line);
+            };
             match argument {
                 Value(value) if line.subcommand.is_none() => {
                     let name = value.string()?;
@@ -87,10 +106,7 @@ impl Line {
                     }
                 }
                 Short('h') | Long("help") => {
-                    let reference = REFERENCE.iter();
-                    let reference = reference.map(|e| [e.form, e.about, e.example, e.result]);
-                    let external = external::names();
-                    line.print = Some(help::text(line.subcommand.as_deref(), reference, external));
+                    line.print = Some(help_on(line.subcommand.as_deref()));
                     return Ok(line);
                 }
                 Short('V') | Long("version") => {
@@ -103,6 +119,10 @@ impl Line {
                 Long("id") => line.given.id = Some(parser.value()?.string()?),
                 Long("json") => line.given.json = true,
                 Long("explain") => line.given.explain = true,
+                Short('p') | Long("parameter") if line.is("os") => {
+                    let (name, value) = variables::parameter(&parser.value()?.string()?)?;
+                    line.named.entry(name).or_default().push(value);
+                }
                 Long("stdin") if line.is("os") => line.stdin = true,
                 Long("let") if line.is("compute") || line.is("batch") => {
                     line.lets.push(variables::assignment(&parser.value()?.string()?)?);
@@ -158,11 +178,13 @@ impl Line {
             }
             "os" => {
                 let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
-                let parameters = operands.by_ref().collect();
+                let ordered = operands.by_ref().collect();
+                let parameters = Values { ordered, named: self.named };
                 let os = Os { name, parameters, stream: !self.given.json, ..Os::default() };
                 if self.stdin { Task::AskWithInput(os) } else { Task::Ask(Ask::Os(os)) }
             }
-            "list" => Task::Ask(Ask::List),
+            "list" => operands.next().map_or(Task::Ask(Ask::List), Task::Page),
+            "help" => Task::Page(operands.next().ok_or("help: a name is missing")?),
             "ping" => Task::Ask(Ask::Ping),
             "status" => Task::Ask(Ask::Status),
             "cancel" => {

@@ -43,6 +43,10 @@ pub struct Parameter {
     pub rule: String,
     /// What it is when it is not given.
     pub default: Option<String>,
+    /// Whether it may be left out without one.
+    pub optional: bool,
+    /// A value that it takes, if its type is known here.
+    pub example: Option<String>,
     /// How many values it takes at most.
     pub repeat: usize,
 }
@@ -138,6 +142,8 @@ impl Parameter {
             name: string(&object, "name")?.ok_or_else(|| json.fault("a parameter has no name"))?,
             rule,
             default: string(&object, "default")?,
+            optional: object.get("optional").map_or(Ok(false), Json::boolean)?,
+            example: example(&object)?,
             repeat: repeat.clamp(1, limits::PARAMETERS_MAX),
         })
     }
@@ -164,9 +170,9 @@ impl std::fmt::Display for Command {
         for parameter in &self.parameters {
             let dots = if parameter.repeat > 1 { "..." } else { "" };
             let name = one_line(&parameter.name.to_uppercase());
-            match &parameter.default {
-                Some(_) => write!(out, " [{name}{dots}]")?,
-                None => write!(out, " {name}{dots}")?,
+            match parameter.default.is_some() || parameter.optional {
+                true => write!(out, " [{name}{dots}]")?,
+                false => write!(out, " {name}{dots}")?,
             }
         }
         writeln!(out)?;
@@ -179,11 +185,31 @@ impl std::fmt::Display for Command {
             write!(out, "    {name:width$}  {}", one_line(&parameter.rule))?;
             match &parameter.default {
                 Some(default) => writeln!(out, "; {} unless given", one_line(default))?,
+                None if parameter.optional => writeln!(out, "; may be left out")?,
                 None => writeln!(out)?,
             }
         }
         Ok(())
     }
+}
+
+/// A value that a parameter takes.
+fn example(object: &Object<'_>) -> Result<Option<String>, Fault> {
+    if let Some(of) = object.get("of") {
+        return Ok(of.array()?.first().map(|json| json.string()).transpose()?.map(Cow::into_owned));
+    }
+    Ok(match string(object, "type")?.unwrap_or_default().as_str() {
+        "integer" | "number" => object.get("min").map(|json| json.text().to_owned()),
+        "word" => Some("eth0".to_owned()),
+        "text" => Some("hello".to_owned()),
+        "hostname" | "host" => Some("www.example.org".to_owned()),
+        "ip" => Some("192.0.2.1".to_owned()),
+        "path" => string(object, "under")?.map(|under| {
+            let whole = under.trim_end_matches('/');
+            format!("{whole}/file")
+        }),
+        _ => None,
+    })
 }
 
 fn string(object: &Object<'_>, name: &str) -> Result<Option<String>, Fault> {

@@ -252,7 +252,13 @@ impl<'a> Conversation<'a> {
     }
 
     fn complain(&self, error: &Error) {
-        text::diagnose(&status::words(error));
+        let mut words = status::words(error);
+        if let (Ask::Os(os), Code::BadParameter) = (&self.request.ask, error.code)
+            && os.parameters.ordered.iter().any(|value| value == "--help" || value == "-h")
+        {
+            words += &format!("; zcmd help {} shows what it takes", os.name);
+        }
+        text::diagnose(&words);
         if let (Ask::Compute { expression, .. }, Some(position)) =
             (&self.request.ask, error.position)
             && (self.settings.explain || io::stderr().is_terminal())

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 /// The subcommands of the client itself.
-pub const SUBCOMMANDS: [&str; 9] =
-    ["compute", "os", "list", "ping", "status", "cancel", "menu", "batch", "keygen"];
+pub const SUBCOMMANDS: [&str; 10] =
+    ["compute", "os", "list", "ping", "status", "cancel", "menu", "batch", "keygen", "help"];
 
 /// The help on a subcommand, or on all. `reference` lists what an expression may use: how it is
 /// written, what it means, an example, and what that gives. `external` names the subcommands that
@@ -26,7 +26,7 @@ pub fn text<'a>(
             text
         }
         Some("os") => OS.to_owned(),
-        Some("list") => LIST.to_owned(),
+        Some("list" | "help") => LIST.to_owned(),
         Some("ping" | "status") => PING.to_owned(),
         Some("cancel") => CANCEL.to_owned(),
         Some("menu") => MENU.to_owned(),
@@ -101,6 +101,7 @@ zcmd os [OPTION]... NAME [PARAMETER]...
 
   zcmd os uptime                           its output, and its exit status
   zcmd os ping example.org 3               parameters, in the order of zcmd list
+  zcmd os -p count=3 ping example.org      one of them by its name; -p may be repeated
   zcmd os logs | grep error                output as it comes; grep's end is its end
   zcmd os --stdin wc < file                its standard input is yours, up to 128 KiB of UTF-8
   zcmd --json os uptime                    all in one object, when it is over
@@ -112,9 +113,12 @@ for its end.
 ";
 
 const LIST: &str = "\
-zcmd list [OPTION]...
+zcmd list [OPTION]... [NAME]
+zcmd help [OPTION]... [NAME]
 
   zcmd list                                what this token may run, with its parameters
+  zcmd list ping                           the page of one command
+  zcmd help ping                           the same; for a subcommand, as zcmd ping --help
   zcmd --json list                         the same for programs
 ";
 

@@ -13,6 +13,7 @@ pub mod external;
 pub mod help;
 pub mod lines;
 pub mod menu;
+pub mod page;
 pub mod settings;
 pub mod status;
 pub mod text;
@@ -39,6 +40,8 @@ pub enum Task {
     AskWithInput(Os),
     /// Evaluate many expressions.
     Batch(batch::Batch),
+    /// Show what the command of this name takes.
+    Page(String),
     /// Offer what there is to a person.
     Menu,
     /// Make a pair of CURVE keys in this file.
@@ -66,6 +69,7 @@ fn perform(task: Task, settings: impl Fn() -> Result<Settings, Failure>) -> Resu
             let stdin = stdin.map_err(Failure::refused)?;
             ask_once(&settings, Ask::Os(Os { stdin, ..os }), Some(&catch()?))
         }
+        Task::Page(name) => page::show(&settings()?, &name),
         Task::Batch(batch) => batch.run(&settings()?),
         Task::Menu => menu::run(&settings()?, &catch()?),
         Task::Keygen(path) => keygen(&path),

@@ -13,7 +13,7 @@ use zcmd::port::Stream;
 use zcmd::protocol::envelope::{self, Envelope};
 use zcmd::protocol::json::Json;
 use zcmd::protocol::reply::{Answer, Code, Error, Ran, Reply};
-use zcmd::protocol::request::{Ask, Id, Os, Request};
+use zcmd::protocol::request::{Ask, Id, Os, Request, Values};
 
 /// No test takes longer, or it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -323,9 +323,7 @@ pub(crate) fn decode(body: &[u8]) -> Request {
         }
         "os" => Ask::Os(Os {
             name: text("command_name").unwrap(),
-            parameters: (fields.get("parameters").unwrap().array().unwrap().into_iter())
-                .map(|json| json.string().unwrap().into_owned())
-                .collect(),
+            parameters: values(fields.get("parameters").unwrap()),
             stdin: text("stdin").unwrap_or_default(),
             timeout: (fields.get("timeout_ms"))
                 .map(|json| Duration::from_millis(json.integer().unwrap())),
@@ -339,6 +337,17 @@ pub(crate) fn decode(body: &[u8]) -> Request {
         other => panic!("the client asks for {other}"),
     };
     Request { id, token: token.into_owned(), ask }
+}
+
+fn values(json: Json<'_>) -> Values {
+    let texts = |json: Json<'_>| match json.string() {
+        Ok(text) => vec![text.into_owned()],
+        Err(_) => json.array().unwrap().iter().map(|j| j.string().unwrap().into_owned()).collect(),
+    };
+    let Ok(object) = json.object() else { return texts(json).into_iter().collect() };
+    let pair = |(name, json): (&str, Json<'_>)| (name.to_owned(), texts(json));
+    let mut named: std::collections::BTreeMap<_, _> = object.members().map(pair).collect();
+    Values { ordered: named.remove("").unwrap_or_default(), named }
 }
 
 /// The id that a `cancel` is about.

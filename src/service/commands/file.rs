@@ -207,7 +207,7 @@ fn run(
         }
     }
     for (index, (template, json)) in declared.templates.iter().zip(arguments).enumerate() {
-        let checked = declared.check_defaults(template).map_err(|why| json.fault(why));
+        let checked = declared.check_element(template).map_err(|why| json.fault(why));
         faults.inside(&format!("[{}]", index + 1), |faults| faults.keep(checked));
     }
     Some((program?, declared))

@@ -258,6 +258,9 @@ impl Serialize for Parameter {
         if let (Some(default), false) = (&self.default, self.secret) {
             out.serialize_entry("default", default)?;
         }
+        if self.optional {
+            out.serialize_entry("optional", &true)?;
+        }
         if self.dash {
             out.serialize_entry("dash", &true)?;
         }

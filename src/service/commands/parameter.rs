@@ -20,6 +20,8 @@ pub struct Parameter {
     pub kind: Kind,
     /// The value when none is given.
     pub default: Option<String>,
+    /// Whether it may be left out; then its element of `run` is left out, too.
+    pub optional: bool,
     /// Whether a value may make an argument begin with `-`.
     pub dash: bool,
     /// How many values it takes, for the last parameter; 1 otherwise.
@@ -160,6 +162,15 @@ impl Parameter {
         format!("parameter {} is missing; it is {}", self.name, self.kind.rule())
     }
 
+    /// What to say when more values are given than it takes.
+    pub fn too_many(&self, given: usize) -> String {
+        let Self { name, repeat, .. } = self;
+        match repeat {
+            1 => format!("parameter {name}: takes one value, and {given} are given"),
+            most => format!("parameter {name}: takes {most} values at most, and {given} are given"),
+        }
+    }
+
     /// Whether an argument may begin with a value of it that begins with `-`.
     pub fn may_begin_with_dash(&self) -> bool {
         self.dash || self.kind.is_signed()
@@ -241,7 +252,8 @@ mod tests {
 
     fn of(kind: Kind) -> Parameter {
         let name = "p".to_owned();
-        Parameter { name, kind, default: None, dash: false, repeat: 1, secret: false }
+        let (default, optional, dash, secret) = Default::default();
+        Parameter { name, kind, default, optional, dash, repeat: 1, secret }
     }
 
     #[test]

@@ -36,8 +36,9 @@ fn check_order(before: &[Parameter], parameter: &Parameter) -> Result<(), String
     if before.iter().any(|other| other.repeat > 1) {
         return Err("comes after one with repeat, which must be the last".to_owned());
     }
-    if parameter.default.is_none() && before.iter().any(|other| other.default.is_some()) {
-        return Err("needs a default, since one before it has one".to_owned());
+    let may_be_absent = |own: &Parameter| own.default.is_some() || own.optional;
+    if !may_be_absent(parameter) && before.iter().any(may_be_absent) {
+        return Err("needs a default or optional, since one before it has one".to_owned());
     }
     Ok(())
 }
@@ -66,10 +67,14 @@ fn parameter(json: Json<'_>, faults: &mut Faults) -> Option<Parameter> {
         kind(&object, &name, json, faults)
     });
     let mut flag = |key| faults.member(&object, key, Json::boolean).unwrap_or(false);
-    let (dash, secret) = (flag("dash"), flag("secret"));
+    let (optional, dash, secret) = (flag("optional"), flag("dash"), flag("secret"));
     let default = faults.member(&object, "default", text);
     let repeat = faults.member(&object, "repeat", count(limits::PARAMETERS_MAX)).unwrap_or(1);
-    let parameter = Parameter { name: name?, kind: kind?, default, dash, repeat, secret };
+    if optional && default.is_some() {
+        faults.0.push(json.fault("has a default and is optional; keep one of the two"));
+    }
+    let (name, kind) = (name?, kind?);
+    let parameter = Parameter { name, kind, default, optional, dash, repeat, secret };
     if let Some(default) = &parameter.default {
         let accepted = parameter.accept(default);
         faults.keep(accepted.map_err(|why| json.fault(format!("default: {why}"))));
@@ -78,7 +83,7 @@ fn parameter(json: Json<'_>, faults: &mut Faults) -> Option<Parameter> {
 }
 
 /// The keys that every parameter may have.
-const SHARED: [&str; 6] = ["name", "type", "default", "dash", "repeat", "secret"];
+const SHARED: [&str; 7] = ["name", "type", "default", "optional", "dash", "repeat", "secret"];
 
 /// The types, each with the keys that are its own.
 const TYPES: [(&str, &[&str]); 8] = [

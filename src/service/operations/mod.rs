@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
     use crate::port::Peer;
-    use crate::protocol::request::{Ask, Id, Os, Request};
+    use crate::protocol::request::{Ask, Id, Os, Request, Values};
     use crate::protocol::token::Keys;
     use crate::service::access::authority::{Authority, Revoked};
     use crate::service::commands::Commands;
@@ -224,7 +224,11 @@ mod tests {
     fn what_the_client_writes_is_what_the_operations_take() {
         let os = Os {
             name: "sleep".into(),
-            parameters: vec!["a b".into(), "\u{0}\"é".into()],
+            parameters: Values {
+                ordered: vec!["a b".into(), "\u{0}\"é".into()],
+                named: [("x".into(), vec!["1".into()]), ("y".into(), vec!["2".into(), "3".into()])]
+                    .into(),
+            },
             stdin: "x\n".into(),
             timeout: Some(Duration::from_millis(1500)),
             stream: true,
@@ -233,7 +237,7 @@ mod tests {
         let variables = vec![("x".into(), "1e3".into())];
         let cases = [
             (Ask::Compute { expression: "x+1".into(), variables }, "ok 1001"),
-            (Ask::Os(os), "bad_parameter 2 too many"),
+            (Ask::Os(os), "bad_parameter there is no parameter \"x\"; this command takes none"),
             (Ask::Os(Os { name: "sleep".into(), ..Os::default() }), "opened (1, 0)"),
             (Ask::List, r#"ok {"compute":true"#),
             (Ask::Status, r#"ok {"version":"#),
@@ -288,6 +292,29 @@ mod tests {
                 "os",
                 r#"{"command_name":"a","parameters":["x",1]}"#,
                 "malformed parameters[1]: expected a string, found a number (at byte 38)",
+            ),
+            (
+                "os",
+                r#"{"command_name":"a","parameters":{"x":["1",null]}}"#,
+                "malformed parameters.\"x\"[1]: expected a string, found null (at byte 43)",
+            ),
+            (
+                "os",
+                r#"{"command_name":"a","parameters":{"":"1","":["1"]}}"#,
+                "malformed parameters: the member \"\" is there twice (at byte 44)",
+            ),
+            (
+                "os",
+                &format!(
+                    r#"{{"command_name":"a","parameters":{{"x":[{}"1"]}}}}"#,
+                    r#""1","#.repeat(64)
+                ),
+                "too_large parameters.\"x\": 65 values; at most 64 are allowed (at byte 38)",
+            ),
+            (
+                "os",
+                r#"{"command_name":"a","parameters":"x"}"#,
+                "malformed parameters: expected an array, found a string (at byte 33)",
             ),
             (
                 "os",
