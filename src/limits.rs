@@ -262,6 +262,8 @@ pub const KEEPALIVE_SECONDS: i32 = 5;
 pub const KEEPALIVES_MAX: i32 = 3;
 /// Milliseconds that a client which ends leaves to what it still has to send: a `cancel`.
 pub const LINGER_MILLISECONDS: i32 = 500;
+/// Seconds that a person has to confirm a command, before a forgotten terminal is taken for a no.
+pub const CONFIRM_SECONDS: u64 = 600;
 /// Seconds from a `cancel` to the last reply: the grace of 2 seconds, and some for the way.
 pub const CANCEL_SECONDS: u64 = 5;
 /// Bytes of any other reply: the list of all commands that fit a commands file, whose text is less

@@ -264,6 +264,10 @@ pub struct Execution {
     pub resources: BTreeMap<&'static str, u64>,
     /// Whether what it starts may go on after its end.
     pub leave_children: bool,
+    /// A name of which all commands that have it run one at a time.
+    pub lock: Option<String>,
+    /// The exit codes that count as success, if the entry says so; else empty.
+    pub success: Vec<u8>,
 }
 
 /// The names of the limits that the kernel holds a command to, each with its least value: bytes of

@@ -206,3 +206,101 @@ zcmd os [OPTION]... tail FILE [LINES] [FLAG]
     assert_eq!(reply["result"]["stdout"], "<-n><9><x><log>", "{reply}");
     assert_eq!(house::code(&ask(json!({"file": "log", "x": "y"}))), "bad_parameter");
 }
+
+/// Commands that hold a lock until there is a file.
+#[test]
+fn commands_with_one_lock_run_one_at_a_time() {
+    let place = folder();
+    let go = place.join("go").display().to_string();
+    let hold = |lock: &str| {
+        let wait = "while [ ! -e \"$0\" ]; do sleep 0.02; done; :";
+        json!({"run": ["/bin/sh", "-c", wait, go], "lock": lock})
+    };
+    let house = House::new(json!({"a": hold("disk"), "b": hold("disk"), "c": hold("net")}));
+    let socket = house.dealer();
+    for (id, name) in ["a", "b", "a", "c"].into_iter().enumerate() {
+        house.send(&socket, json!({"command_type": "os", "command_name": name, "id": id}));
+    }
+    let status = || house.ask(json!({"command_type": "status"}))["result"]["commands"].clone();
+    until("two that run", || (status()["running"] == 2).then_some(()));
+    assert_eq!(status()["waiting"], 2, "{}", status());
+    fs::write(&go, "").unwrap();
+    for _ in 0..4 {
+        let reply = house::receive(&socket);
+        assert_eq!(reply["result"]["exit_code"], 0, "{reply}");
+    }
+    let started = |event: &str| house.logged(event).len();
+    assert_eq!((started("command_accepted"), started("command_ended")), (4, 4));
+    fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn the_owner_says_which_exit_codes_are_success() {
+    let with = |code: &str| json!({"run": ["/bin/sh", "-c", code], "success": [0, 3]});
+    let house = House::new(json!({
+        "three": with("exit 3"), "four": with("exit 4"), "killed": with("kill -9 $$"),
+        "never": {"run": ["/bin/true"], "success": [3]}, "plain": sh("exit 3"),
+    }));
+    let cases = [
+        ("three", json!(true), 0),
+        ("four", json!(false), 4),
+        ("killed", json!(false), 137),
+        ("never", json!(false), 1),
+        ("plain", json!(null), 3),
+    ];
+    for (name, success, status) in cases {
+        assert_eq!(house.os(name, &[])["result"]["success"], success, "{name}");
+        assert_eq!(house.run(&["os", name]).status.code(), Some(status), "{name}");
+        let logged = match success.as_bool() {
+            Some(success) => json!(if success { "yes" } else { "no" }),
+            None => json!(null),
+        };
+        assert_eq!(house.logged("command_ended").pop().unwrap()["success"], logged, "{name}");
+    }
+}
+
+#[test]
+fn a_command_that_asks_for_a_confirmation_does_not_run_without_one() {
+    let house = House::new(json!({
+        "halt": {"run": ["/bin/echo", "halted"], "confirm": true},
+    }));
+    let refused = house.os("halt", &[]);
+    assert_eq!(house::code(&refused), "unconfirmed", "{refused}");
+    assert_eq!(refused["error"]["executed"], false);
+    let output = house.run(&["os", "halt"]);
+    assert_eq!(output.status.code(), Some(125));
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("asks for a confirmation") && told.contains("--yes"), "{told}");
+    assert_eq!(house.run(&["os", "--yes", "halt"]).stdout, b"halted\n");
+    let explained =
+        house.ask(json!({"command_type": "os", "command_name": "halt", "explain": true}));
+    assert_eq!(explained["result"]["confirm"], true);
+    let listed = house.ask(json!({"command_type": "list"}));
+    assert_eq!(listed["result"]["commands"][0]["confirm"], true);
+    assert_eq!(house.logged("command_accepted").len(), 1);
+
+    // A person at a terminal is asked.
+    if !std::path::Path::new("/usr/bin/script").exists() {
+        return house::skip("/usr/bin/script is not there; util-linux has it");
+    }
+    for (answer, status, ran) in [("y\n", 0, true), ("\n", 125, false), ("no\n", 125, false)] {
+        let client = house.zcmd(&["os", "halt"]);
+        let line = format!("{} os halt", client.get_program().display());
+        let mut script = std::process::Command::new("/usr/bin/script");
+        script.args(["--quiet", "--return", "--echo", "never", "--command", &line, "/dev/null"]);
+        for (name, value) in client.get_envs() {
+            script.env(name, value.unwrap_or_default());
+        }
+        script.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+        let mut script = script.spawn().unwrap();
+        use std::io::Write;
+        let mut input = script.stdin.take().unwrap();
+        input.write_all(answer.as_bytes()).unwrap();
+        let output = script.wait_with_output().unwrap();
+        let told = String::from_utf8(output.stdout).unwrap();
+        assert!(told.contains("zcmd: run halt? [y/N] "), "{told}");
+        assert_eq!(told.contains("halted"), ran, "{told}");
+        assert_eq!(told.contains("not confirmed; nothing ran"), !ran, "{told}");
+        assert_eq!(output.status.code(), Some(status), "{told}");
+    }
+}

@@ -27,6 +27,7 @@ struct Line {
     /// Parameters of a command, by name.
     named: BTreeMap<String, Vec<String>>,
     stdin: bool,
+    yes: bool,
     /// A program that does it, and its arguments.
     external: Option<(PathBuf, Vec<OsString>)>,
     /// What to print instead of doing anything.
@@ -123,6 +124,7 @@ impl Line {
                     let (name, value) = variables::parameter(&parser.value()?.string()?)?;
                     line.named.entry(name).or_default().push(value);
                 }
+                Long("yes") if line.is("os") => line.yes = true,
                 Long("stdin") if line.is("os") => line.stdin = true,
                 Long("let") if line.is("compute") || line.is("batch") => {
                     line.lets.push(variables::assignment(&parser.value()?.string()?)?);
@@ -180,7 +182,8 @@ impl Line {
                 let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
                 let ordered = operands.by_ref().collect();
                 let parameters = Values { ordered, named: self.named };
-                let os = Os { name, parameters, stream: !self.given.json, ..Os::default() };
+                let (stream, confirmed) = (!self.given.json, self.yes);
+                let os = Os { name, parameters, stream, confirmed, ..Os::default() };
                 if self.stdin { Task::AskWithInput(os) } else { Task::Ask(Ask::Os(os)) }
             }
             "list" => operands.next().map_or(Task::Ask(Ask::List), Task::Page),

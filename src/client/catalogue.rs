@@ -30,6 +30,8 @@ pub struct Command {
     pub name: String,
     /// What it is for.
     pub about: String,
+    /// Whether it asks for a confirmation.
+    pub confirm: bool,
     /// What it takes, in order.
     pub parameters: Vec<Parameter>,
 }
@@ -98,6 +100,7 @@ impl Command {
         Ok(Self {
             name: string(&object, "name")?.ok_or_else(|| json.fault("a command has no name"))?,
             about: string(&object, "about")?.unwrap_or_default(),
+            confirm: object.get("confirm").map_or(Ok(false), Json::boolean)?,
             parameters: parameters.into_iter().map(Parameter::read).collect::<Result<_, _>>()?,
         })
     }
@@ -179,6 +182,9 @@ impl std::fmt::Display for Command {
         if !self.about.is_empty() {
             writeln!(out, "    {}", one_line(&self.about))?;
         }
+        if self.confirm {
+            writeln!(out, "    asks for a confirmation: --yes gives it")?;
+        }
         let names: Vec<_> = self.parameters.iter().map(|p| one_line(&p.name)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
         for (name, parameter) in names.iter().zip(&self.parameters) {
@@ -256,7 +262,7 @@ mod tests {
 
     #[test]
     fn answers_are_shown_for_people() {
-        let list = r#"{"compute":true,"commands":[{"name":"up","parameters":[]},{"name":"ping",
+        let list = r#"{"compute":true,"commands":[{"name":"up","confirm":true,"parameters":[]},{"name":"ping",
             "about":"Reach a\u001b host","parameters":[{"name":"host","type":"hostname"},
             {"name":"count","type":"integer","min":-1,"max":10,"default":"3"},
             {"name":"unit","type":"choice","of":["a","b c"]},
@@ -267,6 +273,7 @@ mod tests {
         let list_shown = "\
 maths: zcmd compute EXPRESSION
 up
+    asks for a confirmation: --yes gives it
 ping HOST [COUNT] UNIT F N PIN W...
     Reach a\\u{1b} host
     host   hostname

@@ -70,19 +70,18 @@ impl<'a> Conversation<'a> {
         })
     }
 
-    /// Takes replies to the last one, prints them, and returns the exit status.
+    /// Prints the last reply, and returns the exit status.
     ///
     /// # Errors
-    /// No last reply came, or it could not be written.
-    pub fn run(mut self) -> Result<u8, Failure> {
-        let (body, answer) = self.last()?;
+    /// It could not be written.
+    pub fn finish(mut self, body: &[u8], answer: &Answer) -> Result<u8, Failure> {
         if self.settings.json {
-            self.write(Stream::Stdout, &body)?;
+            self.write(Stream::Stdout, body)?;
             self.write(Stream::Stdout, b"\n")?;
         } else {
-            self.present(&answer)?;
+            self.present(answer)?;
         }
-        Ok(self.ending.unwrap_or(status::of(&answer, self.is_os())))
+        Ok(self.ending.unwrap_or(status::of(answer, self.is_os())))
     }
 
     /// Takes replies to the last one, printing output on the way.

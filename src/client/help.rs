@@ -102,6 +102,7 @@ zcmd os [OPTION]... NAME [PARAMETER]...
   zcmd os uptime                           its output, and its exit status
   zcmd os ping example.org 3               parameters, in the order of zcmd list
   zcmd os -p count=3 ping example.org      one of them by its name; -p may be repeated
+  zcmd os --yes reboot                     a command that asks for a confirmation, without asking
   zcmd os logs | grep error                output as it comes; grep's end is its end
   zcmd os --stdin wc < file                its standard input is yours, up to 128 KiB of UTF-8
   zcmd --json os uptime                    all in one object, when it is over

@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod catalogue;
+pub mod confirm;
 pub mod connection;
 pub mod conversation;
 pub mod external;
@@ -26,6 +27,7 @@ use crate::client::conversation::Conversation;
 use crate::client::settings::Settings;
 use crate::client::status::Failure;
 use crate::limits;
+use crate::protocol::reply::{Answer, Code};
 use crate::protocol::request::{Ask, Id, Os, Request};
 use crate::system::files;
 use crate::system::keypair;
@@ -93,7 +95,16 @@ fn catch() -> Result<Signals, Failure> {
 fn ask_once(settings: &Settings, ask: Ask, signals: Option<&Signals>) -> Result<u8, Failure> {
     let id = settings.id.clone().unwrap_or_else(fresh_id);
     let request = Request { id: Some(id), token: settings.token.clone(), ask };
-    Conversation::open(settings, &request, signals)?.run()
+    let mut conversation = Conversation::open(settings, &request, signals)?;
+    let (body, answer) = conversation.last()?;
+    if let (Ask::Os(os), Answer::Error(error)) = (&request.ask, &answer)
+        && (error.code, os.confirmed, settings.json) == (Code::Unconfirmed, false, false)
+        && confirm::is_possible()
+    {
+        confirm::ask(&os.name, signals)?;
+        return ask_once(settings, Ask::Os(Os { confirmed: true, ..os.clone() }), signals);
+    }
+    conversation.finish(&body, &answer)
 }
 
 /// An id that no other request of this subject has now, so that `cancel` finds the right one.

@@ -313,6 +313,11 @@ impl<'a> Object<'a> {
         self.members.iter().map(|(name, value)| (name.as_ref(), *value))
     }
 
+    /// All members, in the order of the text.
+    pub fn into_members(self) -> Members<'a> {
+        self.members
+    }
+
     /// Refuses any member that is not among `known`.
     ///
     /// # Errors

@@ -58,6 +58,8 @@ pub struct Ran {
     pub duration: Duration,
     /// When output was cut: the true sizes of the two streams in bytes.
     pub truncated: Option<(u64, u64)>,
+    /// Whether it succeeded, if its entry says which exit codes are success.
+    pub success: Option<bool>,
 }
 
 /// An error.
@@ -120,6 +122,8 @@ codes! {
     Cancelled = "cancelled",
     /// Nothing to cancel.
     NotFound = "not_found",
+    /// The command asks for a confirmation.
+    Unconfirmed = "unconfirmed",
     /// The program could not be started.
     NotStarted = "not_started",
     /// The daemon drains.
@@ -295,6 +299,7 @@ fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
         stderr,
         duration: Duration::from_millis(need(object, "duration_ms")?.integer()?),
         truncated,
+        success: object.get("success").map(Json::boolean).transpose()?,
     }))
 }
 
@@ -358,6 +363,9 @@ impl Serialize for Ran {
             let totals = [("stdout_bytes", stdout), ("stderr_bytes", stderr)];
             out.serialize_entry("truncated", &super::Members(&totals))?;
         }
+        if let Some(success) = self.success {
+            out.serialize_entry("success", &success)?;
+        }
         out.end()
     }
 }
@@ -406,7 +414,8 @@ mod tests {
 
     fn ran(end: Result<i32, String>, stdout: &[u8]) -> Ran {
         let duration = Duration::from_millis(12);
-        Ran { end, stdout: stdout.to_vec(), stderr: vec![], duration, truncated: None }
+        let (truncated, success) = Default::default();
+        Ran { end, stdout: stdout.to_vec(), stderr: vec![], duration, truncated, success }
     }
 
     #[test]
@@ -474,6 +483,10 @@ mod tests {
             (
                 same(Answer::Ran(ran(Ok(0), b"\xff"))),
                 r#"{"id":7,"status":"ok","result":{"exit_code":0,"stdout_base64":"/w==","stderr":"","duration_ms":12}}"#,
+            ),
+            (
+                same(Answer::Ran(Ran { success: Some(true), ..ran(Ok(3), b"") })),
+                r#"{"id":7,"status":"ok","result":{"exit_code":3,"stdout":"","stderr":"","duration_ms":12,"success":true}}"#,
             ),
             (
                 same(Answer::Output { stream: Stream::Stderr, bytes: b"a\n".to_vec() }),

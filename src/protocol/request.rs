@@ -69,6 +69,8 @@ pub struct Os {
     pub stream: bool,
     /// Whether to tell what would run, and run nothing.
     pub explain: bool,
+    /// Whether it is meant, for a command that asks for a confirmation.
+    pub confirmed: bool,
 }
 
 /// The values of a command's parameters. On the wire: an array, in the order of the commands file;
@@ -160,7 +162,9 @@ impl Serialize for Request {
                 if let Some(timeout) = os.timeout {
                     out.serialize_entry("timeout_ms", &timeout.as_millis())?;
                 }
-                for (name, flag) in [("stream", os.stream), ("explain", os.explain)] {
+                for (name, flag) in
+                    [("stream", os.stream), ("explain", os.explain), ("confirmed", os.confirmed)]
+                {
                     if flag {
                         out.serialize_entry(name, &true)?;
                     }

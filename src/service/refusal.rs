@@ -35,6 +35,8 @@ pub enum Refusal {
     UnknownCommand(String),
     /// A parameter breaks its rule.
     BadParameter(String),
+    /// The command of this name asks for a confirmation, and the request has none.
+    Unconfirmed(String),
     /// The expression has no value.
     BadExpression(BadExpression),
     /// A variable's name cannot be used.
@@ -80,6 +82,7 @@ impl Refusal {
             Self::Forbidden(_) => Code::Forbidden,
             Self::UnknownCommand(_) => Code::UnknownCommand,
             Self::BadParameter(_) => Code::BadParameter,
+            Self::Unconfirmed(_) => Code::Unconfirmed,
             Self::BadExpression(_) | Self::BadVariable(_) => Code::BadExpression,
             Self::Busy(_) | Self::NoTurn(_) => Code::Busy,
             Self::NotFound => Code::NotFound,
@@ -108,6 +111,9 @@ impl Refusal {
             }
             Self::UnknownCommand(name) => {
                 format!("there is no command {name}; `list` tells which there are")
+            }
+            Self::Unconfirmed(name) => {
+                format!("the command {name} asks for a confirmation: send \"confirmed\": true")
             }
             Self::BadParameter(why) | Self::BadVariable(why) => why.clone(),
             Self::BadExpression(why) => why.to_string(),

@@ -282,6 +282,7 @@ pub(crate) fn ran(end: Result<i32, &str>, stdout: &[u8], stderr: &[u8]) -> Ran {
         stderr: stderr.to_vec(),
         duration: Duration::from_millis(5),
         truncated: None,
+        success: None,
     }
 }
 
@@ -329,6 +330,7 @@ pub(crate) fn decode(body: &[u8]) -> Request {
                 .map(|json| Duration::from_millis(json.integer().unwrap())),
             stream: flag("stream"),
             explain: flag("explain"),
+            confirmed: flag("confirmed"),
         }),
         "list" => Ask::List,
         "status" => Ask::Status,

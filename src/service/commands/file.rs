@@ -12,24 +12,27 @@ use std::time::Duration;
 
 use crate::limits;
 use crate::port::{Execution, RESOURCES};
-use crate::protocol::json::{Fault, Json, Object};
+use crate::protocol::json::{Fault, Json, Members, Object, echo};
 use crate::service::commands::arguments::{Declared, Piece, Template};
 use crate::service::commands::keys::{
-    Faults, absolute, count, did_you_mean, identifier, seconds, text, within,
+    Faults, Lists, absolute, count, did_you_mean, identifier, seconds, text, texts, within,
 };
 use crate::service::commands::parameter::Parameter;
 use crate::service::commands::parameters_file::parameters;
 use crate::service::commands::text::{place, without_comments};
 use crate::service::commands::{Command, Commands};
 
-/// Keys of an entry that say what runs, and its environment.
-const WHAT: [&str; 4] = ["about", "run", "parameters", "env"];
+/// Keys of an entry that say what runs, its environment, and who may ask for it.
+const WHAT: [&str; 7] = ["about", "run", "parameters", "env", "enabled", "scope_group", "confirm"];
+
+/// Keys of a file that are no commands.
+const RESERVED: [&str; 2] = ["$schema", "$values"];
 
 /// Reads a value and puts it where it belongs.
 type Read = fn(&mut Execution, Json<'_>) -> Result<(), Fault>;
 
 /// Keys of an entry that say as what and within which limits it runs, besides `RESOURCES`.
-const HOW: [(&str, Read); 8] = [
+const HOW: [(&str, Read); 10] = [
     ("timeout_seconds", |own, json| {
         seconds(limits::COMMAND_SECONDS_MAX)(json).map(|most| own.timeout = Some(most))
     }),
@@ -45,6 +48,8 @@ const HOW: [(&str, Read); 8] = [
     ("user", |own, json| text(json).map(|name| own.user = Some(name))),
     ("group", |own, json| text(json).map(|name| own.group = Some(name))),
     ("cwd", |own, json| absolute(json).map(|path| own.directory = path)),
+    ("lock", |own, json| group(json).map(|name| own.lock = Some(name))),
+    ("success", |own, json| exit_codes(json).map(|codes| own.success = codes)),
     ("leave_children", |own, json| json.boolean().map(|leave| own.leave_children = leave)),
 ];
 
@@ -57,27 +62,30 @@ impl Commands {
     /// # Errors
     /// All that is wrong with them, as `FILE:LINE:COLUMN: what`.
     pub fn read(files: &[(&str, &str)]) -> Result<Self, Vec<String>> {
+        let plain: Vec<_> = files.iter().map(|(_, text)| without_comments(text)).collect();
+        let files = files.iter().zip(&plain);
+        let mut files: Vec<_> = files.map(|(file, plain)| Text::read(*file, plain)).collect();
+        let mut lists = Lists::default();
+        for Text { members, faults, .. } in &mut files {
+            for (name, json) in members.iter().filter(|(name, _)| name.starts_with('$')) {
+                faults.inside(name, |faults| reserved(name, *json, &mut lists, faults));
+            }
+        }
         let (mut commands, mut places, mut told) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-        for (file, text) in files {
-            let mut faults = Faults::default();
-            let plain = faults.keep(without_comments(text)).unwrap_or_default();
-            let json = faults.0.is_empty().then(|| Json::parse(plain.as_bytes()));
-            let json = json.and_then(|json| faults.keep(json));
-            let read = json.and_then(|json| faults.keep(json.object_with_repeats()));
-            let (object, repeats) = read.unwrap_or_default();
-            let repeats = repeats.iter().map(|(name, json)| (name.as_ref(), *json));
-            for (name, json) in object.members().chain(repeats) {
+        for Text { name: file, text, members, mut faults } in files {
+            for (name, json) in members.iter().filter(|(name, _)| !name.starts_with('$')) {
                 let (line, column) = place(text, json.position());
                 let own = format!("{file}:{line}:{column}");
                 let command = faults.inside(name, |faults| {
                     if let Some(first) = places.get(name) {
                         faults.0.push(json.fault(format!("is in {first} already; keep one")));
                     }
-                    command(name, json, faults)
+                    command(name, *json, &lists, faults)
                 });
-                places.entry(name.to_owned()).or_insert_with(|| own.clone());
-                let command = command.map(|command| Command { place: own, ..command });
-                commands.extend(command.map(|command| (name.to_owned(), command)));
+                places.entry(name.clone()).or_insert_with(|| own.clone());
+                if let Some((command, true)) = command {
+                    commands.insert(name.to_string(), Command { place: own, ..command });
+                }
             }
             told.extend(tell(faults, file, text));
         }
@@ -93,6 +101,49 @@ impl Commands {
     /// As `read`.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
         Self::read(&[("commands", text)])
+    }
+}
+
+/// A file as far as it is read.
+struct Text<'a> {
+    name: &'a str,
+    text: &'a str,
+    members: Members<'a>,
+    faults: Faults,
+}
+
+impl<'a> Text<'a> {
+    /// Reads the members of a file; one whose name was there before comes last.
+    fn read((name, text): (&'a str, &'a str), plain: &'a Result<String, Fault>) -> Self {
+        let mut faults = Faults::default();
+        let plain = faults.keep(plain.as_ref().map_err(Fault::clone));
+        let json = plain.and_then(|plain| faults.keep(Json::parse(plain.as_bytes())));
+        let object = json.and_then(|json| faults.keep(json.object_with_repeats()));
+        let (object, repeats) = object.unwrap_or_default();
+        let members = object.into_members().into_iter().chain(repeats).collect();
+        Self { name, text, members, faults }
+    }
+}
+
+/// Reads a key that is no command.
+fn reserved(name: &str, json: Json<'_>, lists: &mut Lists, faults: &mut Faults) {
+    let object = match name {
+        // For editors.
+        "$schema" => return drop(faults.keep(json.string())),
+        "$values" => faults.object(json),
+        _ => {
+            let hint = did_you_mean(name, RESERVED.into_iter());
+            let known = RESERVED.join(", ");
+            let message = format!("no command's name begins with ${hint}; known here: {known}");
+            return faults.0.push(json.fault(message));
+        }
+    };
+    for (name, json) in object.iter().flat_map(Object::members) {
+        let list = faults.inside(&format!(".{name}"), |faults| faults.keep(texts(json)));
+        if list.is_some_and(|list| lists.insert(name.to_owned(), list).is_some()) {
+            let message = format!("the list {} is there twice; keep one", echo(name));
+            faults.0.push(json.fault(message));
+        }
     }
 }
 
@@ -115,7 +166,13 @@ fn bounded(mut told: Vec<String>) -> Vec<String> {
     told
 }
 
-fn command(name: &str, json: Json<'_>, faults: &mut Faults) -> Option<Command> {
+/// Reads an entry, and whether it is enabled.
+fn command(
+    name: &str,
+    json: Json<'_>,
+    lists: &Lists,
+    faults: &mut Faults,
+) -> Option<(Command, bool)> {
     let before = faults.0.len();
     if !identifier(name) {
         faults.0.push(json.fault("a name is 1 to 64 letters, digits, _ . or -"));
@@ -124,7 +181,7 @@ fn command(name: &str, json: Json<'_>, faults: &mut Faults) -> Option<Command> {
     let (how, kernel) = (HOW.map(|(key, _)| key), RESOURCES.map(|(key, _)| key));
     faults.only(&object, &[WHAT.as_slice(), &how, &kernel].concat());
     let parameters = match object.get("parameters") {
-        Some(json) => faults.inside(".parameters", |faults| parameters(json, faults)),
+        Some(json) => faults.inside(".parameters", |faults| parameters(json, lists, faults)),
         None => Some(Vec::new()),
     };
     let (program, declared) = match object.get("run") {
@@ -135,10 +192,17 @@ fn command(name: &str, json: Json<'_>, faults: &mut Faults) -> Option<Command> {
         }
     }
     .unwrap_or_default();
-    let about = faults.member(&object, "about", text);
-    let execution = execution(&object, faults).into();
-    let command = Command { place: String::new(), about, program, declared, execution };
-    (faults.0.len() == before).then_some(command)
+    let enabled = faults.member(&object, "enabled", Json::boolean).unwrap_or(true);
+    let command = Command {
+        place: String::new(),
+        about: faults.member(&object, "about", text),
+        scope_group: faults.member(&object, "scope_group", group),
+        confirm: faults.member(&object, "confirm", Json::boolean).unwrap_or(false),
+        program,
+        declared,
+        execution: execution(&object, faults).into(),
+    };
+    (faults.0.len() == before).then_some((command, enabled))
 }
 
 fn execution(object: &Object<'_>, faults: &mut Faults) -> Execution {
@@ -161,6 +225,23 @@ fn execution(object: &Object<'_>, faults: &mut Faults) -> Execution {
         execution.environment.extend(added);
     }
     execution
+}
+
+/// The name of a group or of a lock.
+fn group(json: Json<'_>) -> Result<String, Fault> {
+    let name = text(json)?;
+    match identifier(&name) {
+        true => Ok(name),
+        false => Err(json.fault("a name is 1 to 64 letters, digits, _ . or -")),
+    }
+}
+
+fn exit_codes(json: Json<'_>) -> Result<Vec<u8>, Fault> {
+    let read = |json: Json<'_>| {
+        json.integer().map_err(|_| json.fault("must be exit codes, integers from 0 to 255"))
+    };
+    let codes: Vec<u8> = json.array()?.into_iter().map(read).collect::<Result<_, _>>()?;
+    if codes.is_empty() { Err(json.fault("must hold an exit code at least")) } else { Ok(codes) }
 }
 
 fn environment_of(json: Json<'_>, faults: &mut Faults) -> BTreeMap<String, String> {
@@ -251,6 +332,7 @@ fn template(json: Json<'_>, parameters: Option<&[Parameter]>) -> Result<Template
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::commands::parameter::Kind;
 
     #[test]
     fn every_error_has_the_path_of_its_key() {
@@ -373,6 +455,47 @@ mod tests {
         for (told, wanted) in told.iter().zip(wanted) {
             assert!(told.starts_with(wanted), "{told}");
         }
+    }
+
+    #[test]
+    fn lists_of_values_are_shared_and_a_disabled_command_is_checked_and_absent() {
+        let with_list = |name: &str| {
+            let parameter = format!(r#"{{"name": "p", "type": "choice", "values": "{name}"}}"#);
+            format!(r#"{{"run": ["/x", "{{p}}"], "parameters": [{parameter}]}}"#)
+        };
+        let lists = r#"{"$schema": "s.json", "$values": {"days": ["mon", "tue"]}}"#;
+        let (good, bad) = (with_list("days"), with_list("dyas"));
+        let off = r#"{"run": ["/x"], "enabled": false}"#;
+        let text = format!(r#"{{"a": {good}, "b": {good}, "off": {off}}}"#);
+        // A list may be in a later file.
+        let commands = Commands::read(&[("a", &text), ("b", lists)]).unwrap();
+        assert_eq!(commands.0.keys().collect::<Vec<_>>(), ["a", "b"]);
+        let shared = Kind::Choice(vec!["mon".into(), "tue".into()]);
+        assert_eq!(commands.0["b"].declared.parameters[0].kind, shared);
+
+        let text = format!(r#"{{"a": {bad}, "off": {{"enabled": false}}, "$x": 1}}"#);
+        let other = r#"{"$values": {"days": [1], "x": []}, "$schema": 1, "off": 1,
+            "c": {"run": ["/x", "{p}"], "parameters":
+                [{"name": "p", "type": "choice", "values": "x"}], "success": [256], "lock": "a b"}}"#;
+        let told = Commands::read(&[("a", &text), ("l", lists), ("b", other)]).unwrap_err();
+        let wanted = [
+            "a:1:87: a.parameters[0].values: there is no list \"dyas\" in $values: did you mean days?",
+            "a:1:105: off: run is missing",
+            "a:1:131: $x: no command's name begins with $",
+            "b:1:23: $values.days: expected a string, found a number",
+            "b:1:48: $schema: expected a string, found a number",
+            "b:1:58: off: is in a:1:105 already; keep one",
+            "b:1:58: off: expected an object, found a number",
+            "b:3:18: c.parameters[0]: type choice needs one choice at least",
+            "b:3:79: c.success: must be exit codes, integers from 0 to 255",
+            "b:3:93: c.lock: a name is 1 to 64 letters",
+        ];
+        assert_eq!(told.len(), wanted.len(), "{told:#?}");
+        for (one, wanted) in told.iter().zip(wanted) {
+            assert!(one.starts_with(wanted), "{told:#?}");
+        }
+        let twice = Commands::read(&[("a", lists), ("b", lists)]).unwrap_err();
+        assert_eq!(twice, ["b:1:43: $values: the list \"days\" is there twice; keep one"]);
     }
 
     #[test]

@@ -4,12 +4,16 @@
 //! ends the reading.
 //! Leaves out: which keys there are.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use crate::limits;
 use crate::protocol::json::{Fault, Json, Object, echo};
 use crate::service::maths::similar;
+
+/// Lists of values that parameters share, by name.
+pub(super) type Lists = BTreeMap<String, Vec<String>>;
 
 /// The faults that were found so far.
 #[derive(Debug, Default)]
@@ -77,6 +81,10 @@ pub(super) fn text(json: Json<'_>) -> Result<String, Fault> {
         return Err(json.fault("holds a NUL"));
     }
     Ok(text)
+}
+
+pub(super) fn texts(json: Json<'_>) -> Result<Vec<String>, Fault> {
+    json.array()?.into_iter().map(text).collect()
 }
 
 pub(super) fn within(range: RangeInclusive<u64>) -> impl Fn(Json<'_>) -> Result<u64, Fault> {

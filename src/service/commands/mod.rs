@@ -36,6 +36,10 @@ struct Command {
     /// Its file, line and column, for messages.
     place: String,
     about: Option<String>,
+    /// The group that `os:GROUP.*` names.
+    scope_group: Option<String>,
+    /// Whether a request has to say that it is meant.
+    confirm: bool,
     program: String,
     declared: Declared,
     execution: Rc<Execution>,
@@ -65,6 +69,8 @@ pub struct Permit {
     pub timeout: Duration,
     /// Bytes that are kept of each of its streams.
     pub output_bytes_max: usize,
+    /// Whether the request has to say that it is meant.
+    pub confirm: bool,
     /// What else its entry says.
     pub execution: Rc<Execution>,
     /// The word of the token's scope that permits it.
@@ -89,6 +95,12 @@ impl Serialize for Permit {
         for (name, _) in RESOURCES {
             resources.get(name).iter().try_for_each(|most| out.serialize_entry(name, most))?;
         }
+        if let Some(lock) = &self.execution.lock {
+            out.serialize_entry("lock", lock)?;
+        }
+        if self.confirm {
+            out.serialize_entry("confirm", &true)?;
+        }
         if self.execution.leave_children {
             out.serialize_entry("leave_children", &true)?;
         }
@@ -112,10 +124,11 @@ impl Commands {
         limits: &CommandLimits,
         os: &Os,
     ) -> Result<Permit, Refusal> {
-        let scope = format!("os:{}", os.name);
-        let Some(rule) = caller.rule(&scope) else { return Err(Refusal::Forbidden(scope)) };
-        let command =
-            self.0.get(&os.name).ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
+        let found = self.0.get(&os.name);
+        let Some(rule) = rule(caller, &os.name, found) else {
+            return Err(Refusal::Forbidden(format!("os:{}", os.name)));
+        };
+        let command = found.ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
         let Filled { arguments, shown, beneath } =
             command.declared.fill(&os.parameters).map_err(Refusal::BadParameter)?;
         let execution = &command.execution;
@@ -132,6 +145,7 @@ impl Commands {
             },
             timeout: os.timeout.map_or(own, |asked| asked.min(own)),
             output_bytes_max: execution.output_bytes_max.unwrap_or(limits.output_bytes_max),
+            confirm: command.confirm,
             execution: execution.clone(),
             rule: rule.to_owned(),
         })
@@ -183,10 +197,18 @@ impl Commands {
 
     /// What this caller may do, for `list`.
     pub fn list<'a>(&'a self, caller: &Caller) -> List<'a> {
-        let mine = self.0.iter().filter(|(name, _)| caller.may(&format!("os:{name}")));
+        let may = |(name, own): &(&String, &Command)| rule(caller, name, Some(own)).is_some();
+        let mine = self.0.iter().filter(may);
         let commands = mine.map(|(name, command)| Listed { name, command }).collect();
         List { compute: caller.may("compute"), commands }
     }
+}
+
+/// The word of the caller's scope that permits a command: for its name, or for its group.
+fn rule<'a>(caller: &'a Caller, name: &str, command: Option<&Command>) -> Option<&'a str> {
+    let group = command.and_then(|command| command.scope_group.as_deref());
+    let of_group = || caller.rule(&format!("os:{}.*", group?));
+    caller.rule(&format!("os:{name}")).or_else(of_group)
 }
 
 /// The answer to `list`.
@@ -218,6 +240,12 @@ impl Serialize for Listed<'_> {
         out.serialize_entry("name", self.name)?;
         if let Some(about) = &self.command.about {
             out.serialize_entry("about", about)?;
+        }
+        if let Some(group) = &self.command.scope_group {
+            out.serialize_entry("scope_group", group)?;
+        }
+        if self.command.confirm {
+            out.serialize_entry("confirm", &true)?;
         }
         out.serialize_entry("parameters", &self.command.declared.parameters)?;
         out.end()
@@ -341,6 +369,33 @@ mod tests {
         let permit = commands().permit(&caller, &LIMITS, &ask("login", &["hush"])).unwrap();
         assert_eq!(permit.invocation.arguments, ["--password=hush", "guest"]);
         assert_eq!(permit.shown, ["/bin/login", "--password=***", "guest"]);
+    }
+
+    #[test]
+    fn a_group_is_reached_by_its_own_word_alone() {
+        let commands = Commands::parse(
+            r#"{"b.run": {"run": ["/x"], "scope_group": "backup", "confirm": true},
+                "backup": {"run": ["/x"]}, "backup.x": {"run": ["/x"], "scope_group": "a.b"}}"#,
+        )
+        .unwrap();
+        let cases = [
+            ("os:backup.*", &["b.run"][..]),
+            ("compute os:a.b.* os:backup", &["backup", "backup.x"]),
+            ("os:b.* os:a.* os:*.* os:.* os:backup.x*", &[]),
+            ("os:*", &["b.run", "backup", "backup.x"]),
+        ];
+        for (scope, wanted) in cases {
+            let caller = Caller::imagined(scope);
+            let listed = commands.list(&caller).commands;
+            assert_eq!(listed.iter().map(|own| own.name).collect::<Vec<_>>(), wanted, "{scope}");
+            for name in ["b.run", "backup", "backup.x", "none"] {
+                let permit = commands.permit(&caller, &LIMITS, &ask(name, &[]));
+                assert_eq!(permit.is_ok(), wanted.contains(&name), "{scope} {name}");
+            }
+        }
+        let caller = Caller::imagined("os:backup.*");
+        let permit = commands.permit(&caller, &LIMITS, &ask("b.run", &[])).unwrap();
+        assert_eq!((permit.rule.as_str(), permit.confirm), ("os:backup.*", true));
     }
 
     #[test]

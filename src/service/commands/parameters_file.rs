@@ -5,17 +5,23 @@
 //! key. Leaves out: what values a parameter takes, which is `service::commands::parameter`.
 
 use crate::limits;
-use crate::protocol::json::{Json, Object};
-use crate::service::commands::keys::{Faults, absolute, count, did_you_mean, identifier, text};
+use crate::protocol::json::{Fault, Json, Object, echo};
+use crate::service::commands::keys::{
+    Faults, Lists, absolute, count, did_you_mean, identifier, text, texts,
+};
 use crate::service::commands::parameter::{Kind, Parameter};
 
 /// Reads `parameters`; nothing if one of them is wrong.
-pub(super) fn parameters(json: Json<'_>, faults: &mut Faults) -> Option<Vec<Parameter>> {
+pub(super) fn parameters(
+    json: Json<'_>,
+    lists: &Lists,
+    faults: &mut Faults,
+) -> Option<Vec<Parameter>> {
     let mut parameters: Vec<Parameter> = Vec::new();
     let before = faults.0.len();
     for (index, json) in faults.keep(json.array())?.into_iter().enumerate() {
         let parameter = faults.inside(&format!("[{index}]"), |faults| {
-            let parameter = parameter(json, faults)?;
+            let parameter = parameter(json, lists, faults)?;
             faults.keep(check_order(&parameters, &parameter).map_err(|why| json.fault(why)));
             Some(parameter)
         });
@@ -43,7 +49,7 @@ fn check_order(before: &[Parameter], parameter: &Parameter) -> Result<(), String
     Ok(())
 }
 
-fn parameter(json: Json<'_>, faults: &mut Faults) -> Option<Parameter> {
+fn parameter(json: Json<'_>, lists: &Lists, faults: &mut Faults) -> Option<Parameter> {
     let object = faults.object(json)?;
     let mut word = |key: &str| {
         if object.get(key).is_none() {
@@ -64,7 +70,7 @@ fn parameter(json: Json<'_>, faults: &mut Faults) -> Option<Parameter> {
             return None;
         };
         faults.only(&object, &[&SHARED, own].concat());
-        kind(&object, &name, json, faults)
+        kind(&Reading { object: &object, json, lists }, &name, faults)
     });
     let mut flag = |key| faults.member(&object, key, Json::boolean).unwrap_or(false);
     let (optional, dash, secret) = (flag("optional"), flag("dash"), flag("secret"));
@@ -89,7 +95,7 @@ const SHARED: [&str; 7] = ["name", "type", "default", "optional", "dash", "repea
 const TYPES: [(&str, &[&str]); 8] = [
     ("integer", &["min", "max"]),
     ("number", &["min", "max"]),
-    ("choice", &["of"]),
+    ("choice", &["of", "values"]),
     ("word", &["max_bytes"]),
     ("hostname", &[]),
     ("ip", &[]),
@@ -101,8 +107,16 @@ fn own_keys(name: &str) -> Option<&'static [&'static str]> {
     TYPES.iter().find(|(known, _)| *known == name).map(|(_, keys)| *keys)
 }
 
+/// The entry of a parameter, and what it may refer to.
+struct Reading<'a> {
+    object: &'a Object<'a>,
+    json: Json<'a>,
+    lists: &'a Lists,
+}
+
 /// Reads what the values of a type are.
-fn kind(object: &Object<'_>, name: &str, json: Json<'_>, faults: &mut Faults) -> Option<Kind> {
+fn kind(entry: &Reading<'_>, name: &str, faults: &mut Faults) -> Option<Kind> {
+    let Reading { object, json, .. } = entry;
     let bytes_max = |faults: &mut Faults, default| {
         let read = count(limits::PARAMETER_BYTES_MAX);
         faults.member(object, "max_bytes", read).unwrap_or(default)
@@ -116,7 +130,7 @@ fn kind(object: &Object<'_>, name: &str, json: Json<'_>, faults: &mut Faults) ->
             min: faults.member(object, "min", Json::real).unwrap_or(0.0),
             max: faults.member(object, "max", Json::real).unwrap_or(f64::MAX),
         },
-        "choice" => Kind::Choice(choices(object, json, faults)?),
+        "choice" => choice(entry, faults)?,
         "word" => Kind::Word { bytes_max: bytes_max(faults, 64) },
         "text" => Kind::Text { bytes_max: bytes_max(faults, 256) },
         "hostname" => Kind::Hostname,
@@ -126,7 +140,10 @@ fn kind(object: &Object<'_>, name: &str, json: Json<'_>, faults: &mut Faults) ->
                 "fd" => Ok(()),
                 _ => Err(json.fault("must be \"fd\"")),
             });
-            let under = directory(object, "under", json, faults)?;
+            if object.get("under").is_none() {
+                faults.0.push(json.fault("type path needs under, the directory"));
+            }
+            let under = faults.member(object, "under", directory)?;
             Kind::Path { under, pass_fd: pass.is_some() }
         }
         _ => return None,
@@ -142,30 +159,33 @@ fn kind(object: &Object<'_>, name: &str, json: Json<'_>, faults: &mut Faults) ->
     Some(kind)
 }
 
-/// The choices; at least one.
-fn choices(object: &Object<'_>, json: Json<'_>, faults: &mut Faults) -> Option<Vec<String>> {
-    let read = |json: Json<'_>| json.array()?.into_iter().map(text).collect();
-    let of: Vec<String> = match object.get("of") {
-        Some(_) => faults.member(object, "of", read)?,
-        None => Vec::new(),
-    };
-    if of.is_empty() {
-        faults.0.push(json.fault("type choice needs of, with the choices"));
+/// Reads the choices, or where they are.
+fn choice(Reading { object, json, lists }: &Reading<'_>, faults: &mut Faults) -> Option<Kind> {
+    let from = ["of", "values"].map(|key| object.get(key));
+    if from.iter().flatten().count() != 1 {
+        faults.0.push(json.fault(
+            "type choice needs either of, with the choices, or values, with the name of a list",
+        ));
+        return None;
     }
-    Some(of)
+    let listed = |json: Json<'_>| {
+        let name = text(json)?;
+        lists.get(&name).cloned().ok_or_else(|| {
+            let hint = did_you_mean(&name, lists.keys().map(String::as_str));
+            json.fault(format!("there is no list {} in $values{hint}", echo(&name)))
+        })
+    };
+    let of = faults.member(object, "of", texts);
+    let of = of.or_else(|| faults.member(object, "values", listed))?;
+    if of.is_empty() {
+        faults.0.push(json.fault("type choice needs one choice at least"));
+    }
+    Some(Kind::Choice(of))
 }
 
-/// A directory, without a slash at its end.
-fn directory(
-    object: &Object<'_>,
-    key: &str,
-    json: Json<'_>,
-    faults: &mut Faults,
-) -> Option<String> {
-    if object.get(key).is_none() {
-        faults.0.push(json.fault(format!("type path needs {key}, the directory")));
-    }
-    let path = faults.member(object, key, absolute)?;
+/// Reads a directory; what is kept has no slash at its end.
+fn directory(json: Json<'_>) -> Result<String, Fault> {
+    let path = absolute(json)?;
     let whole = path.trim_end_matches('/');
-    Some(if whole.is_empty() { "/" } else { whole }.to_owned())
+    Ok(if whole.is_empty() { "/" } else { whole }.to_owned())
 }

@@ -233,6 +233,7 @@ mod tests {
             timeout: Some(Duration::from_millis(1500)),
             stream: true,
             explain: true,
+            confirmed: true,
         };
         let variables = vec![("x".into(), "1e3".into())];
         let cases = [

@@ -19,7 +19,15 @@ use crate::service::refusal::Refusal;
 
 pub(super) const OPERATION: Operation = Operation {
     name: "os",
-    fields: &["command_name", "parameters", "stdin", "timeout_ms", "stream", "explain"],
+    fields: &[
+        "command_name",
+        "parameters",
+        "stdin",
+        "timeout_ms",
+        "stream",
+        "explain",
+        "confirmed",
+    ],
     // The word depends on the command: os:NAME.
     scope: None,
     limited: true,
@@ -32,6 +40,9 @@ fn run(call: &mut Call<'_>, fields: &Object<'_>) -> Result<Option<Answer>, Refus
     let permit = call.policy.commands.permit(call.caller, &call.settings.commands, &os)?;
     if os.explain {
         return Ok(Some(result(&permit)));
+    }
+    if permit.confirm && !os.confirmed {
+        return Err(Refusal::Unconfirmed(os.name));
     }
     let mut audit = audit::who(call.origin, Some(call.caller), &call.policy.authority);
     audit.push(("command", os.name.clone().into()));
@@ -70,7 +81,9 @@ fn read(fields: &Object<'_>) -> Result<Os, Wrong> {
         }
         os.timeout = Some(Duration::from_millis(milliseconds.into()));
     }
-    for (name, flag) in [("stream", &mut os.stream), ("explain", &mut os.explain)] {
+    for (name, flag) in
+        [("stream", &mut os.stream), ("explain", &mut os.explain), ("confirmed", &mut os.confirmed)]
+    {
         if let Some(json) = fields.get(name) {
             *flag = named(name, json.boolean())?;
         }
