@@ -133,6 +133,12 @@ pub const COMMANDS_FILE_BYTES_MAX: usize = 1024 * 1024;
 pub const COMMANDS_FAULTS_MAX: usize = 100;
 /// Commands that may be declared.
 pub const COMMANDS_MAX: usize = 1024;
+/// Bytes of a name in a directory (NAME_MAX of Linux).
+pub const ENTRY_BYTES_MAX: usize = 255;
+/// Bytes of a pattern: longer ones cannot be read by people.
+pub const PATTERN_BYTES_MAX: usize = 256;
+/// Bytes of a compiled pattern: with the longest value, it takes the loop some milliseconds.
+pub const PATTERN_SIZE_MAX: usize = 32 * 1024;
 /// Commands that may run at the same time: five descriptors and two buffers each.
 pub const CONCURRENT_COMMANDS_MAX: usize = 256;
 /// Commands that may wait.

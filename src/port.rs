@@ -232,6 +232,8 @@ pub struct Invocation {
     pub arguments: Vec<String>,
     /// Paths that must lie beneath their directories.
     pub beneath: Vec<Beneath>,
+    /// Names that must stand in their directories.
+    pub entries: Vec<Entry>,
     /// What it reads from standard input.
     pub stdin: Vec<u8>,
     /// Whether its output is passed on as it comes, in small pieces.
@@ -294,6 +296,17 @@ pub struct Beneath {
     /// Where it stands in the arguments, if it is to be opened and a path to its descriptor is to
     /// stand there instead: the index of an argument, and the byte of it. Otherwise empty.
     pub places: Vec<(usize, usize)>,
+}
+
+/// A name must be that of something in a directory; of a link, it is the link's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The parameter whose value it is.
+    pub parameter: String,
+    /// The directory.
+    pub directory: String,
+    /// The name.
+    pub name: String,
 }
 
 /// How much a line of the log matters; a log keeps its own level and the ones before it.

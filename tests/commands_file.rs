@@ -304,3 +304,40 @@ fn a_command_that_asks_for_a_confirmation_does_not_run_without_one() {
         assert_eq!(output.status.code(), Some(status), "{told}");
     }
 }
+
+#[test]
+fn a_choice_of_a_directory_is_looked_for_when_it_is_asked() {
+    let place = folder();
+    for name in ["a.img", "b c", "-x", ".hidden", "sub"] {
+        fs::write(place.join(name), "").unwrap();
+    }
+    std::os::unix::fs::symlink("/nonexistent", place.join("link")).unwrap();
+    let house = House::new(json!({
+        "show": {"run": ["/usr/bin/printf", "<%s>", "{image}"],
+                 "parameters": [{"name": "image", "type": "choice", "of_directory": place,
+                                 "repeat": 2}]},
+    }));
+    for values in [&["a.img"][..], &["b c", "link"]] {
+        let reply = house.os("show", values);
+        let wanted: String = values.iter().map(|value| format!("<{value}>")).collect();
+        assert_eq!(reply["result"]["stdout"], wanted, "{reply}");
+    }
+    let long = "x".repeat(256);
+    let bad = ["-x", ".hidden", "..", ".", "", "new", "sub/..", "../a.img", "a.img/", &long];
+    for value in bad {
+        let reply = house.os("show", &["a.img", value]);
+        assert_eq!(house::code(&reply), "bad_parameter", "{value}: {reply}");
+        assert_eq!(reply["error"]["executed"], false);
+        let told = reply["error"]["message"].as_str().unwrap();
+        assert!(told.contains("parameter image: must be the name of something in /"), "{told}");
+    }
+    // It is read when it is asked for, and not before.
+    fs::write(place.join("new"), "").unwrap();
+    assert_eq!(house.os("show", &["new"])["result"]["stdout"], "<new>");
+    fs::remove_dir_all(&place).unwrap();
+    assert_eq!(house::code(&house.os("show", &["new"])), "bad_parameter");
+    let listed = house.ask(json!({"command_type": "list"}));
+    assert_eq!(listed["result"]["commands"][0]["parameters"][0]["of_directory"], json!(place));
+    let page = String::from_utf8(house.run(&["help", "show"]).stdout).unwrap();
+    assert!(page.contains(&format!("image  choice, a name in {}", place.display())), "{page}");
+}

@@ -168,7 +168,7 @@ const LAYERED: &[Layers] = &[
     ),
     (
         "service/commands",
-        &["text", "keys", "parameter", "arguments", "mod", "parameters_file", "file"],
+        &["text", "keys", "pattern", "parameter", "arguments", "mod", "parameters_file", "file"],
     ),
     ("service/jobs", &["output", "job", "mod", "drain", "transitions"]),
     ("daemon", &["load", "start", "survive", "mod"]),

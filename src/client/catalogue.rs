@@ -126,6 +126,12 @@ impl Parameter {
         if let Some(under) = string(&object, "under")? {
             let _ = write!(rule, " under {under}");
         }
+        if let Some(directory) = string(&object, "of_directory")? {
+            let _ = write!(rule, ", a name in {directory}");
+        }
+        if let Some(pattern) = string(&object, "pattern")? {
+            let _ = write!(rule, " {pattern}");
+        }
         if let Some(pass) = string(&object, "pass")? {
             let _ = write!(rule, ", pass {pass}");
         }

@@ -1,4 +1,4 @@
-//! Paths that callers give, held beneath the directories of their owner.
+//! Paths and names that callers give, held to the directories of their owner.
 //!
 //! Promises: a path is looked at as the user of the command. One that is to be opened is resolved
 //! and opened in one step by the kernel, so that no change of a name in between leads elsewhere;
@@ -13,7 +13,7 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, FdFlags};
 
-use crate::port::Beneath;
+use crate::port::{Beneath, Entry};
 
 const OUTSIDE: &str = "must be a path that stays beneath its directory with all links followed";
 
@@ -70,6 +70,26 @@ pub fn hold(paths: &[Beneath], arguments: &mut [String]) -> Result<(), (String, 
         if let (Some(before), Some(after)) = (before, after) {
             *argument = format!("{before}{shown}{after}");
         }
+    }
+    Ok(())
+}
+
+/// Holds all names to their directories.
+///
+/// # Errors
+/// The first parameter whose name is not there, and why.
+pub fn hold_entries(entries: &[Entry]) -> Result<(), (String, Fault)> {
+    for Entry { parameter, directory, name } in entries {
+        let path = Path::new(directory).join(name);
+        path.symlink_metadata().map_err(|error| {
+            let why = match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!("must be the name of something in {directory}; this is not there")
+                }
+                _ => format!("cannot be looked for in {directory}: {error}"),
+            };
+            (parameter.clone(), Fault::Path(why))
+        })?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@
 //! Leaves out: the rule of a single value, which is `service::commands::parameter`, and the opening
 //! of paths, which is `system::beneath`.
 
-use crate::port::Beneath;
+use crate::port::{Beneath, Entry};
 use crate::protocol::json::echo;
 use crate::protocol::request;
 use crate::service::commands::keys::did_you_mean;
@@ -41,6 +41,8 @@ pub(super) struct Filled {
     pub(super) shown: Vec<String>,
     /// The paths among the values.
     pub(super) beneath: Vec<Beneath>,
+    /// The names in directories among the values.
+    pub(super) entries: Vec<Entry>,
 }
 
 /// The values of each parameter, in order.
@@ -64,6 +66,7 @@ impl Declared {
         arguments.iter().try_for_each(|parts| self.check_dashes(parts))?;
         Ok(Filled {
             beneath: self.beneath(&values, &arguments),
+            entries: self.entries(&values),
             arguments: joined(&arguments),
             shown: joined(&self.parts(&self.templates, &self.masked(&values))),
         })
@@ -199,6 +202,20 @@ impl Declared {
             }
         }
         Ok(())
+    }
+
+    /// The names in directories among the values.
+    fn entries(&self, values: &Values) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (own, values) in self.parameters.iter().zip(values) {
+            let Kind::Entry { directory } = &own.kind else { continue };
+            entries.extend(values.iter().map(|name| Entry {
+                parameter: own.name.clone(),
+                directory: directory.clone(),
+                name: name.clone(),
+            }));
+        }
+        entries
     }
 
     /// The paths among the values.

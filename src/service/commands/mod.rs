@@ -9,6 +9,7 @@ mod file;
 mod keys;
 pub mod parameter;
 mod parameters_file;
+pub mod pattern;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -129,7 +130,7 @@ impl Commands {
             return Err(Refusal::Forbidden(format!("os:{}", os.name)));
         };
         let command = found.ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
-        let Filled { arguments, shown, beneath } =
+        let Filled { arguments, shown, beneath, entries } =
             command.declared.fill(&os.parameters).map_err(Refusal::BadParameter)?;
         let execution = &command.execution;
         let own = execution.timeout.unwrap_or(limits.timeout);
@@ -139,6 +140,7 @@ impl Commands {
                 program: command.program.clone(),
                 arguments,
                 beneath,
+                entries,
                 stdin: os.stdin.clone().into_bytes(),
                 stream: os.stream,
                 execution: execution.clone(),
@@ -281,7 +283,12 @@ impl Serialize for Parameter {
                     out.serialize_entry("pass", "fd")?;
                 }
             }
-            Kind::Hostname | Kind::Ip => {}
+            Kind::Entry { directory } => out.serialize_entry("of_directory", directory)?,
+            Kind::Pattern { pattern, bytes_max } => {
+                out.serialize_entry("pattern", pattern.text())?;
+                out.serialize_entry("max_bytes", bytes_max)?;
+            }
+            Kind::Host | Kind::Hostname | Kind::Ip => {}
         }
         if let (Some(default), false) = (&self.default, self.secret) {
             out.serialize_entry("default", default)?;

@@ -10,6 +10,7 @@ use crate::service::commands::keys::{
     Faults, Lists, absolute, count, did_you_mean, identifier, text, texts,
 };
 use crate::service::commands::parameter::{Kind, Parameter};
+use crate::service::commands::pattern::Pattern;
 
 /// Reads `parameters`; nothing if one of them is wrong.
 pub(super) fn parameters(
@@ -92,11 +93,13 @@ fn parameter(json: Json<'_>, lists: &Lists, faults: &mut Faults) -> Option<Param
 const SHARED: [&str; 7] = ["name", "type", "default", "optional", "dash", "repeat", "secret"];
 
 /// The types, each with the keys that are its own.
-const TYPES: [(&str, &[&str]); 8] = [
+const TYPES: [(&str, &[&str]); 10] = [
     ("integer", &["min", "max"]),
     ("number", &["min", "max"]),
-    ("choice", &["of", "values"]),
+    ("choice", &["of", "values", "of_directory"]),
     ("word", &["max_bytes"]),
+    ("pattern", &["pattern", "max_bytes"]),
+    ("host", &[]),
     ("hostname", &[]),
     ("ip", &[]),
     ("path", &["under", "pass"]),
@@ -133,6 +136,10 @@ fn kind(entry: &Reading<'_>, name: &str, faults: &mut Faults) -> Option<Kind> {
         "choice" => choice(entry, faults)?,
         "word" => Kind::Word { bytes_max: bytes_max(faults, 64) },
         "text" => Kind::Text { bytes_max: bytes_max(faults, 256) },
+        "pattern" => {
+            Kind::Pattern { bytes_max: bytes_max(faults, 256), pattern: pattern(entry, faults)? }
+        }
+        "host" => Kind::Host,
         "hostname" => Kind::Hostname,
         "ip" => Kind::Ip,
         "path" => {
@@ -159,14 +166,27 @@ fn kind(entry: &Reading<'_>, name: &str, faults: &mut Faults) -> Option<Kind> {
     Some(kind)
 }
 
+fn pattern(Reading { object, json, .. }: &Reading<'_>, faults: &mut Faults) -> Option<Pattern> {
+    if object.get("pattern").is_none() {
+        faults.0.push(json.fault("type pattern needs pattern, a regular expression"));
+    }
+    let read = |json: Json<'_>| Pattern::new(&text(json)?).map_err(|why| json.fault(why));
+    faults.member(object, "pattern", read)
+}
+
 /// Reads the choices, or where they are.
 fn choice(Reading { object, json, lists }: &Reading<'_>, faults: &mut Faults) -> Option<Kind> {
-    let from = ["of", "values"].map(|key| object.get(key));
+    let from = ["of", "values", "of_directory"].map(|key| object.get(key));
     if from.iter().flatten().count() != 1 {
         faults.0.push(json.fault(
-            "type choice needs either of, with the choices, or values, with the name of a list",
+            "type choice needs one of the keys of, with the choices, values, with the name of a \
+             list, and of_directory",
         ));
         return None;
+    }
+    if object.get("of_directory").is_some() {
+        let directory = faults.member(object, "of_directory", directory)?;
+        return Some(Kind::Entry { directory });
     }
     let listed = |json: Json<'_>| {
         let name = text(json)?;
