@@ -78,6 +78,13 @@ pub const CLOCK_MIN: std::time::Duration = std::time::Duration::from_secs(1_750_
 /// Seconds by which the clocks of issuer and daemon may differ, at most.
 pub const LEEWAY_SECONDS_MAX: u64 = 300;
 
+/// Roles: some for each kind of work, and not one for each person.
+pub const ROLES_MAX: usize = 256;
+/// Bytes of the file with the roles: each with a thousand words is no role any more.
+pub const ROLES_FILE_BYTES_MAX: usize = 256 * 1024;
+/// Minutes that a token may hold without a word of its own that it is meant: a year.
+pub const TOKEN_MINUTES_MAX: u64 = 525_600;
+
 /// Tokens whose signature is remembered.
 pub const OPENED_TOKENS_MAX: usize = 256;
 /// Bytes of a token that is remembered: with the claims, all of them take at most 1 MiB.

@@ -164,7 +164,17 @@ const LAYERED: &[Layers] = &[
     ),
     (
         "service/access",
-        &["throttle", "log_budget", "clients", "opened", "caller", "authority", "mod"],
+        &[
+            "throttle",
+            "log_budget",
+            "clients",
+            "scope",
+            "roles",
+            "opened",
+            "caller",
+            "authority",
+            "mod",
+        ],
     ),
     (
         "service/commands",

@@ -161,6 +161,7 @@ fn policy(keys: &str, revoked: &str, clients: Option<Clients>) -> Policy {
         keys: Keys::parse(keys).unwrap(),
         revoked: Revoked::parse(revoked).unwrap(),
         clients,
+        roles: Default::default(),
     };
     Policy { authority, commands: Commands::parse(COMMANDS).unwrap() }
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::limits;
 use crate::protocol::token::Keys;
+use crate::service::access::roles::Roles;
 use crate::service::commands::Need;
 use crate::service::policy::{self, Policy, Source, Text, Texts};
 use crate::service::settings::Settings;
@@ -84,6 +85,14 @@ fn look_for(need: Need<'_>) -> Result<(), String> {
 /// What is wrong with them, with the variable that names them.
 pub fn keys(settings: &Settings) -> Result<Keys, Vec<String>> {
     policy::parse_keys(settings, &Texts::read(policy::key_source(settings), read))
+}
+
+/// Reads what roles stand for.
+///
+/// # Errors
+/// What is wrong with them, with the variable that names the file.
+pub fn roles(settings: &Settings) -> Result<Roles, Vec<String>> {
+    policy::parse_roles(&Texts::read(policy::roles_source(settings), read))
 }
 
 /// Reads the CURVE key that the daemon shows to its clients, if it shows one.

@@ -120,6 +120,7 @@ mod tests {
                 keys: Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap(),
                 revoked: Default::default(),
                 clients: None,
+                roles: Default::default(),
             },
             commands: Default::default(),
         };

@@ -1,4 +1,4 @@
-//! What the owner has laid down in files: keys, revocations, clients, commands.
+//! What the owner has laid down in files: keys, revocations, clients, roles, commands.
 //!
 //! Promises: all of it is parsed, or none of it is used, at the start and at each reload: a bad
 //! file never stops or half-changes a running daemon. A policy does not change; a reload makes
@@ -11,6 +11,7 @@ use crate::protocol::curve::CurveKey;
 use crate::protocol::token::Keys;
 use crate::service::access::authority::{Authority, Revoked};
 use crate::service::access::clients::Clients;
+use crate::service::access::roles::Roles;
 use crate::service::commands::Commands;
 use crate::service::settings::{KeySource, Settings};
 
@@ -49,6 +50,7 @@ const KEYS: &str = "JWT_SECRET_KEY_FILE";
 const REVOKED: &str = "REVOKED_TOKENS_FILE";
 const CLIENTS: &str = "CURVE_CLIENTS_FILE";
 const COMMANDS: &str = "COMMANDS_FILE";
+const ROLES: &str = "ROLES_FILE";
 const CURVE_SECRET: &str = "CURVE_SECRET_KEY_FILE";
 
 impl Texts {
@@ -100,11 +102,13 @@ impl Policy {
         let revoked = (REVOKED, &settings.revoked_file, limits::REVOKED_FILE_BYTES_MAX);
         let clients = (CLIENTS, &settings.curve_clients_file, limits::CLIENTS_FILE_BYTES_MAX);
         let commands = (COMMANDS, &settings.commands_file, limits::COMMANDS_FILE_BYTES_MAX);
-        let open = [revoked, clients, commands].into_iter().filter_map(|(variable, path, size)| {
-            let path = path.as_deref()?;
-            let several = variable == COMMANDS;
-            Some(Source { variable, path, bytes_max: size, secret: false, several })
-        });
+        let roles = (ROLES, &settings.roles_file, limits::ROLES_FILE_BYTES_MAX);
+        let open =
+            [revoked, clients, commands, roles].into_iter().filter_map(|(variable, path, size)| {
+                let path = path.as_deref()?;
+                let several = variable == COMMANDS;
+                Some(Source { variable, path, bytes_max: size, secret: false, several })
+            });
         key_source(settings).into_iter().chain(open).collect()
     }
 
@@ -118,21 +122,22 @@ impl Policy {
         let revoked = texts.parse(REVOKED, Revoked::default(), |t| Revoked::parse(t).map_err(one));
         let clients = texts.parse(CLIENTS, None, |text| Clients::parse(text).map(Some));
         let commands = texts.commands();
-        match (keys, revoked, clients, commands) {
-            (Ok(keys), Ok(revoked), Ok(clients), Ok(commands)) => {
-                let rules = settings.tokens.clone();
-                Ok(Self { authority: Authority { rules, keys, revoked, clients }, commands })
+        match (keys, revoked, clients, commands, parse_roles(texts)) {
+            (Ok(keys), Ok(revoked), Ok(clients), Ok(commands), Ok(roles)) => {
+                let (rules, roles) = (settings.tokens.clone(), roles.into());
+                Ok(Self { authority: Authority { rules, keys, revoked, clients, roles }, commands })
             }
-            (keys, revoked, clients, commands) => {
-                let faults = [keys.err(), revoked.err(), clients.err(), commands.err()];
-                Err(faults.into_iter().flatten().flatten().collect())
+            (keys, revoked, clients, commands, roles) => {
+                let tokens = [keys.err(), revoked.err(), clients.err()];
+                let faults = tokens.into_iter().chain([commands.err(), roles.err()]);
+                Err(faults.flatten().flatten().collect())
             }
         }
     }
 
     /// How many of each there are, for the log.
     pub fn counts(&self) -> Vec<(&'static str, Field)> {
-        let Authority { keys, revoked, clients, .. } = &self.authority;
+        let Authority { keys, revoked, clients, roles, .. } = &self.authority;
         let count = |n: usize| Field::Number(n as i128);
         let clients = clients.as_ref().map(|clients| ("clients", count(clients.count())));
         let mut counts = vec![
@@ -141,6 +146,7 @@ impl Policy {
             ("commands", count(self.commands.count())),
         ];
         counts.extend(clients);
+        counts.extend((roles.count() > 0).then(|| ("roles", count(roles.count()))));
         counts
     }
 }
@@ -171,6 +177,19 @@ pub fn parse_keys(settings: &Settings, texts: &Texts) -> Result<Keys, Vec<String
             keys?.ok_or_else(|| vec![format!("{KEYS}: was not read")])
         }
     }
+}
+
+/// The file with the roles, which `zcmdd token` looks into as well.
+pub fn roles_source(settings: &Settings) -> Option<Source<'_>> {
+    Policy::sources(settings).into_iter().find(|source| source.variable == ROLES)
+}
+
+/// Reads the text of `roles_source`; no roles if no file is named.
+///
+/// # Errors
+/// All that is wrong with it, with the variable that names it.
+pub fn parse_roles(texts: &Texts) -> Result<Roles, Vec<String>> {
+    texts.parse(ROLES, Roles::default(), Roles::parse)
 }
 
 /// The file with the CURVE key that the daemon shows to its clients, if it shows one.

@@ -31,6 +31,8 @@ pub enum Refusal {
     RateLimited(Duration),
     /// The token does not reach this scope.
     Forbidden(String),
+    /// The token does not reach this scope, and this host has not this role of its.
+    UnknownRole(String, String),
     /// There is no command of this name.
     UnknownCommand(String),
     /// A parameter breaks its rule.
@@ -79,7 +81,7 @@ impl Refusal {
             Self::Misframed(_) | Self::Malformed(_) => Code::Malformed,
             Self::Unauthorized(_) | Self::Expelled(..) => Code::Unauthorized,
             Self::RateLimited(_) => Code::RateLimited,
-            Self::Forbidden(_) => Code::Forbidden,
+            Self::Forbidden(_) | Self::UnknownRole(..) => Code::Forbidden,
             Self::UnknownCommand(_) => Code::UnknownCommand,
             Self::BadParameter(_) => Code::BadParameter,
             Self::Unconfirmed(_) => Code::Unconfirmed,
@@ -106,7 +108,7 @@ impl Refusal {
                 "the token does not hold any more, and the command was ended".to_owned()
             }
             Self::RateLimited(_) => "too many requests; wait for retry_after_ms".to_owned(),
-            Self::Forbidden(scope) => {
+            Self::Forbidden(scope) | Self::UnknownRole(scope, _) => {
                 format!("the token does not reach {scope}; ask the owner to add it to its scope")
             }
             Self::UnknownCommand(name) => {
@@ -139,6 +141,9 @@ impl Refusal {
             Self::Unauthorized(why) | Self::Expelled(why, _) => why.0.to_owned(),
             Self::Internal(at) => format!("panic at {at}"),
             Self::NotStarted(step, reason) => format!("{step}: {reason}"),
+            Self::UnknownRole(_, role) => {
+                format!("{}; its role {role} is not in ROLES_FILE", self.message())
+            }
             _ => self.message(),
         }
     }

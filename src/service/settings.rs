@@ -41,6 +41,8 @@ pub struct Settings {
     pub tokens: TokenRules,
     /// The file with the names of revoked tokens.
     pub revoked_file: Option<String>,
+    /// The file with what roles stand for; without it there are none.
+    pub roles_file: Option<String>,
     /// How long the tokens hold that `zcmdd token` makes.
     pub token_lifetime: Duration,
     /// Requests of one subject.
@@ -169,7 +171,12 @@ impl Settings {
                 default_scope: read.text("DEFAULT_SCOPE").unwrap_or_default().into(),
             },
             revoked_file: read.text("REVOKED_TOKENS_FILE"),
-            token_lifetime: read.seconds("JWT_EXPIRATION_MINUTES", 30, 1..=525_600) * 60,
+            roles_file: read.text("ROLES_FILE"),
+            token_lifetime: read.seconds(
+                "JWT_EXPIRATION_MINUTES",
+                30,
+                1..=limits::TOKEN_MINUTES_MAX,
+            ) * 60,
             rate: Rate { per_minute: narrow(per_minute), burst: narrow(burst) },
             commands_file: read.text("COMMANDS_FILE"),
             commands: CommandLimits {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::limits;
 use crate::protocol::json::{Fault, Json, Object, echo};
+pub(super) use crate::service::access::scope::is_name as identifier;
 use crate::service::maths::similar;
 
 /// Lists of values that parameters share, by name.
@@ -111,11 +111,4 @@ pub(super) fn absolute(json: Json<'_>) -> Result<String, Fault> {
         return Err(json.fault("must be an absolute path, such as /usr/bin/uptime"));
     }
     Ok(path)
-}
-
-/// Whether a word may name a command, a parameter or a placeholder.
-pub(super) fn identifier(word: &str) -> bool {
-    (1..=limits::NAME_BYTES_MAX).contains(&word.len())
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-        && !word.starts_with(['-', '.'])
 }

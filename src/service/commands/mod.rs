@@ -127,7 +127,7 @@ impl Commands {
     ) -> Result<Permit, Refusal> {
         let found = self.0.get(&os.name);
         let Some(rule) = rule(caller, &os.name, found) else {
-            return Err(Refusal::Forbidden(format!("os:{}", os.name)));
+            return Err(caller.forbidden(format!("os:{}", os.name)));
         };
         let command = found.ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
         let Filled { arguments, shown, beneath, entries } =

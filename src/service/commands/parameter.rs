@@ -264,7 +264,7 @@ fn hostname(value: &str) -> bool {
     }
 }
 
-/// An IPv6 address as RFC 5952 writes it. An address of IPv4 in that form is another spelling of it.
+/// An IPv6 address as RFC 5952 writes it. One of IPv4 in that form is another spelling of it.
 fn usual_ipv6(value: &str) -> bool {
     let address = value.parse::<Ipv6Addr>();
     address.is_ok_and(|ip| ip.to_ipv4_mapped().is_none() && ip.to_string() == value)

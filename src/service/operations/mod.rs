@@ -113,7 +113,7 @@ impl Call<'_> {
             self.charge()?;
         }
         match operation.scope {
-            Some(word) if !self.caller.may(word) => Err(Refusal::Forbidden(word.to_owned())),
+            Some(word) if !self.caller.may(word) => Err(self.caller.forbidden(word.to_owned())),
             _ => (operation.run)(self, fields),
         }
     }
@@ -154,6 +154,7 @@ mod tests {
     use crate::protocol::request::{Ask, Id, Os, Request, Values};
     use crate::protocol::token::Keys;
     use crate::service::access::authority::{Authority, Revoked};
+    use crate::service::access::scope;
     use crate::service::commands::Commands;
 
     const KEY: &str = "0123456789abcdefghijklmnopqrstuvwxyz";
@@ -170,6 +171,7 @@ mod tests {
                 keys: Keys::parse(KEY).unwrap(),
                 revoked: Revoked::default(),
                 clients: None,
+                roles: Default::default(),
             },
             commands: Commands::parse(COMMANDS).unwrap(),
         };
@@ -213,6 +215,7 @@ mod tests {
     fn every_operation_needs_the_scope_that_it_says() {
         for operation in ALL {
             let Some(word) = operation.scope else { continue };
+            assert!(scope::OPERATIONS.contains(&word), "{word} can be in no token");
             let refused = answered("os:* other", operation.name, "{}");
             assert!(refused.starts_with("forbidden "), "{}: {refused}", operation.name);
             let allowed = answered(word, operation.name, "{}");

@@ -39,8 +39,8 @@ fn caller() -> Caller {
         ..Claims::default()
     };
     let token = keys.sign(&claims);
-    let (rules, revoked) = Default::default();
-    let authority = Authority { rules, keys, revoked, clients: None };
+    let (rules, revoked, roles) = Default::default();
+    let authority = Authority { rules, keys, revoked, clients: None, roles };
     let now = Moment { uptime: Duration::from_secs(1), unix: Duration::from_secs(1_800_000_000) };
     authority.identify(&mut Default::default(), None, &token, &now).expect("a caller")
 }

@@ -44,8 +44,8 @@ fn daemon() -> (Service, String) {
     };
     let token = keys.sign(&claims);
     let commands = Commands::parse(COMMANDS).expect("commands");
-    let (rules, revoked) = Default::default();
-    let authority = Authority { rules, keys, revoked, clients: None };
+    let (rules, revoked, roles) = Default::default();
+    let authority = Authority { rules, keys, revoked, clients: None, roles };
     (Service::new(settings.expect("settings"), Policy { authority, commands }), token)
 }
 
