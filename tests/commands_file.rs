@@ -341,3 +341,32 @@ fn a_choice_of_a_directory_is_looked_for_when_it_is_asked() {
     let page = String::from_utf8(house.run(&["help", "show"]).stdout).unwrap();
     assert!(page.contains(&format!("image  choice, a name in {}", place.display())), "{page}");
 }
+
+#[test]
+fn old_wound_a_reload_did_not_say_what_changed() {
+    let house = House::new(json!({"stay": sh("1"), "go": sh("2"), "turn": sh("3")}));
+    let write = |commands: serde_json::Value| {
+        fs::write(house.path("commands.json"), format!("// Moved.\n{commands}")).unwrap();
+        let before = house.logged("reloaded").len();
+        house.signal(SIGHUP);
+        until("the reload", || house.logged("reloaded").into_iter().nth(before))
+    };
+    let told = write(json!({"stay": sh("1"), "come": sh("2"), "turn": sh("4")}));
+    assert_eq!(told["commands_added"], json!(["come"]), "{told}");
+    assert_eq!(told["commands_removed"], json!(["go"]));
+    assert_eq!(told["commands_changed"], json!(["turn"]));
+    let told = write(json!({"stay": sh("1"), "come": sh("2"), "turn": sh("4")}));
+    assert!(!told.to_string().contains("commands_") && told["changed"].is_null(), "{told}");
+}
+
+#[test]
+fn old_wound_the_log_spelled_endpoints_as_ipv6_and_warned_of_slips_in_maths() {
+    let house = House::new(json!({}));
+    let started = house.logged("started")[0].clone();
+    let endpoint = started["endpoints"][0].as_str().unwrap();
+    assert!(endpoint.starts_with("tcp://127.0.0.1:"), "{started}");
+    house.ask(json!({"command_type": "compute", "expression": "1/"}));
+    house.ask(json!({"command_type": "os", "command_name": "none"}));
+    let levels: Vec<_> = house.logged("refused").iter().map(|line| line["level"].clone()).collect();
+    assert_eq!(levels, ["info", "warn"]);
+}

@@ -10,8 +10,8 @@ pub mod load;
 mod start;
 mod survive;
 
-use start::listen;
 pub use start::warnings;
+use start::{listen, usual};
 use survive::{attempt, tell_panics_by_place};
 
 use std::time::Duration;
@@ -22,7 +22,7 @@ use zmq::{PollEvents, PollItem};
 use crate::limits;
 use crate::port::{Action, Event, Field, Level, Moment, Record};
 use crate::service::Service;
-use crate::service::policy::Policy;
+use crate::service::policy::{Policy, changes};
 use crate::service::settings::Settings;
 use crate::system::child::Children;
 use crate::system::clock;
@@ -252,7 +252,9 @@ impl Daemon {
         }
         match load::policy(&self.settings) {
             Ok(policy) => {
-                self.note(Level::Info, "reloaded", policy.counts());
+                let mut fields = policy.counts();
+                fields.extend(changes(self.service.policy(), &policy));
+                self.note(Level::Info, "reloaded", fields);
                 let (now, mut actions) = (self.clock.now(), Vec::new());
                 self.service.replace(&now, policy, &mut actions);
                 self.router.set_reply_room(self.service.reply_room());
@@ -270,7 +272,7 @@ impl Daemon {
     fn announce(&mut self, policy: &Policy) {
         let mut fields = vec![
             ("version", env!("CARGO_PKG_VERSION").into()),
-            ("endpoints", Field::List(self.router.endpoints().to_vec())),
+            ("endpoints", Field::List(self.router.endpoints().iter().map(|e| usual(e)).collect())),
             ("containment", self.children.containment().into()),
         ];
         fields.extend(policy.counts());

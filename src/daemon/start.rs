@@ -3,6 +3,7 @@
 //! Promises: the daemon does not listen where a command could inherit its descriptors, nor with a
 //! libzmq that peers could end, unless the owner says so. Leaves out: the loop.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use crate::limits;
@@ -46,6 +47,15 @@ pub(super) fn listen(
              build zcmd as its README says",
             leaks.join(", ")
         ))),
+    }
+}
+
+/// An endpoint in the spelling that its owner uses: libzmq tells an address of IPv4 as one of IPv6.
+pub(super) fn usual(endpoint: &str) -> String {
+    let mapped = endpoint.strip_prefix("tcp://[::ffff:").and_then(|rest| rest.split_once(']'));
+    match mapped.filter(|(address, _)| address.parse::<Ipv4Addr>().is_ok()) {
+        Some((address, port)) => format!("tcp://{address}{port}"),
+        None => endpoint.to_owned(),
     }
 }
 

@@ -151,6 +151,22 @@ impl Policy {
     }
 }
 
+/// What differs between two policies, for the log; the number of keys is among the counts.
+pub fn changes(before: &Policy, after: &Policy) -> Vec<(&'static str, Field)> {
+    let names = ["commands_added", "commands_removed", "commands_changed"];
+    let commands = names.into_iter().zip(after.commands.changes(&before.commands));
+    let (old, new) = (&before.authority, &after.authority);
+    let others = [
+        ("revoked", old.revoked != new.revoked),
+        ("clients", old.clients != new.clients),
+        ("roles", old.roles != new.roles),
+    ];
+    let others = others.iter().filter(|(_, differ)| *differ).map(|(name, _)| (*name).to_owned());
+    let all = commands.chain([("changed", others.collect())]);
+    let some = all.filter(|(_, names): &(_, Vec<String>)| !names.is_empty());
+    some.map(|(name, names)| (name, Field::List(names))).collect()
+}
+
 /// The file with the keys that sign tokens, which is all that `zcmdd token` needs.
 pub fn key_source(settings: &Settings) -> Option<Source<'_>> {
     let KeySource::File(path) = &settings.keys else { return None };

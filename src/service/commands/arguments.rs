@@ -15,7 +15,7 @@ use crate::service::commands::keys::did_you_mean;
 use crate::service::commands::parameter::{Kind, Parameter};
 
 /// What the owner declared: the elements of `run` after the program, and the parameters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Declared {
     pub(super) templates: Vec<Template>,
     pub(super) parameters: Vec<Parameter>,

@@ -46,6 +46,16 @@ struct Command {
     execution: Rc<Execution>,
 }
 
+impl Command {
+    /// Whether it is the same command, wherever its entry stands.
+    fn is_same(&self, other: &Self) -> bool {
+        let Self { place: _, about, scope_group, confirm, program, declared, execution } = self;
+        (about, scope_group, confirm) == (&other.about, &other.scope_group, &other.confirm)
+            && (program, declared) == (&other.program, &other.declared)
+            && *execution == other.execution
+    }
+}
+
 /// What a command needs on the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need<'a> {
@@ -151,6 +161,18 @@ impl Commands {
             execution: execution.clone(),
             rule: rule.to_owned(),
         })
+    }
+
+    /// The names that were added, removed and changed since `before`.
+    pub fn changes(&self, before: &Self) -> [Vec<String>; 3] {
+        let missing = |from: &Self, of: &Self| {
+            of.0.keys().filter(|name| !from.0.contains_key(*name)).cloned().collect()
+        };
+        let changed = self.0.iter().filter(|(name, command)| {
+            before.0.get(*name).is_some_and(|other| !command.is_same(other))
+        });
+        let changed = changed.map(|(name, _)| name.clone()).collect();
+        [missing(before, self), missing(self, before), changed]
     }
 
     /// How many there are.
