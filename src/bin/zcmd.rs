@@ -3,6 +3,7 @@
 //! Promises: a command line that is wrong is answered with one line, and with exit status 125.
 //! Leaves out: everything else; see `zcmd::client`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,7 +16,7 @@ use zcmd::client::files::{Files, Job};
 use zcmd::client::settings::{self, Given};
 use zcmd::client::{Task, external, help, lines, run, status, text, variables};
 use zcmd::limits;
-use zcmd::protocol::request::{Ask, Os};
+use zcmd::protocol::request::{Ask, Os, Values};
 use zcmd::service::maths::REFERENCE;
 
 /// A command line as far as it was read.
@@ -26,11 +27,14 @@ struct Line {
     operands: Vec<String>,
     lets: Vec<(String, String)>,
     columns: Option<Vec<String>>,
+    /// Parameters of a command, by name.
+    named: BTreeMap<String, Vec<String>>,
     stdin: bool,
     hosts_file: Option<String>,
     at_most: Option<usize>,
     stop_after: Option<usize>,
     command: Option<String>,
+    yes: bool,
     /// A program that does it, and its arguments.
     external: Option<(PathBuf, Vec<OsString>)>,
     /// What to print instead of doing anything.
@@ -64,6 +68,12 @@ fn print(text: &str) -> u8 {
     }
 }
 
+/// The help on a subcommand, or on all.
+fn help_on(subcommand: Option<&str>) -> String {
+    let reference = REFERENCE.iter().map(|e| [e.form, e.about, e.example, e.result]);
+    help::text(subcommand, reference, external::names())
+}
+
 fn refuse(error: &str) -> u8 {
     text::diagnose(&format!("{error} (see zcmd --help)"));
     status::REFUSED
@@ -77,7 +87,10 @@ impl Line {
                 line.operands.push(operand.string()?);
                 continue;
             }
-            let Some(argument) = parser.next()? else { return Ok(line) };
+            let Some(argument) = parser.next()? else {
+                line.print = line.own_help();
+                return Ok(line);
+            };
             match argument {
                 Value(value) if line.subcommand.is_none() => {
                     let name = value.string()?;
@@ -94,10 +107,7 @@ impl Line {
                     }
                 }
                 Short('h') | Long("help") => {
-                    let reference = REFERENCE.iter();
-                    let reference = reference.map(|e| [e.form, e.about, e.example, e.result]);
-                    let external = external::names();
-                    line.print = Some(help::text(line.subcommand.as_deref(), reference, external));
+                    line.print = Some(help_on(line.subcommand.as_deref()));
                     return Ok(line);
                 }
                 Short('V') | Long("version") => {
@@ -110,35 +120,50 @@ impl Line {
                 Long("id") => line.given.id = Some(parser.value()?.string()?),
                 Long("json") => line.given.json = true,
                 Long("explain") => line.given.explain = true,
-                Long("stdin") if line.is("os") => line.stdin = true,
-                Long("command")
-                    if ["facts", "ls", "get", "put"].iter().any(|name| line.is(name)) =>
-                {
-                    line.command = Some(parser.value()?.string()?);
+                Short(letter) => line.own_option(&format!("-{letter}"), &mut parser)?,
+                Long(name) => {
+                    let name = format!("--{name}");
+                    line.own_option(&name, &mut parser)?;
                 }
-                Long("let") if line.evaluates() => {
-                    line.lets.push(variables::assignment(&parser.value()?.string()?)?);
-                }
-                Long("let-columns") if line.is("batch") => {
-                    line.columns = Some(variables::columns(&parser.value()?.string()?)?);
-                }
-                Short('H') | Long("host") if line.is("each") => {
-                    line.given.host = Some(parser.value()?.string()?);
-                }
-                Long("hosts") if line.is("each") => {
-                    line.hosts_file = Some(parser.value()?.string()?);
-                }
-                Long("at-most") if line.is("each") => {
-                    let max = limits::EACH_AT_ONCE_MAX;
-                    line.at_most = Some(count("--at-most", &parser.value()?.string()?, max)?);
-                }
-                Long("stop-after") if line.is("each") => {
-                    let max = limits::EACH_HOSTS_MAX;
-                    line.stop_after = Some(count("--stop-after", &parser.value()?.string()?, max)?);
-                }
-                other => return Err(other.unexpected()),
             }
         }
+    }
+
+    /// The options that only some subcommands take.
+    fn own_option(&mut self, name: &str, parser: &mut lexopt::Parser) -> Result<(), lexopt::Error> {
+        let mut value = || parser.value()?.string();
+        match name {
+            "-p" | "--parameter" if self.runs_command() => {
+                let (name, value) = variables::parameter(&value()?)?;
+                self.named.entry(name).or_default().push(value);
+            }
+            "--yes" if self.runs_command() => self.yes = true,
+            "--stdin" if self.is("os") => self.stdin = true,
+            "--command" if ["facts", "ls", "get", "put"].iter().any(|name| self.is(name)) => {
+                self.command = Some(value()?);
+            }
+            "--let" if self.evaluates() => self.lets.push(variables::assignment(&value()?)?),
+            "--let-columns" if self.is("batch") => {
+                self.columns = Some(variables::columns(&value()?)?);
+            }
+            "-H" | "--host" if self.is("each") => self.given.host = Some(value()?),
+            "--hosts" if self.is("each") => self.hosts_file = Some(value()?),
+            "--at-most" if self.is("each") => {
+                self.at_most = Some(count(name, &value()?, limits::EACH_AT_ONCE_MAX)?);
+            }
+            "--stop-after" if self.is("each") => {
+                self.stop_after = Some(count(name, &value()?, limits::EACH_HOSTS_MAX)?);
+            }
+            other => return Err(lexopt::Error::UnexpectedOption(other.to_owned())),
+        }
+        Ok(())
+    }
+
+    /// The text of `help` for a subcommand of the client itself, which needs no daemon.
+    fn own_help(&self) -> Option<String> {
+        let name = self.operands.first().map(String::as_str);
+        let is_own = name.is_none_or(|name| help::SUBCOMMANDS.contains(&name));
+        (self.is("help") && is_own).then(|| help_on(name))
     }
 
     fn is(&self, subcommand: &str) -> bool {
@@ -152,6 +177,12 @@ impl Line {
             [os, _] => self.is("each") && os == "os",
             _ => false,
         }
+    }
+
+    /// Whether the options of a command may come.
+    fn runs_command(&self) -> bool {
+        let of_each = self.operands.first().is_some_and(|what| what == "os");
+        self.is("os") || self.is("each") && of_each
     }
 
     /// Whether expressions and variables may come.
@@ -192,19 +223,15 @@ impl Line {
         let task = match subcommand.as_str() {
             "compute" => Task::Ask(compute(operands.by_ref(), self.lets)?),
             "os" => {
-                let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
-                let parameters = operands.by_ref().collect();
-                let os = Os { name, parameters, stream: !self.given.json, ..Os::default() };
-                if self.stdin {
-                    Task::AskWithInput(os)
-                } else {
-                    if !from_stdin && lines::is_offered() {
-                        text::diagnose("standard input is not sent; os --stdin NAME sends it");
-                    }
-                    Task::Ask(Ask::Os(os))
+                let os = os(operands.by_ref(), self.named, self.yes)?;
+                let os = Os { stream: !self.given.json, ..os };
+                if !self.stdin && !from_stdin && lines::is_offered() {
+                    text::diagnose("standard input is not sent; os --stdin NAME sends it");
                 }
+                if self.stdin { Task::AskWithInput(os) } else { Task::Ask(Ask::Os(os)) }
             }
-            "list" => Task::Ask(Ask::List),
+            "list" => operands.next().map_or(Task::Ask(Ask::List), Task::Page),
+            "help" => Task::Page(operands.next().ok_or("help: a name is missing")?),
             "ping" => Task::Ask(Ask::Ping),
             "status" => Task::Ask(Ask::Status),
             "cancel" => {
@@ -223,29 +250,19 @@ impl Line {
             },
             "menu" => Task::Menu,
             "batch" => {
-                let rows = match (self.columns, operands.next()) {
-                    (Some(names), Some(expression)) => Some((names, expression)),
-                    (None, None) => None,
-                    (Some(_), None) => {
-                        return Err("batch: --let-columns needs an expression".into());
-                    }
-                    (None, Some(_)) => {
-                        return Err("batch: expressions come from standard input, one a line; \
-                                    or name the columns of its rows with --let-columns"
-                            .into());
-                    }
-                };
+                let rows = rows(self.columns, operands.next())?;
                 Task::Batch(Batch { variables: self.lets, rows })
             }
             "each" => {
                 if from_stdin || self.given.server.is_some() {
                     return Err("each: takes neither --server nor a token of standard input".into());
                 }
+                let flags = (self.yes, self.given.explain);
                 Task::Each(Each {
                     file: self.hosts_file,
                     at_most: self.at_most.unwrap_or(limits::EACH_AT_ONCE),
                     stop_after: self.stop_after,
-                    ask: ask_of_each(operands.by_ref(), self.lets, self.given.explain)?,
+                    ask: ask_of_each(operands.by_ref(), self.lets, self.named, flags)?,
                 })
             }
             "keygen" => Task::Keygen(operands.next().ok_or("keygen: a file is missing")?),
@@ -270,20 +287,46 @@ fn compute(
     }
 }
 
-/// The request of `each` for all its hosts.
+/// The command of these operands.
+fn os(
+    mut operands: impl Iterator<Item = String>,
+    named: BTreeMap<String, Vec<String>>,
+    confirmed: bool,
+) -> Result<Os, String> {
+    let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
+    let parameters = Values { ordered: operands.collect(), named };
+    Ok(Os { name, parameters, confirmed, ..Os::default() })
+}
+
+/// The request of `each` for all its hosts; a command may be confirmed, or only explained.
 fn ask_of_each(
     mut operands: impl Iterator<Item = String>,
     variables: Vec<(String, String)>,
-    explain: bool,
+    named: BTreeMap<String, Vec<String>>,
+    (confirmed, explain): (bool, bool),
 ) -> Result<Ask, String> {
     match operands.next().as_deref() {
         Some("compute") => compute(operands, variables),
         Some("os") => {
-            let name = operands.next().ok_or("each os: a command is missing")?;
-            let parameters = operands.collect();
-            Ok(Ask::Os(Os { name, parameters, stream: !explain, explain, ..Os::default() }))
+            let os = os(operands, named, confirmed)?;
+            Ok(Ask::Os(Os { stream: !explain, explain, ..os }))
         }
         _ => Err("each: write each os NAME or each compute EXPRESSION".into()),
+    }
+}
+
+/// The names of the columns of `batch`, and the expression for each of its rows.
+fn rows(
+    columns: Option<Vec<String>>,
+    expression: Option<String>,
+) -> Result<Option<(Vec<String>, String)>, String> {
+    match (columns, expression) {
+        (Some(names), Some(expression)) => Ok(Some((names, expression))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err("batch: --let-columns needs an expression".into()),
+        (None, Some(_)) => Err("batch: expressions come from standard input, one a line; \
+                                or name the columns of its rows with --let-columns"
+            .into()),
     }
 }
 

@@ -112,19 +112,18 @@ impl<'a> Conversation<'a> {
         self.ending.map_or(Ok(answer), |status| Err(Failure::quiet(status)))
     }
 
-    /// Takes replies to the last one, prints them, and returns the exit status.
+    /// Prints the last reply, and returns the exit status.
     ///
     /// # Errors
-    /// No last reply came, or it could not be written.
-    pub fn run(mut self) -> Result<u8, Failure> {
-        let (body, answer) = self.last()?;
+    /// It could not be written.
+    pub fn finish(mut self, body: &[u8], answer: &Answer) -> Result<u8, Failure> {
         if self.settings.json {
-            self.write(Stream::Stdout, &body)?;
+            self.write(Stream::Stdout, body)?;
             self.write(Stream::Stdout, b"\n")?;
         } else {
-            self.present(&answer)?;
+            self.present(answer)?;
         }
-        Ok(self.ending.unwrap_or(status::of(&answer, self.is_os())))
+        Ok(self.ending.unwrap_or(status::of(answer, self.is_os())))
     }
 
     /// Takes replies to the last one, printing output on the way.
@@ -275,7 +274,13 @@ impl<'a> Conversation<'a> {
     }
 
     fn complain(&self, error: &Error) {
-        text::diagnose(&status::words(error));
+        let mut words = status::words(error);
+        if let (Ask::Os(os), Code::BadParameter) = (&self.request.ask, error.code)
+            && os.parameters.ordered.iter().any(|value| value == "--help" || value == "-h")
+        {
+            words += &format!("; zcmd help {} shows what it takes", os.name);
+        }
+        text::diagnose(&words);
         if let (Ask::Compute { expression, .. }, Some(position)) =
             (&self.request.ask, error.position)
             && (self.settings.explain || io::stderr().is_terminal())
@@ -353,7 +358,8 @@ impl<'a> Conversation<'a> {
     }
 }
 
-/// The answer of a reply, if it is one to this request; `streamed` tells whether output came before.
+/// The answer of a reply, if it is one to this request; `streamed` tells whether output came
+/// before.
 ///
 /// # Errors
 /// It contradicts the request, or what came before.

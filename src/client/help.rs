@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 
 /// The subcommands of the client itself.
-pub const SUBCOMMANDS: [&str; 14] = [
+pub const SUBCOMMANDS: [&str; 15] = [
     "compute", "os", "list", "ping", "status", "cancel", "menu", "batch", "each", "keygen",
-    "facts", "ls", "get", "put",
+    "facts", "ls", "get", "put", "help",
 ];
 
 /// The help on a subcommand, or on all. `reference` lists what an expression may use: how it is
@@ -28,7 +28,7 @@ pub fn text<'a>(
             text
         }
         Some("os") => OS.to_owned(),
-        Some("list") => LIST.to_owned(),
+        Some("list" | "help") => LIST.to_owned(),
         Some("ping" | "status") => PING.to_owned(),
         Some("cancel") => CANCEL.to_owned(),
         Some("menu") => MENU.to_owned(),
@@ -107,6 +107,8 @@ zcmd os [OPTION]... NAME [PARAMETER]...
 
   zcmd os uptime                           its output, and its exit status
   zcmd os ping example.org 3               parameters, in the order of zcmd list
+  zcmd os -p count=3 ping example.org      one of them by its name; -p may be repeated
+  zcmd os --yes reboot                     a command that asks for a confirmation, without asking
   zcmd os logs | grep error                output as it comes; grep's end is its end
   zcmd os --stdin wc < file                its standard input is yours, up to 128 KiB
   zcmd --json os uptime                    all in one object, when it is over
@@ -118,9 +120,12 @@ for its end.
 ";
 
 const LIST: &str = "\
-zcmd list [OPTION]...
+zcmd list [OPTION]... [NAME]
+zcmd help [OPTION]... [NAME]
 
   zcmd list                                what this token may run, with its parameters
+  zcmd list ping                           the page of one command
+  zcmd help ping                           the same; for a subcommand, as zcmd ping --help
   zcmd --json list                         the same for programs
 ";
 
@@ -164,7 +169,7 @@ limit may ask for.
 ";
 
 const EACH: &str = "\
-zcmd each [OPTION]... os NAME [PARAMETER]...
+zcmd each [OPTION]... os [--yes] [-p NAME=VALUE]... NAME [PARAMETER]...
 zcmd each [OPTION]... compute [--let NAME=NUMBER]... EXPRESSION...
 
   zcmd each --hosts hosts.txt os uptime    one host a line; # begins a comment

@@ -7,6 +7,7 @@
 
 pub mod batch;
 pub mod catalogue;
+pub mod confirm;
 pub mod connecting;
 pub mod connection;
 pub mod conversation;
@@ -16,6 +17,7 @@ pub mod files;
 pub mod help;
 pub mod lines;
 pub mod menu;
+pub mod page;
 pub mod settings;
 pub mod status;
 pub mod text;
@@ -28,6 +30,7 @@ use crate::client::conversation::Conversation;
 use crate::client::settings::Settings;
 use crate::client::status::Failure;
 use crate::limits;
+use crate::protocol::reply::{Answer, Code};
 use crate::protocol::request::{Ask, Id, Os, Request};
 use crate::system::files::read_bytes_within;
 use crate::system::keypair;
@@ -44,6 +47,8 @@ pub enum Task {
     Batch(batch::Batch),
     /// Look at the host, or move a file.
     Files(files::Files),
+    /// Show what the command of this name takes.
+    Page(String),
     /// Offer what there is to a person.
     Menu,
     /// Ask many hosts.
@@ -74,6 +79,7 @@ fn perform(task: Task, given: &settings::Given) -> Result<u8, Failure> {
             let stdin = stdin.map_err(Failure::refused)?;
             ask_once(&settings, Ask::Os(Os { stdin, ..os }), Some(&catch()?))
         }
+        Task::Page(name) => page::show(&settings()?, &name),
         Task::Batch(batch) => batch.run(&settings()?),
         Task::Files(files) => files.run(&settings()?),
         Task::Menu => menu::run(&settings()?, &catch()?),
@@ -99,7 +105,17 @@ fn catch() -> Result<Signals, Failure> {
 fn ask_once(settings: &Settings, ask: Ask, signals: Option<&Signals>) -> Result<u8, Failure> {
     let id = settings.id.clone().unwrap_or_else(fresh_id);
     let request = Request { id: Some(id), token: settings.token.clone(), ask };
-    Conversation::open(settings, request, signals)?.run()
+    let os = if let Ask::Os(os) = &request.ask { Some(os.clone()) } else { None };
+    let mut conversation = Conversation::open(settings, request, signals)?;
+    let (body, answer) = conversation.last()?;
+    if let (Some(os), Answer::Error(error)) = (os, &answer)
+        && (error.code, os.confirmed, settings.json) == (Code::Unconfirmed, false, false)
+        && confirm::is_possible()
+    {
+        confirm::ask(&os.name, signals)?;
+        return ask_once(settings, Ask::Os(Os { confirmed: true, ..os }), signals);
+    }
+    conversation.finish(&body, &answer)
 }
 
 /// An id that no other request of this subject has now, so that `cancel` finds the right one.

@@ -12,6 +12,8 @@ use crate::system::signals;
 pub const DONE: u8 = 0;
 /// The expression has no value.
 pub const NO_VALUE: u8 = 1;
+/// The command ended with 0, which is no success of its.
+pub const NO_SUCCESS: u8 = 1;
 /// The daemon ended the command at its time limit.
 pub const TIMED_OUT: u8 = 124;
 /// Refused, or failed before anything ran.
@@ -64,6 +66,9 @@ pub fn of(answer: &Answer, os: bool) -> u8 {
 
 fn ended(ran: &Ran) -> u8 {
     match &ran.end {
+        // The owner of the host says which exit codes are success.
+        Ok(_) if ran.success == Some(true) => DONE,
+        Ok(0) if ran.success == Some(false) => NO_SUCCESS,
         Ok(code) => u8::try_from(*code).unwrap_or(UNCERTAIN),
         Err(signal) => signaled(signal),
     }
@@ -88,6 +93,7 @@ fn refused(error: &Error, os: bool) -> u8 {
         | Code::TooLarge
         | Code::Unauthorized
         | Code::BadParameter
+        | Code::Unconfirmed
         | Code::RateLimited
         | Code::Busy
         | Code::TimedOut
@@ -117,6 +123,7 @@ pub fn words(error: &Error) -> String {
     let hint = match error.code {
         Code::Unauthorized => "; ask the owner of the host for a new one (zcmdd token)",
         Code::Forbidden => "; zcmd list shows what this token may do",
+        Code::Unconfirmed => " (zcmd os --yes)",
         Code::ShuttingDown => "; try again, or another server",
         Code::Cancelled if error.executed == Some(false) => "; nothing ran",
         _ => "",
@@ -136,6 +143,7 @@ mod tests {
             stderr: vec![],
             duration: Duration::ZERO,
             truncated: None,
+            success: None,
         }
     }
 
@@ -164,6 +172,10 @@ mod tests {
             assert_eq!(of(&Answer::Ran(ran(end)), true), status, "{end:?}");
         }
         assert_eq!(of(&Answer::Result("1".into()), false), 0);
+        for (code, success, status) in [(3, true, 0), (0, true, 0), (0, false, 1), (2, false, 2)] {
+            let ran = Ran { success: Some(success), ..ran(Ok(code)) };
+            assert_eq!(of(&Answer::Ran(ran), true), status, "{code} {success}");
+        }
     }
 
     #[test]

@@ -14,15 +14,15 @@ const LINE_CHARACTERS_MAX: usize = 100;
 /// The budget of lines of code of each module, and what they are for: the present number, and up to
 /// 5 % more.
 const BUDGETS: &[(&str, usize, &str)] = &[
-    ("src/bin", 470, "two command lines and the help of the daemon"),
-    ("src/client", 1950, "subcommands, the menu, many lines over one connection, help"),
-    ("src/daemon", 405, "the loop, the start, the handling of a panic"),
+    ("src/bin", 630, "two command lines and the help of the daemon"),
+    ("src/client", 3350, "subcommands, the menu, many lines over one connection, help"),
+    ("src/daemon", 470, "the loop, the start, the handling of a panic"),
     ("src/lib.rs", 7, "the names of the rooms"),
-    ("src/limits.rs", 130, "one line a bound"),
-    ("src/port.rs", 200, "events, actions and the data between the parts"),
-    ("src/protocol", 1160, "requests, replies, tokens and strict JSON, both ways"),
-    ("src/service", 3600, "every decision but maths: access, commands, jobs, replies, settings"),
-    ("src/service/maths", 1700, "an evaluator with exact integers, messages and a reference"),
+    ("src/limits.rs", 152, "one line a bound"),
+    ("src/port.rs", 208, "events, actions and the data between the parts"),
+    ("src/protocol", 1215, "requests, replies, tokens and strict JSON, both ways"),
+    ("src/service", 4380, "every decision but maths: access, commands, jobs, replies, settings"),
+    ("src/service/maths", 1790, "an evaluator with exact integers, messages and a reference"),
     ("src/system", 2260, "sockets, children, cgroups, orphans, files, the log"),
     ("crates/bench", 950, "the benchmark of README and performance"),
     ("crates/libzmq", 935, "the build of libzmq, with its corrections"),

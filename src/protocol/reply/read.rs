@@ -104,6 +104,7 @@ fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
         stderr,
         duration: Duration::from_millis(field(object, "duration_ms")?.integer()?),
         truncated,
+        success: object.get("success").map(Json::boolean).transpose()?,
     }))
 }
 
@@ -142,10 +143,13 @@ mod tests {
             ),
             (
                 r#"{"status":"ok","result":1,"error":{"code":"busy","message":""}}"#.into(),
-                "beside it",
+                "which has no such member",
             ),
-            (r#"{"status":"output","stream":"stdout","data":"","result":1}"#.into(), "beside it"),
-            (failed(r#""busy""#, r#","data":"x""#), "beside it"),
+            (
+                r#"{"status":"output","stream":"stdout","data":"","result":1}"#.into(),
+                "which has no such member",
+            ),
+            (failed(r#""busy""#, r#","data":"x""#), "which has no such member"),
             (
                 failed(
                     r#""timed_out","executed":false"#,

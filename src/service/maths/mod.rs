@@ -32,6 +32,7 @@ mod value;
 pub use builtins::Entry;
 pub use message::BadExpression;
 pub use reference::REFERENCE;
+pub use suggestions::similar;
 pub use value::Value;
 
 use crate::limits::NAME_BYTES_MAX;

@@ -7,16 +7,19 @@ use super::builtins::{CONSTANTS, FUNCTIONS};
 use super::value::Value;
 
 /// Names longer than this are not compared.
-const NAME_BYTES: usize = 16;
+const NAME_BYTES: usize = 32;
 
 /// The known name that is most similar, if one is similar enough.
 pub(super) fn nearest<'a>(name: &[u8], variables: &[(&'a str, Value)]) -> Option<&'a [u8]> {
     let known = FUNCTIONS.iter().map(|function| function.entry.name());
     let known = known.chain(CONSTANTS.iter().map(|&(name, _)| name));
-    let names = known.chain(variables.iter().map(|&(name, _)| name));
-    names
-        .map(str::as_bytes)
-        .filter_map(|known| Some((distance(name, known)?, known)))
+    similar(name, known.chain(variables.iter().map(|&(name, _)| name))).map(str::as_bytes)
+}
+
+/// The one of these names that is most similar, if one is similar enough.
+pub fn similar<'a>(name: &[u8], known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known
+        .filter_map(|known| Some((distance(name, known.as_bytes())?, known)))
         .min_by_key(|&(distance, _)| distance)
         .map(|(_, known)| known)
 }
@@ -27,9 +30,10 @@ fn distance(name: &[u8], known: &[u8]) -> Option<usize> {
         return None;
     }
     let edits = if is_transposed(name, known) { 1 } else { edits(name, known) };
-    // One typing error in three letters; "cosine" is "cos" with a suffix.
+    // One typing error in three letters; "cosine" is "cos" with a suffix, "fact" a part of a name.
     let has_suffix = known.len() >= 3 && name.starts_with(known);
-    (edits <= name.len() / 3 || has_suffix).then_some(edits)
+    let is_part = name.len() >= 3 && known.starts_with(name);
+    (edits <= name.len() / 3 || has_suffix || is_part).then_some(edits)
 }
 
 /// Whether the names differ only by a transposition of two neighbours.
