@@ -37,7 +37,7 @@ pub const COMMAND_DESCRIPTORS: usize = 5;
 /// Frames of one oversized message that are dropped in one turn; the rest follows in later turns,
 /// so that an endless message does not hold the loop.
 pub const DROPPED_FRAMES_PER_TURN_MAX: usize = 1024;
-/// Depth of nested arrays and objects in any JSON that is read. A request needs 2, the commands
+/// Depth of nested arrays and objects in any JSON that is read. A request needs 3, the commands
 /// file 4, a token's claims rarely 3.
 pub const JSON_DEPTH_MAX: usize = 16;
 /// Bytes of a request's `id` when it is a string: room for a UUID with a prefix.
@@ -81,6 +81,13 @@ pub const UNIX_SECONDS_MAX: u64 = 253_402_300_799;
 pub const CLOCK_MIN: std::time::Duration = std::time::Duration::from_secs(1_750_896_000);
 /// Seconds by which the clocks of issuer and daemon may differ, at most.
 pub const LEEWAY_SECONDS_MAX: u64 = 300;
+
+/// Roles: some for each kind of work, and not one for each person.
+pub const ROLES_MAX: usize = 256;
+/// Bytes of the file with the roles: 1 KiB for each role.
+pub const ROLES_FILE_BYTES_MAX: usize = 256 * 1024;
+/// Greatest lifetime of a token in minutes, unless the owner asks for a longer one: a year.
+pub const TOKEN_MINUTES_MAX: u64 = 525_600;
 
 /// Verified tokens that are cached.
 pub const OPENED_TOKENS_MAX: usize = 256;
@@ -129,10 +136,20 @@ pub const VARIABLES_MAX: usize = 16;
 
 // ---- commands -------------------------------------------------------------------------------
 
-/// Bytes of the commands file.
+/// Entries of a directory of commands files: one for each program that brings its own.
+pub const COMMANDS_FILES_MAX: usize = 256;
+/// Bytes of the commands file, or of all files of a directory together.
 pub const COMMANDS_FILE_BYTES_MAX: usize = 1024 * 1024;
-/// Commands in the commands file.
+/// Errors of the commands files that are reported together: as many as a person reads.
+pub const COMMANDS_FAULTS_MAX: usize = 100;
+/// Commands in the commands file, or in all files of a directory together.
 pub const COMMANDS_MAX: usize = 1024;
+/// Bytes of a name in a directory (NAME_MAX of Linux).
+pub const ENTRY_BYTES_MAX: usize = 255;
+/// Bytes of a pattern: people cannot read longer ones.
+pub const PATTERN_BYTES_MAX: usize = 256;
+/// Bytes of a compiled pattern: with the longest value, a match takes some milliseconds.
+pub const PATTERN_SIZE_MAX: usize = 32 * 1024;
 /// Commands that run at the same time: five descriptors and two buffers each.
 pub const CONCURRENT_COMMANDS_MAX: usize = 256;
 /// Commands that wait in the queue.
@@ -261,6 +278,8 @@ pub const CONNECT_SECONDS: u64 = 10;
 pub const CLIENT_KEEPALIVE: [i32; 3] = [5, 5, 3];
 /// Milliseconds for an ending client to send what is queued: a `cancel`.
 pub const CLIENT_LINGER_MS: i32 = 500;
+/// Seconds that a person has to confirm a command; after them, the answer is no.
+pub const CONFIRM_SECONDS: u64 = 600;
 /// Seconds from a `cancel` to the last reply: the grace of 2 seconds, and the round trip.
 pub const CANCEL_SECONDS: u64 = 5;
 /// Bytes of any other reply: a list of all commands of the largest commands file takes less than

@@ -250,6 +250,8 @@ pub struct Invocation {
     pub arguments: Vec<String>,
     /// Paths that must lie beneath their directories.
     pub beneath: Vec<Beneath>,
+    /// Names that must stand in their directories.
+    pub entries: Vec<Entry>,
     /// What it reads from standard input.
     pub stdin: Vec<u8>,
     /// Whether its output is streamed in small pieces.
@@ -282,6 +284,10 @@ pub struct Execution {
     pub resources: BTreeMap<&'static str, u64>,
     /// Whether processes that it starts may outlive it.
     pub leave_children: bool,
+    /// A name of which all commands that have it run one at a time.
+    pub lock: Option<String>,
+    /// The exit codes that count as success, if the entry says so; else empty.
+    pub success: Vec<u8>,
 }
 
 /// The names of the resource limits (setrlimit(2)), each with its least value: bytes of address
@@ -316,6 +322,17 @@ pub struct Beneath {
     /// The places in the arguments where the path is replaced by that of an open descriptor: index
     /// of the argument, and byte within it. Empty if the path is not opened.
     pub places: Vec<Place>,
+}
+
+/// A name must be that of an entry of a directory; a symbolic link counts by its own name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The parameter whose value it is.
+    pub parameter: String,
+    /// The directory.
+    pub directory: String,
+    /// The name.
+    pub name: String,
 }
 
 /// The level of a log line; a log writes its own level and those before it.

@@ -384,6 +384,7 @@ fn every_attack_token_has_its_verdict_and_its_reason() {
         keys: Keys::parse(&format!("new:{KEY}\nold:{OLD_KEY}")).unwrap(),
         revoked: Revoked::parse("gone\n").unwrap(),
         clients: Some(Clients::parse(&format!("{client} one")).unwrap()),
+        roles: Default::default(),
     };
     let now = Moment { uptime: Duration::ZERO, unix: Duration::from_secs(NOW) };
     let mut attacks = Attacks::new();

@@ -23,7 +23,7 @@ fn parse(entry: Value) -> Result<Commands, Vec<String>> {
 /// The keys that the daemon says it knows, where it is given one that it does not.
 fn known(entry: Value) -> BTreeSet<String> {
     let faults = parse(entry).expect_err("an unknown key is refused");
-    let list = faults[0].split("known here: ").nth(1).unwrap().split(" (at").next().unwrap();
+    let list = faults[0].split("known here: ").nth(1).unwrap();
     list.split(", ").map(str::to_owned).collect()
 }
 
@@ -33,7 +33,7 @@ fn the_schema_has_the_keys_that_the_daemon_knows() {
     assert_eq!(keys(&entry["properties"]), known(json!({"run": ["/x"], "unknown": 1})));
     let item = &entry["properties"]["parameters"]["items"];
     let types = item["properties"]["type"]["enum"].as_array().unwrap();
-    assert_eq!(types.len(), 8);
+    assert_eq!(types.len(), 10);
     for name in types {
         let mut expected = keys(&item["properties"]);
         for case in item["allOf"].as_array().unwrap() {
@@ -41,9 +41,10 @@ fn the_schema_has_the_keys_that_the_daemon_knows() {
                 expected.extend(keys(&case["then"]["properties"]));
             }
         }
-        let parameter = json!({"name": "p", "type": name, "of": ["x"], "under": "/", "unknown": 1});
+        let parameter = json!({"name": "p", "type": name, "of": ["x"], "under": "/",
+                               "pattern": "x", "unknown": 1});
         let mut parameter = parameter;
-        for key in ["of", "under"] {
+        for key in ["of", "under", "pattern"] {
             if !expected.contains(key) {
                 parameter.as_object_mut().unwrap().remove(key);
             }

@@ -114,15 +114,22 @@ fn noise(size: usize) -> Vec<u8> {
 fn each_shipped_file_of_commands_is_one_that_the_daemon_takes() {
     let folder = folder();
     assert!(shipped().len() >= 3);
+    // Not the files themselves: a checkout may be open to a group.
+    let directory = folder.join("commands.d");
+    fs::create_dir(&directory).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut sources = vec![directory.clone()];
     for file in shipped() {
-        // Not the file itself: a checkout may be open to a group.
-        let copy = folder.join("commands.json");
+        let copy = directory.join(file.file_name().unwrap());
         fs::copy(&file, &copy).unwrap();
         fs::set_permissions(&copy, fs::Permissions::from_mode(0o644)).unwrap();
+        sources.push(copy);
+    }
+    for source in sources {
         let key = "0123456789abcdefghijklmnopqrstuvwxyz";
-        let variables = [("JWT_SECRET_KEY", key), ("COMMANDS_FILE", copy.to_str().unwrap())];
+        let variables = [("JWT_SECRET_KEY", key), ("COMMANDS_FILE", source.to_str().unwrap())];
         let output = zcmdd(&variables).arg("--check").output().unwrap();
-        assert!(output.status.success(), "{} {output:?}", file.display());
+        assert!(output.status.success(), "{} {output:?}", source.display());
     }
     fs::remove_dir_all(folder).unwrap();
 }

@@ -4,6 +4,7 @@
 //! looks like a slip of the pen is told with the word that was meant; nothing is taken for it.
 //! Leaves out: everything else; see `zcmd::client`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -17,7 +18,7 @@ use zcmd::client::files::{Files, Job};
 use zcmd::client::settings::{self, Given};
 use zcmd::client::{Task, external, help, lines, run, status, text, trace, variables};
 use zcmd::limits;
-use zcmd::protocol::request::{Ask, Os};
+use zcmd::protocol::request::{Ask, Os, Values};
 use zcmd::service::maths::{REFERENCE, is_typo, similar};
 
 /// The subcommands whose answers are tables for people, and JSON for programs.
@@ -31,6 +32,8 @@ struct Line {
     operands: Vec<String>,
     lets: Vec<(String, String)>,
     columns: Option<Vec<String>>,
+    /// Parameters of a command, by name.
+    named: BTreeMap<String, Vec<String>>,
     stdin: bool,
     hosts_file: Option<String>,
     at_most: Option<usize>,
@@ -38,6 +41,7 @@ struct Line {
     command: Option<String>,
     /// `--output`.
     format: Option<String>,
+    yes: bool,
     /// A program that does it, and its arguments.
     external: Option<(PathBuf, Vec<OsString>)>,
     /// What to print instead of doing anything.
@@ -105,9 +109,7 @@ impl Line {
                 continue;
             }
             let Some(argument) = parser.next()? else {
-                if line.is("help") {
-                    line.print = Some(line.help()?);
-                }
+                line.print = line.own_help();
                 return Ok(line);
             };
             match argument {
@@ -147,7 +149,8 @@ impl Line {
         let known = help::SETTINGS.iter().find(|setting| setting.names().any(|n| n == name));
         let Some(known) = known else { return Err(self.unknown(name).into()) };
         let is_taken = known.only.iter().any(|subcommand| self.is(subcommand))
-            && (name != "--let" || self.evaluates());
+            && (name != "--let" || self.evaluates())
+            && (!["-p", "--parameter", "--yes"].contains(&name) || self.runs_command());
         if !known.only.is_empty() && !is_taken {
             let only = known.only.join(" and ");
             return Err(format!("{name} is an option of {only}, and comes after that").into());
@@ -177,6 +180,11 @@ impl Line {
             "--json" => self.given.json = true,
             "--explain" => self.given.explain = true,
             "--stdin" => self.stdin = true,
+            "--yes" => self.yes = true,
+            "-p" | "--parameter" => {
+                let (name, value) = variables::parameter(&parser.value()?.string()?)?;
+                self.named.entry(name).or_default().push(value);
+            }
             "--command" => once(&mut self.command)?,
             "--hosts" => once(&mut self.hosts_file)?,
             "--at-most" => {
@@ -211,14 +219,14 @@ impl Line {
         }
     }
 
-    /// The text that `zcmd help` prints.
-    fn help(&self) -> Result<String, String> {
-        match self.operands.as_slice() {
-            [] => Ok(help_on(None)),
-            [name] if help::is_subcommand(name) => Ok(help_on(Some(name))),
-            [name] => Err(unknown_subcommand(name)),
-            [_, surplus, ..] => Err(format!("help: one argument too many: {surplus:?}")),
-        }
+    /// What `zcmd help` prints without a daemon; none if it is asked for a command of the host.
+    fn own_help(&self) -> Option<String> {
+        let name = match self.operands.as_slice() {
+            [] => None,
+            [name] if help::is_subcommand(name) => Some(name.as_str()),
+            _ => return None,
+        };
+        self.is("help").then(|| help_on(name))
     }
 
     /// Whether the answer has the form that is asked for.
@@ -245,6 +253,12 @@ impl Line {
             [os, _] => self.is("each") && os == "os",
             _ => false,
         }
+    }
+
+    /// Whether the options of a command may come.
+    fn runs_command(&self) -> bool {
+        let of_each = self.operands.first().is_some_and(|what| what == "os");
+        self.is("os") || self.is("each") && of_each
     }
 
     /// Whether expressions and variables may come.
@@ -287,17 +301,16 @@ impl Line {
         let task = match subcommand.as_str() {
             "compute" => Task::Ask(compute(operands.by_ref(), self.lets)?),
             "os" => {
-                let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
-                let parameters = operands.by_ref().collect();
+                let os = os(operands.by_ref(), self.named, self.yes)?;
                 let Given { json, explain, .. } = self.given;
-                let stream = !json && !explain;
-                let os = Os { name, parameters, stream, explain, ..Os::default() };
+                let os = Os { stream: !json && !explain, explain, ..os };
                 if !self.stdin && !from_stdin && lines::is_offered() {
                     text::diagnose("standard input is not sent; os --stdin NAME sends it");
                 }
                 if self.stdin { Task::AskWithInput(os) } else { Task::Ask(Ask::Os(os)) }
             }
-            "list" => Task::Ask(Ask::List),
+            "list" => operands.next().map_or(Task::Ask(Ask::List), Task::Page),
+            "help" => Task::Page(operands.next().ok_or("help: a name is missing")?),
             "ping" => Task::Ask(Ask::Ping),
             "status" => Task::Ask(Ask::Status),
             "cancel" => {
@@ -329,11 +342,12 @@ impl Line {
                     let what = "each: takes no --server, no --retry, no token of standard input";
                     return Err(what.into());
                 }
+                let flags = (self.yes, self.given.explain);
                 Task::Each(Each {
                     file: self.hosts_file,
                     at_most: self.at_most.unwrap_or(limits::EACH_AT_ONCE_MAX),
                     stop_after: self.stop_after,
-                    ask: ask_of_each(operands.by_ref(), self.lets, self.given.explain)?,
+                    ask: ask_of_each(operands.by_ref(), self.lets, self.named, flags)?,
                 })
             }
             "config" => Task::Config(match (operands.next().as_deref(), operands.next()) {
@@ -364,18 +378,29 @@ fn compute(
     }
 }
 
-/// The request of `each` for all its hosts.
+/// The command of these operands.
+fn os(
+    mut operands: impl Iterator<Item = String>,
+    named: BTreeMap<String, Vec<String>>,
+    confirmed: bool,
+) -> Result<Os, String> {
+    let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
+    let parameters = Values { ordered: operands.collect(), named };
+    Ok(Os { name, parameters, confirmed, ..Os::default() })
+}
+
+/// The request of `each` for all its hosts; a command may be confirmed, or only explained.
 fn ask_of_each(
     mut operands: impl Iterator<Item = String>,
     variables: Vec<(String, String)>,
-    explain: bool,
+    named: BTreeMap<String, Vec<String>>,
+    (confirmed, explain): (bool, bool),
 ) -> Result<Ask, String> {
     match operands.next().as_deref() {
         Some("compute") => compute(operands, variables),
         Some("os") => {
-            let name = operands.next().ok_or("each os: a command is missing")?;
-            let parameters = operands.collect();
-            Ok(Ask::Os(Os { name, parameters, stream: !explain, explain, ..Os::default() }))
+            let os = os(operands, named, confirmed)?;
+            Ok(Ask::Os(Os { stream: !explain, explain, ..os }))
         }
         _ => Err("each: write each os NAME or each compute EXPRESSION".into()),
     }

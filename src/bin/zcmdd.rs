@@ -9,11 +9,14 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use zcmd::daemon::load;
 use zcmd::daemon::{self, Daemon};
+use zcmd::limits;
 use zcmd::protocol::curve::CurveKey;
 use zcmd::protocol::request::Os;
 use zcmd::protocol::token::Claims;
 use zcmd::service::access::authority::Authority;
 use zcmd::service::access::opened::OpenedTokens;
+use zcmd::service::access::roles::Roles;
+use zcmd::service::access::scope;
 use zcmd::service::operations;
 use zcmd::service::settings::Settings;
 use zcmd::system::{clock::Clock, clock::unix_time, keypair, launch, random};
@@ -34,9 +37,10 @@ zcmdd: run the commands that this host's owner allowed, and evaluate maths, for 
                                  print what a token of this scope would run, or why not
   zcmdd keygen                   print a new secret
   zcmdd keygen --curve FILE      make CURVE keys: FILE and FILE.pub; print the latter
-  zcmdd token --sub NAME [--scope SCOPE] [--minutes N] [--cnf KEY]
+  zcmdd token --sub NAME [--scope SCOPE] [--minutes N] [--long-lived] [--cnf KEY]
                                  print a token, signed with the first key; with --cnf, valid only
-                                 for the client with this public key
+                                 for the client with this public key; with --long-lived, N may be
+                                 more than a year
 
 To begin:
   (umask 077; zcmdd keygen > key)
@@ -46,7 +50,7 @@ To begin:
   ZCMD_TOKEN_FILE=token zcmd compute '2*(3+4)'      # elsewhere
 
 Signals: SIGTERM and SIGINT drain and end, a second one ends at once; SIGHUP reads keys,
-revocations, clients and commands again. Exit status: 0, 64 wrong usage, 74 output not
+revocations, clients, roles and commands again. Exit status: 0, 64 wrong usage, 74 output not
 written, 78 wrong configuration.
 
 Environment (zcmdd --check shows what is in effect):
@@ -65,9 +69,10 @@ Environment (zcmdd --check shows what is in effect):
   JWT_ALGORITHM             HS256                  the only one
   DEFAULT_SCOPE             -                      scope of tokens that have none
   REVOKED_TOKENS_FILE       -                      one jti a line
+  ROLES_FILE                -                      ROLE WORD... a line: the scope of role:ROLE
   MAX_REQUESTS_PER_MINUTE   60                     per subject; 0 is unlimited
   RATE_BURST                as above               requests at once
-  COMMANDS_FILE             -                      without it, no command
+  COMMANDS_FILE             -                      a file, or a directory; without it, no command
   MAX_CONCURRENT_COMMANDS, MAX_QUEUED_COMMANDS, MAX_COMMANDS_PER_SUBJECT   8, 64, 4
   COMMAND_TIMEOUT_SECONDS, COMMAND_OUTPUT_BYTES_MAX                        30, 1048576
   SHUTDOWN_GRACE_SECONDS    10                     for running commands
@@ -102,7 +107,7 @@ fn main() -> ExitCode {
         Ok(Task::Print(text)) => Ok(text),
         Ok(Task::Keygen) => unguessable::<32>().map(line),
         Ok(Task::CurveKeygen(path)) => keypair::write(&path).map(line).map_err(|why| vec![why]),
-        Ok(Task::Serve) => settings().and_then(Daemon::start).map(|daemon| {
+        Ok(Task::Serve) => Daemon::start(environment()).map(|daemon| {
             daemon.run();
             String::new()
         }),
@@ -164,7 +169,7 @@ fn parse(arguments: Vec<OsString>) -> Result<Task, lexopt::Error> {
 }
 
 fn parse_token(mut parser: Parser) -> Result<Task, lexopt::Error> {
-    let (mut claims, mut minutes) = (Claims::default(), None);
+    let (mut claims, mut minutes, mut long) = (Claims::default(), None, false);
     while let Some(argument) = parser.next()? {
         match argument {
             Arg::Long("sub") => claims.subject = parser.value()?.string()?,
@@ -173,19 +178,38 @@ fn parse_token(mut parser: Parser) -> Result<Task, lexopt::Error> {
                 let key = parser.value()?.parse_with(CurveKey::parse)?;
                 claims.confirmation = Some(key.thumbprint());
             }
-            Arg::Long("help") | Arg::Short('h') => return Ok(Task::Print(help())),
             Arg::Long("minutes") => minutes = Some(parser.value()?.parse()?),
+            Arg::Long("long-lived") => long = true,
+            Arg::Long("help") | Arg::Short('h') => return Ok(Task::Print(help())),
             other => return Err(other.unexpected()),
         }
     }
     if claims.subject.is_empty() {
         return Err("token needs --sub NAME".into());
     }
+    let words = claims.scope.as_deref().unwrap_or_default().split(' ');
+    let wrong: Vec<String> = words
+        .filter(|word| !word.is_empty())
+        .filter_map(|word| scope::check_word(word).err())
+        .collect();
+    if !wrong.is_empty() {
+        return Err(format!("--scope: {}", wrong.join("; ")).into());
+    }
+    if !long && minutes.is_some_and(|minutes| minutes > limits::TOKEN_MINUTES_MAX) {
+        let most = limits::TOKEN_MINUTES_MAX;
+        let why = format!("--minutes: more than {most}, a year; if it is meant, add --long-lived");
+        return Err(why.into());
+    }
     Ok(Task::Token { claims, minutes })
 }
 
 fn settings() -> Result<Settings, Vec<String>> {
     Settings::read(&|name| std::env::var_os(name))
+}
+
+/// The settings, and all that is wrong with them.
+fn environment() -> (Settings, Vec<String>) {
+    Settings::read_with_faults(&|name| std::env::var_os(name))
 }
 
 fn line(mut text: String) -> String {
@@ -226,9 +250,8 @@ fn print(text: &str, status: ExitCode) -> ExitCode {
 }
 
 fn check() -> Result<String, Vec<String>> {
-    let settings = settings()?;
-    let policy = load::policy(&settings)?;
-    load::curve_key(&settings)?;
+    let (settings, faults) = environment();
+    let (policy, _) = load::everything(&settings, faults)?;
     let mut shown = settings.shown.clone();
     shown.sort();
     for warning in daemon::warnings(&settings, &policy, unix_time()) {
@@ -279,6 +302,7 @@ fn explain(scope: String, os: &Os) -> ExitCode {
 fn token(mut claims: Claims, minutes: Option<u64>) -> Result<String, Vec<String>> {
     let settings = settings()?;
     let keys = load::keys(&settings)?;
+    warn_of_roles(&settings, claims.scope.as_deref().unwrap_or_default());
     let now = unix_time().as_secs();
     let lifetime = minutes.map_or(settings.token_lifetime.as_secs(), |m| m.saturating_mul(60));
     claims.issued = Some(now as f64);
@@ -290,6 +314,22 @@ fn token(mut claims: Claims, minutes: Option<u64>) -> Result<String, Vec<String>
     // A token that this daemon would refuse is not printed.
     keys.open(&token).map_err(|why| vec![format!("this token would not be valid: {}", why.0)])?;
     Ok(line(token))
+}
+
+/// Tells which roles of a token this host has not. Another one may have them.
+fn warn_of_roles(settings: &Settings, scope: &str) {
+    let roles = load::roles(settings).unwrap_or_else(|faults| {
+        faults.iter().for_each(|fault| eprintln!("zcmdd: warning: {fault}"));
+        Roles::default()
+    });
+    let named = scope.split(' ').filter_map(|word| word.strip_prefix("role:"));
+    for role in named.filter(|role| !roles.has(role)) {
+        let file = match &settings.roles_file {
+            Some(path) => path,
+            None => "ROLES_FILE, which is not set",
+        };
+        eprintln!("zcmdd: warning: the role {role} is not in {file}: here it is of no use");
+    }
 }
 
 /// `N` random bytes, in base64url.

@@ -30,6 +30,8 @@ pub struct Command {
     pub name: String,
     /// What it is for.
     pub about: String,
+    /// Whether it asks for a confirmation.
+    pub confirm: bool,
     /// What it takes, in order.
     pub parameters: Vec<Parameter>,
 }
@@ -43,6 +45,10 @@ pub struct Parameter {
     pub rule: String,
     /// What it is when it is not given.
     pub default: Option<String>,
+    /// Whether it may be left out without one.
+    pub optional: bool,
+    /// A value that it takes, if its type is known here.
+    pub example: Option<String>,
     /// How many values it takes at most.
     pub repeat: usize,
 }
@@ -100,6 +106,7 @@ impl Command {
         Ok(Self {
             name: string(&object, "name")?.ok_or_else(|| json.fault("a command has no name"))?,
             about: string(&object, "about")?.unwrap_or_default(),
+            confirm: object.get("confirm").map_or(Ok(false), Json::boolean)?,
             parameters: parameters.into_iter().map(Parameter::read).collect::<Result<_, _>>()?,
         })
     }
@@ -125,6 +132,12 @@ impl Parameter {
         if let Some(under) = string(&object, "under")? {
             let _ = write!(rule, " under {under}");
         }
+        if let Some(directory) = string(&object, "of_directory")? {
+            let _ = write!(rule, ", a name in {directory}");
+        }
+        if let Some(pattern) = string(&object, "pattern")? {
+            let _ = write!(rule, " {pattern}");
+        }
         if let Some(pass) = string(&object, "pass")? {
             let _ = write!(rule, ", pass {pass}");
         }
@@ -144,6 +157,8 @@ impl Parameter {
             name: string(&object, "name")?.ok_or_else(|| json.fault("a parameter has no name"))?,
             rule,
             default: string(&object, "default")?,
+            optional: object.get("optional").map_or(Ok(false), Json::boolean)?,
+            example: example(&object)?,
             repeat: repeat.clamp(1, limits::PARAMETERS_MAX),
         })
     }
@@ -170,14 +185,17 @@ impl std::fmt::Display for Command {
         for parameter in &self.parameters {
             let dots = if parameter.repeat > 1 { "..." } else { "" };
             let name = one_line(&parameter.name.to_uppercase());
-            match &parameter.default {
-                Some(_) => write!(out, " [{name}{dots}]")?,
-                None => write!(out, " {name}{dots}")?,
+            match parameter.default.is_some() || parameter.optional {
+                true => write!(out, " [{name}{dots}]")?,
+                false => write!(out, " {name}{dots}")?,
             }
         }
         writeln!(out)?;
         if !self.about.is_empty() {
             writeln!(out, "    {}", one_line(&self.about))?;
+        }
+        if self.confirm {
+            writeln!(out, "    asks for a confirmation: --yes gives it")?;
         }
         let names: Vec<_> = self.parameters.iter().map(|p| one_line(&p.name)).collect();
         let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
@@ -185,11 +203,31 @@ impl std::fmt::Display for Command {
             write!(out, "    {name:width$}  {}", one_line(&parameter.rule))?;
             match &parameter.default {
                 Some(default) => writeln!(out, "; {} unless given", one_line(default))?,
+                None if parameter.optional => writeln!(out, "; may be left out")?,
                 None => writeln!(out)?,
             }
         }
         Ok(())
     }
+}
+
+/// A value that a parameter takes.
+fn example(object: &Object<'_>) -> Result<Option<String>, Fault> {
+    if let Some(of) = object.get("of") {
+        return Ok(of.array()?.first().map(|json| json.string()).transpose()?.map(Cow::into_owned));
+    }
+    Ok(match string(object, "type")?.unwrap_or_default().as_str() {
+        "integer" | "number" => object.get("min").map(|json| json.text().to_owned()),
+        "word" => Some("eth0".to_owned()),
+        "text" => Some("hello".to_owned()),
+        "hostname" | "host" => Some("www.example.org".to_owned()),
+        "ip" => Some("192.0.2.1".to_owned()),
+        "path" => string(object, "under")?.map(|under| {
+            let whole = under.trim_end_matches('/');
+            format!("{whole}/file")
+        }),
+        _ => None,
+    })
 }
 
 fn string(object: &Object<'_>, name: &str) -> Result<Option<String>, Fault> {
@@ -236,7 +274,7 @@ mod tests {
 
     #[test]
     fn answers_are_shown_for_people() {
-        let list = r#"{"compute":true,"commands":[{"name":"up","parameters":[]},{"name":"ping",
+        let list = r#"{"compute":true,"commands":[{"name":"up","confirm":true,"parameters":[]},{"name":"ping",
             "about":"Reach a\u001b host","parameters":[{"name":"host","type":"hostname"},
             {"name":"count","type":"integer","min":-1,"max":10,"default":"3"},
             {"name":"unit","type":"choice","of":["a","b c"]},
@@ -247,6 +285,7 @@ mod tests {
         let list_shown = "\
 maths: zcmd compute EXPRESSION
 up
+    asks for a confirmation: --yes gives it
 ping HOST [COUNT] UNIT F N PIN W...
     Reach a\\u{1b} host
     host   hostname

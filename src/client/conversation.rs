@@ -114,14 +114,13 @@ impl<'a> Conversation<'a> {
         self.ending.map_or(Ok(answer), |status| Err(Failure::quiet(status)))
     }
 
-    /// Takes replies to the last one, prints them, and returns the exit status.
+    /// Prints the last reply, and returns the exit status.
     ///
     /// # Errors
-    /// No last reply came, or it could not be written; or it is an error after which the same may
-    /// be tried again, if the caller would (`again`).
-    pub fn run(mut self, again: bool) -> Result<u8, Failure> {
-        let (body, answer) = self.last()?;
-        if let (true, None, Answer::Error(error)) = (again, self.ending, &answer) {
+    /// It could not be written; or it is an error after which the same may be tried again, if the
+    /// caller would (`again`).
+    pub fn finish(mut self, body: &[u8], answer: &Answer, again: bool) -> Result<u8, Failure> {
+        if let (true, None, Answer::Error(error)) = (again, self.ending, answer) {
             let words = own_token::words(error, &self.request.token);
             let failure = Failure::answered(error, self.is_os(), words);
             if again::is_for_again(&failure, self.until) {
@@ -129,12 +128,12 @@ impl<'a> Conversation<'a> {
             }
         }
         if self.settings.json {
-            self.write(Stream::Stdout, &body)?;
+            self.write(Stream::Stdout, body)?;
             self.write(Stream::Stdout, b"\n")?;
         } else {
-            self.present(&answer)?;
+            self.present(answer)?;
         }
-        Ok(self.ending.unwrap_or(status::of(&answer, self.is_os())))
+        Ok(self.ending.unwrap_or(status::of(answer, self.is_os())))
     }
 
     /// Takes replies to the last one, printing output on the way.
@@ -289,7 +288,13 @@ impl<'a> Conversation<'a> {
     }
 
     fn complain(&self, error: &Error) {
-        text::error(error.code.name(), &own_token::words(error, &self.request.token));
+        let mut words = own_token::words(error, &self.request.token);
+        if let (Ask::Os(os), Code::BadParameter) = (&self.request.ask, error.code)
+            && os.parameters.ordered.iter().any(|value| value == "--help" || value == "-h")
+        {
+            words += &format!("; zcmd help {} shows what it takes", os.name);
+        }
+        text::error(error.code.name(), &words);
         if let (Ask::Compute { expression, .. }, Some(position)) =
             (&self.request.ask, error.position)
             && (self.settings.explain || io::stderr().is_terminal())

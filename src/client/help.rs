@@ -70,6 +70,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("-o, --output FORMAT", "", "table or json, of list, status, ping and whoami", &[]),
     setting("--id ID", "", "the id of the request, for zcmd cancel", &[]),
     setting("--explain", "", "os: run nothing, print what would run; maths: mark the fault", &[]),
+    setting("-p, --parameter NAME=VALUE", "", "a parameter by its name", &["os", "each"]),
+    setting("--yes", "", "confirm a command that asks for it", &["os", "each"]),
     setting("--stdin", "", "the command reads standard input", &["os"]),
     setting("--let NAME=NUMBER", "", "a variable; may be repeated", &["compute", "batch", "each"]),
     setting("--let-columns NAMES", "", "lines are rows of these numbers", &["batch"]),
@@ -189,6 +191,8 @@ zcmd os [OPTION]... NAME [PARAMETER]...
 
   zcmd os uptime                           its output, and its exit status
   zcmd os ping example.org 3               parameters, in the order of zcmd list
+  zcmd os -p count=3 ping example.org      one of them by its name; -p may be repeated
+  zcmd os --yes reboot                     a command that asks for a confirmation, without asking
   zcmd os logs | grep error                output as it comes; grep's end is its end
   zcmd os --stdin wc < file                its standard input is yours, up to 128 KiB
   zcmd os --explain ping example.org       runs nothing; prints what would run
@@ -202,9 +206,12 @@ one does not wait for its end.
 ";
 
 const LIST: &str = "\
-zcmd list [OPTION]...
+zcmd list [OPTION]... [NAME]
+zcmd help [OPTION]... [NAME]
 
   zcmd list                                what this token may run, with its parameters
+  zcmd list ping                           the page of one command
+  zcmd help ping                           the same; for a subcommand, as zcmd ping --help
   zcmd --json list                         the same for programs
 ";
 
@@ -250,7 +257,7 @@ and the longest wait that a rate limit may ask for.
 ";
 
 const EACH: &str = "\
-zcmd each [OPTION]... os NAME [PARAMETER]...
+zcmd each [OPTION]... os [--yes] [-p NAME=VALUE]... NAME [PARAMETER]...
 zcmd each [OPTION]... compute [--let NAME=NUMBER]... EXPRESSION...
 
   zcmd each --hosts hosts.txt os uptime    one host a line; # begins a comment

@@ -9,17 +9,14 @@ use std::io::{self, Write};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
-use crate::client::catalogue::{Catalogue, Command, Parameter};
+use crate::client::catalogue::{Command, Parameter};
 use crate::client::connection::poll;
-use crate::client::conversation::Conversation;
 use crate::client::lines::{Line, Lines, Stdin};
 use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
 use crate::client::text::one_line;
-use crate::client::{ask_once, fresh_id, text};
-use crate::protocol::json::Json;
-use crate::protocol::reply::Answer;
-use crate::protocol::request::{Ask, Os, Request};
+use crate::client::{ask_once, page, text};
+use crate::protocol::request::{Ask, Os, Values};
 use crate::system::signals::{SIGINT, Signals};
 
 const CHOICES: &str = "\n1) Run an OS command\n2) Compute an expression\n3) Quit\n";
@@ -86,8 +83,8 @@ impl Menu<'_> {
     }
 
     fn command(&mut self) -> Result<(), Leave> {
-        let commands = match self.list() {
-            Ok(catalogue) => catalogue.commands,
+        let commands = match page::list(&self.settings, Some(self.signals)) {
+            Ok((_, catalogue)) => catalogue.commands,
             Err(failure) => return self.complain(&failure),
         };
         if commands.is_empty() {
@@ -115,45 +112,45 @@ impl Menu<'_> {
         self.perform(Ask::Os(Os { name, parameters, stream: true, ..Os::default() }))
     }
 
-    fn parameters(&mut self, command: &Command) -> Result<Vec<String>, Leave> {
-        let mut values = Vec::new();
+    fn parameters(&mut self, command: &Command) -> Result<Values, Leave> {
+        let mut values = Values::default();
+        // Behind a parameter that is left out, values need a name.
+        let mut by_name = false;
         for parameter in &command.parameters {
-            values.push(self.parameter(parameter)?);
+            let Some(first) = self.parameter(parameter)? else {
+                by_name = true;
+                continue;
+            };
+            let mut own = vec![first];
             for _ in 1..parameter.repeat {
                 let prompt = format!("{} (another; empty for no more): ", parameter.name);
                 match self.question(&prompt)? {
                     value if value.is_empty() => break,
-                    value => values.push(value),
+                    value => own.push(value),
                 }
+            }
+            match by_name {
+                true => drop(values.named.insert(parameter.name.clone(), own)),
+                false => values.ordered.extend(own),
             }
         }
         Ok(values)
     }
 
-    fn parameter(&mut self, parameter: &Parameter) -> Result<String, Leave> {
-        let Parameter { name, rule, default, .. } = parameter;
+    /// The first value of a parameter; none if it is left out.
+    fn parameter(&mut self, parameter: &Parameter) -> Result<Option<String>, Leave> {
+        let Parameter { name, rule, default, optional, .. } = parameter;
         let given = default.as_ref().map(|default| format!(" [{default}]")).unwrap_or_default();
         loop {
             let value = self.question(&format!("{name} ({rule}){given}: "))?;
             match (value.is_empty(), default) {
-                (false, _) => return Ok(value),
-                (true, Some(default)) => return Ok(default.clone()),
+                (false, _) => return Ok(Some(value)),
+                (true, Some(default)) => return Ok(Some(default.clone())),
+                (true, None) if *optional => return Ok(None),
                 (true, None) => {
                     say(&format!("{} has no default; type a value.\n", one_line(name)))?;
                 }
             }
-        }
-    }
-
-    fn list(&self) -> Result<Catalogue, Failure> {
-        let token = self.settings.token.clone();
-        let request = Request { id: Some(fresh_id()), token, ask: Ask::List };
-        match Conversation::open(&self.settings, request, Some(self.signals))?.last()?.1 {
-            Answer::Result(json) => Json::parse(json.as_bytes())
-                .and_then(Catalogue::read)
-                .map_err(|fault| Failure::uncertain(format!("the list makes no sense: {fault}"))),
-            Answer::Error(error) => Err(Failure::refused(status::words(&error))),
-            _ => Err(Failure::uncertain("the daemon answered something else")),
         }
     }
 

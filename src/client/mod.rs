@@ -10,6 +10,7 @@ pub mod batch;
 pub mod catalogue;
 pub mod config;
 pub mod configure;
+pub mod confirm;
 pub mod connecting;
 pub mod connection;
 pub mod conversation;
@@ -21,6 +22,7 @@ pub mod help;
 pub mod lines;
 pub mod menu;
 pub mod own_token;
+pub mod page;
 pub mod settings;
 pub mod sources;
 pub mod status;
@@ -36,6 +38,7 @@ use crate::client::settings::{Given, Settings};
 use crate::client::status::Failure;
 use crate::limits;
 use crate::protocol;
+use crate::protocol::reply::{Answer, Code};
 use crate::protocol::request::{Ask, Id, Os, Request};
 use crate::protocol::token::Claims;
 use crate::system::files::read_bytes_within;
@@ -53,6 +56,8 @@ pub enum Task {
     Batch(batch::Batch),
     /// Look at the host, or move a file.
     Files(files::Files),
+    /// Show what the command of this name takes.
+    Page(String),
     /// Offer what there is to a person.
     Menu,
     /// Ask many hosts.
@@ -85,6 +90,7 @@ fn perform(task: Task, given: &Given) -> Result<u8, Failure> {
             let stdin = stdin.map_err(Failure::refused)?;
             ask_once(&settings, Ask::Os(Os { stdin, ..os }), Some(&catch()?))
         }
+        Task::Page(name) => page::show(&settings()?, &name),
         Task::Batch(batch) => batch.run(&settings()?),
         Task::Files(files) => files.run(&settings()?),
         Task::Menu => menu::run(&settings()?, &catch()?),
@@ -127,8 +133,19 @@ fn catch() -> Result<Signals, Failure> {
 fn ask_once(settings: &Settings, ask: Ask, signals: Option<&Signals>) -> Result<u8, Failure> {
     let id = settings.id.clone().unwrap_or_else(fresh_id);
     let request = Request { id: Some(id), token: settings.token.clone(), ask };
+    let os = if let Ask::Os(os) = &request.ask { Some(os.clone()) } else { None };
     again::run(settings, signals, |settings, again| {
-        Conversation::open(settings, request.clone(), signals)?.run(again)
+        let mut conversation = Conversation::open(settings, request.clone(), signals)?;
+        let (body, answer) = conversation.last()?;
+        if let (Some(os), Answer::Error(error)) = (&os, &answer)
+            && (error.code, os.confirmed, settings.json) == (Code::Unconfirmed, false, false)
+            && confirm::is_possible()
+        {
+            confirm::ask(&os.name, signals)?;
+            let ask = Ask::Os(Os { confirmed: true, ..os.clone() });
+            return ask_once(settings, ask, signals);
+        }
+        conversation.finish(&body, &answer, again)
     })
 }
 

@@ -15,6 +15,8 @@ use crate::system::signals::{self, Signals};
 pub const DONE: u8 = 0;
 /// The expression has no value.
 pub const NO_VALUE: u8 = 1;
+/// The command ended with 0, which is no success of its.
+pub const NO_SUCCESS: u8 = 1;
 /// The daemon ended the command at its time limit.
 pub const TIMED_OUT: u8 = 124;
 /// Refused, or failed before anything ran.
@@ -110,6 +112,9 @@ pub fn of(answer: &Answer, os: bool) -> u8 {
 
 fn ended(ran: &Ran) -> u8 {
     match &ran.end {
+        // The owner of the host says which exit codes are success.
+        Ended::Exited(_) if ran.success == Some(true) => DONE,
+        Ended::Exited(0) if ran.success == Some(false) => NO_SUCCESS,
         Ended::Exited(code) => u8::try_from(*code).unwrap_or(UNCERTAIN),
         Ended::Signaled(signal) => signaled(signal),
     }
@@ -136,6 +141,7 @@ fn refused(error: &Error, os: bool) -> u8 {
         | Code::TooLarge
         | Code::Unauthorized
         | Code::BadParameter
+        | Code::Unconfirmed
         | Code::RateLimited
         | Code::Busy
         | Code::TimedOut
@@ -164,6 +170,7 @@ pub fn words(error: &Error) -> String {
     };
     let hint = match error.code {
         Code::Forbidden => "; zcmd list shows what this token may do",
+        Code::Unconfirmed => " (zcmd os --yes)",
         Code::Cancelled if error.executed == Some(false) => "; nothing ran",
         _ => "",
     };
@@ -174,10 +181,10 @@ pub fn words(error: &Error) -> String {
 mod tests {
     use super::*;
     use Ended::{Exited, Signaled};
-    use std::time::Duration;
 
     fn ran(end: Ended) -> Ran {
-        Ran { end, stdout: vec![], stderr: vec![], duration: Duration::ZERO, truncated: None }
+        let (stdout, stderr, duration, truncated, success) = Default::default();
+        Ran { end, stdout, stderr, duration, truncated, success }
     }
 
     fn error(code: Code, executed: Option<bool>, end: Option<Ended>) -> Answer {
@@ -205,6 +212,10 @@ mod tests {
             assert_eq!(of(&Answer::Ran(ran(end.clone())), true), status, "{end:?}");
         }
         assert_eq!(of(&Answer::Result("1".into()), false), 0);
+        for (code, success, status) in [(3, true, 0), (0, true, 0), (0, false, 1), (2, false, 2)] {
+            let ran = Ran { success: Some(success), ..ran(Exited(code)) };
+            assert_eq!(of(&Answer::Ran(ran), true), status, "{code} {success}");
+        }
     }
 
     #[test]

@@ -10,8 +10,8 @@ pub mod load;
 mod start;
 mod survive;
 
-use start::listen;
 pub use start::warnings;
+use start::{listen, usual};
 use survive::{attempt, tell_panics_by_place};
 
 use std::time::Duration;
@@ -22,7 +22,7 @@ use zmq::{PollEvents, PollItem};
 use crate::limits;
 use crate::port::{Action, Event, Field, Level, Moment, Record};
 use crate::service::Service;
-use crate::service::policy::Policy;
+use crate::service::policy::{Policy, changes};
 use crate::service::settings::Settings;
 use crate::system::child::Children;
 use crate::system::clock;
@@ -50,17 +50,17 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Reads the files, opens the log, and listens.
+    /// Reads the files, opens the log, and listens, if there are no `faults` of the settings.
     ///
     /// # Errors
-    /// All that stands in the way.
-    pub fn start(settings: Settings) -> Result<Self, Vec<String>> {
+    /// All that stands in the way, those faults included.
+    pub fn start((settings, faults): (Settings, Vec<String>)) -> Result<Self, Vec<String>> {
         // Descriptors that this process has inherited must not reach commands.
         close_fds::set_fds_cloexec(3, &[]);
         // A command of the same user must not read the keys out of this process.
         let hidden = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
         hidden.map_err(|error| vec![format!("cannot close this process to others: {error}")])?;
-        let policy = load::policy(&settings)?;
+        let (policy, curve) = load::everything(&settings, faults)?;
         let to = &settings.log;
         let log = Log::open(to.file.as_deref(), to.text, to.bytes_max, to.keep)
             .map_err(|error| vec![format!("LOG_FILE: {error}")])?;
@@ -73,7 +73,7 @@ impl Daemon {
         let purpose = format!("marks of the commands of {}", settings.endpoints.join(","));
         let children = Children::new(policy.authority.keys.derive(&purpose))
             .map_err(|error| vec![format!("cannot watch commands: {error}")])?;
-        let (zap, router) = listen(&settings)?;
+        let (zap, router) = listen(&settings, curve)?;
         let mut daemon = Self {
             service: Service::new(settings.clone(), policy.clone()),
             clock: Clock::start(),
@@ -254,7 +254,9 @@ impl Daemon {
         }
         match load::policy(&self.settings) {
             Ok(policy) => {
-                self.note(Level::Info, "reloaded", policy.counts());
+                let mut fields = policy.counts();
+                fields.extend(changes(self.service.policy(), &policy));
+                self.note(Level::Info, "reloaded", fields);
                 let (now, mut actions) = (self.clock.now(), Vec::new());
                 self.service.replace(&now, policy, &mut actions);
                 self.router.set_reply_room(self.service.reply_room());
@@ -272,7 +274,7 @@ impl Daemon {
     fn announce(&mut self, policy: &Policy) {
         let mut fields = vec![
             ("version", env!("CARGO_PKG_VERSION").into()),
-            ("endpoints", Field::List(self.router.endpoints().to_vec())),
+            ("endpoints", Field::List(self.router.endpoints().iter().map(|e| usual(e)).collect())),
             ("containment", self.children.containment().into()),
         ];
         fields.extend(policy.counts());

@@ -3,9 +3,9 @@
 //! Promises: the daemon does not listen if a command could inherit its descriptors; nor with a
 //! libzmq that lets peers crash it, unless the owner allows it. Leaves out: the loop.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
-use crate::daemon::load;
 use crate::limits;
 use crate::service::maths::is_typo;
 use crate::service::policy::Policy;
@@ -15,8 +15,10 @@ use crate::system::router::Router;
 use crate::system::zap::Zap;
 
 /// Listens, unless this libzmq is unsafe or commands would inherit its descriptors.
-pub(super) fn listen(settings: &Settings) -> Result<(Zap, Router), Vec<String>> {
-    let secret = load::curve_key(settings)?;
+pub(super) fn listen(
+    settings: &Settings,
+    secret: Option<[u8; 32]>,
+) -> Result<(Zap, Router), Vec<String>> {
     if secret.is_some() && zmq::has("curve") != Some(true) {
         return Err(vec![
             "CURVE_SECRET_KEY_FILE: this libzmq has no CURVE; build zcmd as its README says"
@@ -46,6 +48,15 @@ pub(super) fn listen(settings: &Settings) -> Result<(Zap, Router), Vec<String>> 
              build zcmd as its README says",
             leaks.join(", ")
         ))),
+    }
+}
+
+/// An endpoint as its owner writes it: libzmq reports an address of IPv4 as one of IPv6.
+pub(super) fn usual(endpoint: &str) -> String {
+    let mapped = endpoint.strip_prefix("tcp://[::ffff:").and_then(|rest| rest.split_once(']'));
+    match mapped.filter(|(address, _)| address.parse::<Ipv4Addr>().is_ok()) {
+        Some((address, port)) => format!("tcp://{address}{port}"),
+        None => endpoint.to_owned(),
     }
 }
 
@@ -134,6 +145,7 @@ mod tests {
                 keys: Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap(),
                 revoked: Default::default(),
                 clients: None,
+                roles: Default::default(),
             },
             commands: Default::default(),
         };

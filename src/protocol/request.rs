@@ -4,8 +4,10 @@
 //! Leaves out: reading, which is `protocol::envelope` for the fields that all requests share, and
 //! `service::operations` for the others.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::protocol::raw;
@@ -67,8 +69,8 @@ pub struct Os {
     /// Its name in the commands file.
     #[serde(rename = "command_name")]
     pub name: String,
-    /// Its parameters, in the order of the commands file.
-    pub parameters: Vec<String>,
+    /// The values of its parameters.
+    pub parameters: Values,
     /// Its standard input.
     #[serde(flatten, skip_serializing_if = "Vec::is_empty", serialize_with = "stdin")]
     pub stdin: Vec<u8>,
@@ -82,6 +84,44 @@ pub struct Os {
     /// Whether to report what would run, and run nothing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub explain: bool,
+    /// Whether the caller confirms it, for a command that asks for a confirmation.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub confirmed: bool,
+}
+
+/// The values of a command's parameters. On the wire: an array, in the order of the commands file;
+/// or an object, by name, in which the empty name has the values of all other parameters in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Values {
+    /// Of the parameters that are not named, in the order of the commands file.
+    pub ordered: Vec<String>,
+    /// By the names of their parameters.
+    pub named: BTreeMap<String, Vec<String>>,
+}
+
+impl FromIterator<String> for Values {
+    fn from_iter<I: IntoIterator<Item = String>>(values: I) -> Self {
+        Self { ordered: values.into_iter().collect(), named: BTreeMap::new() }
+    }
+}
+
+impl Serialize for Values {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        if self.named.is_empty() {
+            return self.ordered.serialize(out);
+        }
+        let mut out = out.serialize_map(None)?;
+        if !self.ordered.is_empty() {
+            out.serialize_entry("", &self.ordered)?;
+        }
+        for (name, values) in &self.named {
+            match values.as_slice() {
+                [value] => out.serialize_entry(name, value)?,
+                values => out.serialize_entry(name, values)?,
+            }
+        }
+        out.end()
+    }
 }
 
 impl Request {

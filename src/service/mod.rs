@@ -77,6 +77,11 @@ impl Service {
         }
     }
 
+    /// What the files say.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// Puts a new policy in the place of the old one. Commands of callers who would not be let in
     /// any more end; the others go on as they were permitted. Each token is judged as of the time
     /// of its acceptance, since a command may outlast its token.
@@ -340,8 +345,12 @@ impl Service {
             fields.push(("request", origin.kind.into()));
             fields.push(("code", refusal.code().name().into()));
             fields.push(("reason", refusal.reason().into()));
-            let is_fault = matches!(refusal, Refusal::Internal(_));
-            let level = if is_fault { Level::Error } else { Level::Warn };
+            let level = match refusal {
+                Refusal::Internal(_) => Level::Error,
+                // A slip of a caller is nothing that the owner has to look at.
+                Refusal::BadExpression(_) | Refusal::BadVariable(_) => Level::Info,
+                _ => Level::Warn,
+            };
             out.push(audit::line(level, "refused", fields));
         }
         let answer = Answer::Error(refusal.into_error(origin.kind == "os"));

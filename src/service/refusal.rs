@@ -31,10 +31,14 @@ pub enum Refusal {
     RateLimited(Duration),
     /// The scope of the token does not include this word.
     Forbidden(String),
+    /// The token does not reach this scope, and this host has not this role of its.
+    UnknownRole(String, String),
     /// There is no command of this name.
     UnknownCommand(String),
     /// A parameter breaks its rule.
     BadParameter(String),
+    /// The command of this name asks for a confirmation, and the request has none.
+    Unconfirmed(String),
     /// The expression has no value.
     BadExpression(BadExpression),
     /// A variable's name cannot be used.
@@ -79,9 +83,10 @@ impl Refusal {
             Self::Misframed(_) | Self::Malformed(_) => Code::Malformed,
             Self::Unauthorized(_) | Self::Expelled(..) => Code::Unauthorized,
             Self::RateLimited(_) => Code::RateLimited,
-            Self::Forbidden(_) => Code::Forbidden,
+            Self::Forbidden(_) | Self::UnknownRole(..) => Code::Forbidden,
             Self::UnknownCommand(_) => Code::UnknownCommand,
             Self::BadParameter(_) => Code::BadParameter,
+            Self::Unconfirmed(_) => Code::Unconfirmed,
             Self::BadExpression(_) | Self::BadVariable(_) => Code::BadExpression,
             Self::Busy(_) | Self::NoTurn(_) => Code::Busy,
             Self::NotFound => Code::NotFound,
@@ -105,11 +110,14 @@ impl Refusal {
                 "the token is not valid any more, and the command was ended".to_owned()
             }
             Self::RateLimited(_) => "too many requests".to_owned(),
-            Self::Forbidden(scope) => {
+            Self::Forbidden(scope) | Self::UnknownRole(scope, _) => {
                 format!("the token's scope does not include {scope}; ask the owner to add it")
             }
             Self::UnknownCommand(name) => {
                 format!("there is no command {name}; `list` shows the commands")
+            }
+            Self::Unconfirmed(name) => {
+                format!("the command {name} asks for a confirmation: send \"confirmed\": true")
             }
             Self::BadParameter(why) | Self::BadVariable(why) => why.clone(),
             Self::BadExpression(why) => why.to_string(),
@@ -133,6 +141,9 @@ impl Refusal {
             Self::Unauthorized(why) | Self::Expelled(why, _) => why.0.to_owned(),
             Self::Internal(at) => format!("panic at {at}"),
             Self::NotStarted(step, reason) => format!("{step}: {reason}"),
+            Self::UnknownRole(_, role) => {
+                format!("{}; its role {role} is not in ROLES_FILE", self.message())
+            }
             _ => self.message(),
         }
     }

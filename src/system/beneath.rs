@@ -1,4 +1,4 @@
-//! Paths from callers, confined to the directories of their rules.
+//! Paths and names from callers, confined to the directories of their rules.
 //!
 //! Promises: a path is resolved with the rights of the command's user. A path that is opened is
 //! resolved and opened by the kernel in one step, so that no rename or link in between leads
@@ -13,7 +13,7 @@ use std::path::Path;
 use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::{Errno, FdFlags};
 
-use crate::port::{Beneath, Place};
+use crate::port::{Beneath, Entry, Place};
 
 const OUTSIDE: &str = "must be a path that stays beneath its directory with all links followed";
 
@@ -70,6 +70,26 @@ pub fn hold(paths: &[Beneath], arguments: &mut [String]) -> Result<(), (String, 
         if let (Some(before), Some(after)) = (before, after) {
             *text = format!("{before}{shown}{after}");
         }
+    }
+    Ok(())
+}
+
+/// Checks that all names are in their directories.
+///
+/// # Errors
+/// The first parameter whose name is not there, and why.
+pub fn hold_entries(entries: &[Entry]) -> Result<(), (String, Fault)> {
+    for Entry { parameter, directory, name } in entries {
+        let path = Path::new(directory).join(name);
+        path.symlink_metadata().map_err(|error| {
+            let why = match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    format!("must be the name of something in {directory}; this is not there")
+                }
+                _ => format!("cannot be looked for in {directory}: {error}"),
+            };
+            (parameter.clone(), Fault::Path(why))
+        })?;
     }
     Ok(())
 }

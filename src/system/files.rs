@@ -95,6 +95,56 @@ pub fn check_trusted(path: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Whether this is a directory.
+pub fn is_directory(path: &str) -> bool {
+    std::fs::metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+/// Checks that a directory is there. One that this user may not look at is no fault: another user
+/// may.
+///
+/// # Errors
+/// There is none; what to do.
+pub fn check_directory(path: &str) -> Result<(), String> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
+    match std::fs::metadata(path) {
+        Ok(found) if !found.is_dir() => Err(format!("{path} is not a directory; name another")),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => {
+            Err(format!("there is no directory {path}; make it, or name another"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The paths of the files in a directory whose names end in `ending` and do not begin with a dot,
+/// in the order of their bytes.
+///
+/// # Errors
+/// A directory that others may write in, or change; more entries than `count_max`; a name that is
+/// not UTF-8.
+pub fn names_in(directory: &str, ending: &str, count_max: usize) -> Result<Vec<String>, String> {
+    check_trusted(directory)?;
+    if !is_closed(Path::new(directory)) {
+        return Err(format!(
+            "others can put files into {directory}; close it with: chmod go-w {directory}"
+        ));
+    }
+    let cannot = |error: std::io::Error| format!("cannot read {directory}: {error}");
+    let mut names = Vec::new();
+    for (index, entry) in std::fs::read_dir(directory).map_err(cannot)?.enumerate() {
+        if index >= count_max {
+            return Err(format!("{directory} has more than {count_max} entries"));
+        }
+        let name = entry.map_err(cannot)?.file_name();
+        let name = name.to_str().ok_or_else(|| format!("{directory}: {name:?} is not UTF-8"))?;
+        if name.ends_with(ending) && !name.starts_with('.') {
+            names.push(format!("{}/{name}", directory.trim_end_matches('/')));
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// Whether only root and this user can make or change entries of a directory, sticky or not.
 pub fn is_closed(directory: &Path) -> bool {
     let is_trusted = |path: &str| check_trusted(path).is_ok();

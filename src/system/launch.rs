@@ -22,7 +22,7 @@ use rustix::fs::Mode;
 use rustix::process::{Gid, Pid, Resource, Rlimit, Signal, Uid};
 
 use crate::limits;
-use crate::port::{Beneath, Ending, Invocation, Place};
+use crate::port::{Beneath, Ending, Entry, Invocation, Place};
 use crate::system::beneath::{self, Fault};
 
 /// The hidden argument.
@@ -91,6 +91,11 @@ fn arguments(invocation: &Invocation, files: u64) -> Vec<String> {
             .iter()
             .for_each(|Place { argument, byte }| set("place", &format!("{argument}:{byte}")));
     }
+    for Entry { parameter, directory, name } in &invocation.entries {
+        set("parameter", parameter);
+        set("under", directory);
+        set("entry", name);
+    }
     arguments.push("--".to_owned());
     arguments.push(invocation.program.clone());
     arguments.extend(invocation.arguments.iter().cloned());
@@ -149,7 +154,8 @@ fn inherited(descriptor: &str) -> PathBuf {
 fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     let (mut user, mut group, mut directory) = (None, None, "/");
     let (mut parameter, mut under) = ("", "/");
-    let (mut paths, mut resources) = (Vec::<Beneath>::new(), vec![NO_CORE]);
+    let (mut paths, mut entries) = (Vec::<Beneath>::new(), Vec::new());
+    let mut resources = vec![NO_CORE];
     while let [name, value, after @ ..] = rest {
         match *name {
             "--" => break,
@@ -166,6 +172,11 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
                 directory: under.to_owned(),
                 path: (*value).to_owned(),
                 places: Vec::new(),
+            }),
+            "entry" => entries.push(Entry {
+                parameter: parameter.to_owned(),
+                directory: under.to_owned(),
+                name: (*value).to_owned(),
             }),
             "place" => {
                 let place = place(value)?;
@@ -184,9 +195,10 @@ fn prepare(parent: &str, mut rest: &[&str]) -> Result<Command, Failure> {
     become_user(user, group)?;
     rustix::process::chdir(directory).map_err(|error| Failure("cwd", error.to_string()))?;
     let mut arguments: Vec<String> = arguments.iter().map(|text| (*text).to_owned()).collect();
-    beneath::hold(&paths, &mut arguments).map_err(|(parameter, fault)| match fault {
-        Fault::Path(reason) => Failure(STEP_PATH, format!("{parameter}\n{reason}")),
-        Fault::Kernel(reason) => Failure("openat2", reason.to_owned()),
+    let held = beneath::hold_entries(&entries);
+    held.and_then(|()| beneath::hold(&paths, &mut arguments)).map_err(|fault| match fault {
+        (parameter, Fault::Path(reason)) => Failure(STEP_PATH, format!("{parameter}\n{reason}")),
+        (_, Fault::Kernel(reason)) => Failure("openat2", reason.to_owned()),
     })?;
     rustix::thread::set_no_new_privs(true)
         .map_err(|error| Failure("no_new_privs", error.to_string()))?;
@@ -275,7 +287,18 @@ fn find_account(wanted: &str) -> Result<Account, Failure> {
             return Ok(Account { name: name.clone(), user, group });
         }
     }
-    Err(Failure("user", format!("there is no user {wanted} in /etc/passwd")))
+    Err(Failure(
+        "user",
+        format!("there is no user {wanted} in /etc/passwd; make it, or name another"),
+    ))
+}
+
+/// Checks that there is a user of this name or number.
+///
+/// # Errors
+/// There is none.
+pub fn check_user(wanted: &str) -> Result<(), String> {
+    find_account(wanted).map(drop).map_err(|Failure(_, why)| why)
 }
 
 /// The number of a group.
@@ -295,7 +318,10 @@ fn find_group(wanted: &str) -> Result<u32, Failure> {
             return Ok(group);
         }
     }
-    Err(Failure("group", format!("there is no group {wanted} in /etc/group")))
+    Err(Failure(
+        "group",
+        format!("there is no group {wanted} in /etc/group; make it, or name another"),
+    ))
 }
 
 fn groups_of(name: &str) -> Result<Vec<Gid>, Failure> {

@@ -3,7 +3,7 @@
 use zcmd::limits;
 use zcmd::port::{Ended, OutputBytes};
 use zcmd::protocol::reply::{Answer, Code, Error, Ran};
-use zcmd::protocol::request::{Ask, Id, Os};
+use zcmd::protocol::request::{Ask, Id, Os, Values};
 
 use crate::played::{Played, error, exited, ran, run, value, zcmd};
 
@@ -128,6 +128,36 @@ fn everything_after_the_name_is_a_parameter() {
         let parameters = parameters.iter().map(|p| (*p).to_owned()).collect();
         let os = Os { name: "name".into(), parameters, stream: true, ..Os::default() };
         assert_eq!(played.seen().last().unwrap().ask, Ask::Os(os));
+    }
+}
+
+#[test]
+fn a_parameter_has_a_name_before_the_command_and_never_behind_it() {
+    let played = Played::always(exited(0));
+    /// Arguments, then the values in order, then those with a name.
+    type Case = (
+        &'static [&'static str],
+        &'static [&'static str],
+        &'static [(&'static str, &'static [&'static str])],
+    );
+    let cases: &[Case] = &[
+        (&["-p", "lines=5", "name", "dpkg.log"], &["dpkg.log"], &[("lines", &["5"])]),
+        (&["-plines==a=b", "name"], &[], &[("lines", &["=a=b"])]),
+        (&["--parameter=f=", "-p", "f=-x", "--", "name"], &[], &[("f", &["", "-x"])]),
+        (&["name", "-p", "lines=5", "lines=5"], &["-p", "lines=5", "lines=5"], &[]),
+    ];
+    for (arguments, ordered, named) in cases {
+        played.run(&[&["os"], *arguments].concat()).is(0, "", "");
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let named = named.iter().map(|(name, values)| ((*name).to_owned(), texts(values)));
+        let parameters = Values { ordered: texts(ordered), named: named.collect() };
+        let os = Os { name: "name".into(), parameters, stream: true, ..Os::default() };
+        assert_eq!(played.seen().last().unwrap().ask, Ask::Os(os), "{arguments:?}");
+    }
+    for wrong in ["lines", "=5", ""] {
+        let ended = played.run(&["os", "-p", wrong, "name"]);
+        assert_eq!(ended.status, 125);
+        assert!(ended.err.contains("write NAME=VALUE"), "{}", ended.err);
     }
 }
 

@@ -59,6 +59,31 @@ fn objects(output: &Output) -> Vec<Value> {
 }
 
 #[test]
+fn a_command_on_many_hosts_takes_names_and_confirmations() {
+    let [one, two] = ["one", "two"].map(|host| {
+        let run = json!(["/bin/echo", host, "--a={a}", "{b}"]);
+        let parameters = json!([
+            {"name": "a", "type": "word", "default": "x"},
+            {"name": "b", "type": "word", "optional": true},
+        ]);
+        json!({"say": {"run": run, "parameters": parameters, "confirm": true}})
+    });
+    let houses = houses([one, two]);
+    let refused = each(&houses, &["os", "-p", "b=3", "say"]);
+    assert_eq!(outcomes(&refused), [("refused".to_owned(), 125), ("refused".to_owned(), 125)]);
+    let output = each(&houses, &["os", "--yes", "-p", "b=3", "say"]);
+    assert_eq!(outcomes(&output), [("ok".to_owned(), 0), ("ok".to_owned(), 0)]);
+    for host in ["one", "two"] {
+        assert!(text(&output.stdout).contains(&format!("{host} --a=x 3\n")), "{output:?}");
+    }
+    assert_eq!(
+        each(&houses, &["-p", "b=3", "os", "say"]).status.code(),
+        Some(125),
+        "options of os come after it"
+    );
+}
+
+#[test]
 fn fifty_hosts_of_which_some_are_dead_or_slow_take_as_long_as_the_slowest() {
     let slow = Duration::from_secs(3);
     let commands = (0..50).map(|number| match number {

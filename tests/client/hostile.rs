@@ -191,7 +191,7 @@ fn old_wound_text_of_the_daemon_on_the_terminal() {
             Ask::Ping => format!(r#"{{"version":{evil},"uptime_ms":1}}"#),
             Ask::Os(os) => {
                 // What a person chose is sent as the daemon wrote it.
-                assert_eq!((os.name.as_str(), os.parameters[0].as_str()), (EVIL, EVIL));
+                assert_eq!((os.name.as_str(), os.parameters.ordered[0].as_str()), (EVIL, EVIL));
                 caller.reply(request, Answer::Error(error(Code::Busy, EVIL, Some(false))));
                 return true;
             }

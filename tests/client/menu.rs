@@ -62,7 +62,7 @@ fn a_person_is_led_to_a_command_through_nonsense() {
     ] {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
-    let parameters = ["example.org", "3", "red", "blue"].map(str::to_owned).to_vec();
+    let parameters = ["example.org", "3", "red", "blue"].map(str::to_owned).into_iter().collect();
     let os = Os { name: "ping".into(), parameters, stream: true, ..Os::default() };
     assert!(played.seen().iter().any(|request| request.ask == Ask::Os(os.clone())));
 }

@@ -15,7 +15,7 @@ use zcmd::port::{Ended, Stream};
 use zcmd::protocol::envelope::{self, Envelope};
 use zcmd::protocol::json::Json;
 use zcmd::protocol::reply::{Answer, Code, Error, Ran, Reply};
-use zcmd::protocol::request::{Ask, Id, Os, Request};
+use zcmd::protocol::request::{Ask, Id, Os, Request, Values};
 
 /// No test takes longer, or it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -284,6 +284,7 @@ pub(crate) fn ran(end: Ended, stdout: &[u8], stderr: &[u8]) -> Ran {
         stderr: stderr.to_vec(),
         duration: Duration::from_millis(5),
         truncated: None,
+        success: None,
     }
 }
 
@@ -325,9 +326,7 @@ pub(crate) fn decode(body: &[u8]) -> Request {
         }
         "os" => Ask::Os(Os {
             name: text("command_name").unwrap(),
-            parameters: (fields.get("parameters").unwrap().array().unwrap().into_iter())
-                .map(|json| json.string().unwrap().into_owned())
-                .collect(),
+            parameters: values(fields.get("parameters").unwrap()),
             stdin: match text("stdin_base64") {
                 Some(text) => STANDARD.decode(text).unwrap(),
                 None => text("stdin").unwrap_or_default().into_bytes(),
@@ -336,6 +335,7 @@ pub(crate) fn decode(body: &[u8]) -> Request {
                 .map(|json| Duration::from_millis(json.integer().unwrap())),
             stream: flag("stream"),
             explain: flag("explain"),
+            confirmed: flag("confirmed"),
         }),
         "list" => Ask::List,
         "status" => Ask::Status,
@@ -344,6 +344,17 @@ pub(crate) fn decode(body: &[u8]) -> Request {
         other => panic!("the client asks for {other}"),
     };
     Request { id, token: token.into_owned(), ask }
+}
+
+fn values(json: Json<'_>) -> Values {
+    let texts = |json: Json<'_>| match json.string() {
+        Ok(text) => vec![text.into_owned()],
+        Err(_) => json.array().unwrap().iter().map(|j| j.string().unwrap().into_owned()).collect(),
+    };
+    let Ok(object) = json.object() else { return texts(json).into_iter().collect() };
+    let pair = |(name, json): (&str, Json<'_>)| (name.to_owned(), texts(json));
+    let mut named: std::collections::BTreeMap<_, _> = object.members().map(pair).collect();
+    Values { ordered: named.remove("").unwrap_or_default(), named }
 }
 
 /// The id that a `cancel` is about.

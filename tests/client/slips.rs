@@ -39,7 +39,6 @@ fn a_slip_is_told_with_the_word_that_was_meant() {
     let cases: &[(&[&str], &str)] = &[
         (&["compue", "1"], "unknown subcommand \"compue\": did you mean compute?"),
         (&["lst"], "did you mean list?"),
-        (&["help", "bach"], "did you mean batch?"),
         (&["--sevrer", "x", "ping"], "unknown option \"--sevrer\": did you mean --server?"),
         (&["--token", "x", "ping"], "did you mean --token-file?"),
         (&["os", "--sdtin", "x"], "did you mean --stdin?"),

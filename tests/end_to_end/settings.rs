@@ -18,7 +18,7 @@ fn old_wound_wrong_settings_are_told_at_once_and_a_default_secret_signs_nothing(
     .unwrap();
     assert_eq!(output.status.code(), Some(78));
     let text = String::from_utf8(output.stderr).unwrap();
-    assert_eq!(text.lines().count(), 2, "{text}");
+    assert_eq!(text.lines().count(), 3, "{text}");
     for secret in ["your-secret-key", "secret", "", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
         for arguments in [&["token", "--sub", "a"][..], &["--check"], &[]] {
             let output = zcmdd(&[("JWT_SECRET_KEY", secret)]).args(arguments).output().unwrap();

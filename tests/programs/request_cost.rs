@@ -38,7 +38,13 @@ fn main() {
     };
     let token = keys.sign(&claims);
     let revoked = Revoked::default();
-    let authority = Authority { rules: settings.tokens.clone(), keys, revoked, clients: None };
+    let authority = Authority {
+        rules: settings.tokens.clone(),
+        keys,
+        revoked,
+        clients: None,
+        roles: Default::default(),
+    };
     let policy = Policy { authority, commands: Commands::default() };
     let mut service = Service::new(settings, policy);
     let ask = Ask::Compute { expression: "2*(3+4)".to_owned(), variables: Vec::new() };

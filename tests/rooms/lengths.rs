@@ -14,20 +14,16 @@ const LINE_CHARACTERS_MAX: usize = 100;
 /// The budget of lines of code of each module, and what they are for: the present number, and up to
 /// 5 % more.
 const BUDGETS: &[(&str, usize, &str)] = &[
-    ("src/bin", 680, "two command lines and the help of the daemon"),
-    (
-        "src/client",
-        3160,
-        "subcommands, the menu, many lines over one connection, many hosts, files, help",
-    ),
-    ("src/daemon", 425, "the loop, the start, the handling of a panic"),
+    ("src/bin", 720, "two command lines and the help of the daemon"),
+    ("src/client", 4700, "subcommands, menu, batch, hosts by name, many hosts, files, help"),
+    ("src/daemon", 480, "the loop, the start, the handling of a panic"),
     ("src/lib.rs", 7, "the names of the rooms"),
-    ("src/limits.rs", 145, "one line a bound"),
-    ("src/port.rs", 215, "events, actions and the data between the parts"),
-    ("src/protocol", 1160, "requests, replies, tokens and strict JSON, both ways"),
-    ("src/service", 3600, "every decision but maths: access, commands, jobs, replies, settings"),
-    ("src/service/maths", 1720, "an evaluator with exact integers, messages and a reference"),
-    ("src/system", 2260, "sockets, children, cgroups, orphans, files, the log"),
+    ("src/limits.rs", 160, "one line a bound"),
+    ("src/port.rs", 225, "events, actions and the data between the parts"),
+    ("src/protocol", 1220, "requests, replies, tokens and strict JSON, both ways"),
+    ("src/service", 4400, "every decision but maths: access, commands, jobs, replies, settings"),
+    ("src/service/maths", 1790, "an evaluator with exact integers, messages and a reference"),
+    ("src/system", 2340, "sockets, children, cgroups, orphans, files, the log"),
     ("crates/bench", 950, "the benchmark of README and performance"),
     ("crates/libzmq", 935, "the build of libzmq, with its corrections"),
 ];

@@ -172,6 +172,7 @@ pub(crate) fn policy(keys: &str, revoked: &str, clients: Option<Clients>) -> Pol
         keys: Keys::parse(keys).unwrap(),
         revoked: Revoked::parse(revoked).unwrap(),
         clients,
+        roles: Default::default(),
     };
     Policy { authority, commands: Commands::parse(COMMANDS).unwrap() }
 }

@@ -118,7 +118,11 @@ impl Exchange<'_> {
         words: impl Fn(&str) -> Result<String, Fault>,
     ) -> Result<u8, Failure> {
         if self.settings.json {
-            let os = Os { name: self.command.to_owned(), parameters, ..Os::default() };
+            let os = Os {
+                name: self.command.to_owned(),
+                parameters: parameters.into_iter().collect(),
+                ..Os::default()
+            };
             return ask_once(self.settings, Ask::Os(os), Some(self.signals));
         }
         let ran = self.run(parameters, Vec::new())?;
@@ -131,7 +135,12 @@ impl Exchange<'_> {
     /// Runs the command until it ends well, and waits as long as the host asks for.
     fn run(&mut self, parameters: Vec<String>, stdin: Vec<u8>) -> Result<Ran, Failure> {
         let name = self.command.to_owned();
-        let ask = Ask::Os(Os { name, parameters, stdin, ..Os::default() });
+        let ask = Ask::Os(Os {
+            name,
+            parameters: parameters.into_iter().collect(),
+            stdin,
+            ..Os::default()
+        });
         let until = Instant::now() + self.settings.timeout;
         loop {
             match self.answer(ask.clone())? {

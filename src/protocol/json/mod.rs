@@ -17,7 +17,7 @@ use serde::de::Deserializer;
 use serde_json::value::RawValue;
 
 pub use fault::{Fault, echo};
-use visitors::{Elements, Members};
+use visitors::{Elements, ReadMembers};
 
 use crate::limits;
 
@@ -62,10 +62,13 @@ impl fmt::Display for Kind {
 }
 
 /// The members of an object, in the order of the text, each name once.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Object<'a> {
-    members: Vec<(Cow<'a, str>, Json<'a>)>,
+    members: Members<'a>,
 }
+
+/// Names and values.
+pub type Members<'a> = Vec<(Cow<'a, str>, Json<'a>)>;
 
 impl<'a> Json<'a> {
     /// Reads a whole text as one value.
@@ -103,6 +106,11 @@ impl<'a> Json<'a> {
     /// The text of the value.
     pub fn text(self) -> &'a str {
         self.raw
+    }
+
+    /// Where the value begins: bytes from the start of the text.
+    pub fn position(self) -> usize {
+        self.position
     }
 
     /// A fault of this value.
@@ -186,13 +194,34 @@ impl<'a> Json<'a> {
         self.members()
     }
 
-    fn members(self) -> Result<Object<'a>, Fault> {
+    /// The value as an object, for a reader that tells all faults of a text: its members, each name
+    /// once, and those whose name was there before.
+    ///
+    /// # Errors
+    /// Another kind of value.
+    pub fn object_with_repeats(self) -> Result<(Object<'a>, Members<'a>), Fault> {
+        self.expect(Kind::Object)?;
+        let (mut members, mut repeats) = (Vec::new(), Vec::new());
+        let mut names = std::collections::BTreeSet::new();
+        for (name, value) in self.all_members()?.members {
+            let is_new = names.insert(name.clone());
+            if is_new { &mut members } else { &mut repeats }.push((name, value));
+        }
+        Ok((Object { members }, repeats))
+    }
+
+    fn all_members(self) -> Result<Object<'a>, Fault> {
         let mut text = serde_json::Deserializer::from_str(self.raw);
-        let members = text.deserialize_map(Members(|value| self.part(value))).and_then(|members| {
+        let read = ReadMembers(|value| self.part(value));
+        let members = text.deserialize_map(read).and_then(|members| {
             text.end()?;
             Ok(members)
         });
-        let object = Object { members: members.map_err(|error| self.syntax(&error))? };
+        Ok(Object { members: members.map_err(|error| self.syntax(&error))? })
+    }
+
+    fn members(self) -> Result<Object<'a>, Fault> {
+        let object = self.all_members()?;
         match object.duplicate() {
             None => Ok(object),
             Some((name, value)) => {
@@ -276,6 +305,11 @@ impl<'a> Object<'a> {
     /// All members, in the order of the text.
     pub fn members(&self) -> impl Iterator<Item = (&str, Json<'a>)> {
         self.members.iter().map(|(name, value)| (name.as_ref(), *value))
+    }
+
+    /// All members, in the order of the text.
+    pub fn into_members(self) -> Members<'a> {
+        self.members
     }
 
     /// Refuses members that are not among `known`.

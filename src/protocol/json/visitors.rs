@@ -32,9 +32,9 @@ impl<'a, T, F: Fn(&'a RawValue) -> T> Visitor<'a> for Elements<F> {
 }
 
 /// Reads the members of an object, and maps each value to a result.
-pub(super) struct Members<F>(pub(super) F);
+pub(super) struct ReadMembers<F>(pub(super) F);
 
-impl<'a, T, F: Fn(&'a RawValue) -> T> Visitor<'a> for Members<F> {
+impl<'a, T, F: Fn(&'a RawValue) -> T> Visitor<'a> for ReadMembers<F> {
     type Value = Vec<(Cow<'a, str>, T)>;
 
     fn expecting(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

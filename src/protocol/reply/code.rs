@@ -47,6 +47,8 @@ codes! {
     Cancelled = "cancelled",
     /// There is no such command to cancel.
     NotFound = "not_found",
+    /// The command asks for a confirmation.
+    Unconfirmed = "unconfirmed",
     /// The program could not be started.
     NotStarted = "not_started",
     /// The daemon is shutting down.

@@ -59,6 +59,8 @@ pub struct Ran {
     pub duration: Duration,
     /// If output was cut: the full sizes of the two streams in bytes.
     pub truncated: Option<OutputBytes>,
+    /// Whether it succeeded, if its entry lists the exit codes of success.
+    pub success: Option<bool>,
 }
 
 /// An error.
@@ -111,7 +113,8 @@ mod tests {
 
     fn ran(end: Ended, stdout: &[u8]) -> Ran {
         let duration = Duration::from_millis(12);
-        Ran { end, stdout: stdout.to_vec(), stderr: vec![], duration, truncated: None }
+        let (truncated, success) = Default::default();
+        Ran { end, stdout: stdout.to_vec(), stderr: vec![], duration, truncated, success }
     }
 
     #[test]
@@ -146,6 +149,10 @@ mod tests {
             (
                 same(Answer::Ran(ran(Ended::Exited(0), b"\xff"))),
                 r#"{"id":7,"status":"ok","result":{"exit_code":0,"stdout_base64":"/w==","stderr":"","duration_ms":12}}"#,
+            ),
+            (
+                same(Answer::Ran(Ran { success: Some(true), ..ran(Ended::Exited(3), b"") })),
+                r#"{"id":7,"status":"ok","result":{"exit_code":3,"stdout":"","stderr":"","duration_ms":12,"success":true}}"#,
             ),
             (
                 same(Answer::Output { stream: Stream::Stderr, bytes: b"a\n".to_vec() }),

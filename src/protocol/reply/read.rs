@@ -104,6 +104,7 @@ fn ran(object: &Object<'_>) -> Result<Option<Ran>, Fault> {
         stderr,
         duration: Duration::from_millis(field(object, "duration_ms")?.integer()?),
         truncated,
+        success: object.get("success").map(Json::boolean).transpose()?,
     }))
 }
 

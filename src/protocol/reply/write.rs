@@ -104,6 +104,9 @@ impl Serialize for Ran {
             let totals = [("stdout_bytes", stdout), ("stderr_bytes", stderr)];
             out.serialize_entry("truncated", &Members(&totals))?;
         }
+        if let Some(success) = self.success {
+            out.serialize_entry("success", &success)?;
+        }
         out.end()
     }
 }

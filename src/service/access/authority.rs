@@ -15,6 +15,7 @@ use crate::protocol::token::{Keys, Unopened};
 use crate::service::access::caller::Caller;
 use crate::service::access::clients::Clients;
 use crate::service::access::opened::OpenedTokens;
+use crate::service::access::roles::Roles;
 use crate::service::settings::TokenRules;
 
 /// All that decides whether a token is valid.
@@ -28,6 +29,8 @@ pub struct Authority {
     pub revoked: Revoked,
     /// The CURVE keys of admitted clients; none without CURVE.
     pub clients: Option<Clients>,
+    /// What the roles of tokens stand for.
+    pub roles: Rc<Roles>,
 }
 
 /// The identifiers (`jti`) of revoked tokens.
@@ -73,7 +76,7 @@ impl Authority {
         token: &str,
         now: &Moment,
     ) -> Result<Caller, Unopened> {
-        let Self { rules, keys, revoked, clients } = self;
+        let Self { rules, keys, revoked, clients, roles } = self;
         let client = clients.as_ref().and_then(|clients| clients.find(key?));
         if clients.is_some() && client.is_none() {
             return Err(Unopened("the client's key is no longer let in"));
@@ -116,7 +119,8 @@ impl Authority {
         if client.is_some_and(|client| !client.may_speak_for(&claims.subject)) {
             return Err(Unopened("the client's key may not speak for this subject"));
         }
-        Ok(Caller { opened, default_scope: Rc::clone(&rules.default_scope) })
+        let (default_scope, roles) = (Rc::clone(&rules.default_scope), Rc::clone(roles));
+        Ok(Caller { opened, default_scope, roles })
     }
 }
 
@@ -146,6 +150,7 @@ mod tests {
             keys: keys.clone(),
             revoked: Revoked::parse("bad\n\n \tblank \r\n").unwrap(),
             clients: None,
+            roles: Default::default(),
         };
         let leeway = Duration::from_secs(30);
         let open = TokenRules { leeway, ..TokenRules::default() };
@@ -210,6 +215,7 @@ mod tests {
             keys: Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap(),
             revoked: Revoked::default(),
             clients: None,
+            roles: Default::default(),
         };
         let claims = Claims { subject: "a".into(), expires: NOW, ..Claims::default() };
         let token = authority.keys.sign(&claims);
@@ -236,6 +242,7 @@ mod tests {
             keys: Keys::parse("0123456789abcdefghijklmnopqrstuvwxyz").unwrap(),
             revoked: Revoked::default(),
             clients,
+            roles: Default::default(),
         };
         let (curve, cleartext) = (authority(Some(clients)), authority(None));
         let claims = |subject: &str, bound: bool| Claims {

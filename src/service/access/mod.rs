@@ -11,6 +11,8 @@ pub mod caller;
 pub mod clients;
 pub mod log_budget;
 pub mod opened;
+pub mod roles;
+pub mod scope;
 pub mod throttle;
 
 use std::time::Duration;

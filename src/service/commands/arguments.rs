@@ -1,18 +1,21 @@
 //! From the values that a caller gives to the arguments of a command.
 //!
-//! Promises: one element of `run` is one argument, or one for each value of a repeated parameter; a
-//! value never splits, globs or expands. The dashes that a finished argument begins with stand in
-//! the owner's text before any value, or come of a parameter that says `dash` or declares values
-//! with a minus sign: no other value makes an option, an empty one included. What is shown has
-//! secrets masked.
+//! Promises: one element of `run` is one argument, or one for each value of a repeated parameter,
+//! or none for an optional parameter that is not given; a value never splits, globs or expands. The
+//! dashes that a finished argument begins with stand in the owner's text before any value, or come
+//! of a parameter that says `dash` or declares values with a minus sign: no other value makes an
+//! option, an empty one included. What is shown has secrets masked.
 //! Leaves out: the rule of a single value, which is `service::commands::parameter`, and the opening
 //! of paths, which is `system::beneath`.
 
-use crate::port::{Beneath, Place};
+use crate::port::{Beneath, Entry, Place};
+use crate::protocol::json::echo;
+use crate::protocol::request;
+use crate::service::commands::keys::did_you_mean;
 use crate::service::commands::parameter::{Kind, Parameter};
 
 /// What the owner declared: the elements of `run` after the program, and the parameters.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Declared {
     pub(super) templates: Vec<Template>,
     pub(super) parameters: Vec<Parameter>,
@@ -38,6 +41,8 @@ pub(super) struct Filled {
     pub(super) shown: Vec<String>,
     /// The paths among the values.
     pub(super) beneath: Vec<Beneath>,
+    /// The names in directories among the values.
+    pub(super) entries: Vec<Entry>,
 }
 
 /// The values of each parameter, in order.
@@ -55,22 +60,36 @@ impl Declared {
     ///
     /// # Errors
     /// Too few or too many values, or the rule that one of them breaks.
-    pub(super) fn fill(&self, given: &[String]) -> Result<Filled, String> {
+    pub(super) fn fill(&self, given: &request::Values) -> Result<Filled, String> {
         let values = self.values(given)?;
         let arguments = self.parts(&self.templates, &values);
         arguments.iter().try_for_each(|parts| self.check_dashes(parts))?;
         Ok(Filled {
             beneath: self.beneath(&values, &arguments),
+            entries: self.entries(&values),
             arguments: joined(&arguments),
             shown: joined(&self.parts(&self.templates, &self.masked(&values))),
         })
     }
 
-    /// Checks that the defaults fill an element of `run` lawfully, whatever else is given.
+    /// Checks that the defaults fill an element of `run` lawfully, whatever else is given, and that
+    /// an optional parameter is all of its element.
     ///
     /// # Errors
-    /// The parameter whose default makes an option.
-    pub(super) fn check_defaults(&self, template: &Template) -> Result<(), String> {
+    /// The parameter whose default makes an option, or that leaves a part of an element.
+    pub(super) fn check_element(&self, template: &Template) -> Result<(), String> {
+        let own = |piece: &Piece| match piece {
+            Piece::Value(index) => self.parameters.get(*index).filter(|own| own.optional),
+            Piece::Text(_) => None,
+        };
+        if let (Some(Parameter { name, .. }), true) =
+            (template.iter().find_map(own), template.len() > 1)
+        {
+            return Err(format!(
+                "parameter {name} is optional, and this element holds more than {{{name}}}; make \
+                 them two elements, or give {name} a default"
+            ));
+        }
         let value = |own: &Parameter| match &own.default {
             Some(default) => Ok(vec![own.accept(default)?]),
             None => Ok(vec!["x".to_owned()]),
@@ -80,25 +99,54 @@ impl Declared {
         arguments.iter().try_for_each(|parts| self.check_dashes(parts))
     }
 
-    /// Gives each parameter its values.
-    fn values(&self, given: &[String]) -> Result<Values, String> {
-        let mut given = given.iter();
+    /// Gives each parameter its values: those that are named, or the next ones in order.
+    fn values(&self, given: &request::Values) -> Result<Values, String> {
+        self.check_names(given)?;
+        let mut ordered = given.ordered.iter();
         let mut values = Values::new();
         for parameter in &self.parameters {
-            let mine: Vec<&String> = given.by_ref().take(parameter.repeat).collect();
+            let mine: Vec<&String> = match given.named.get(&parameter.name) {
+                Some(named) => named.iter().collect(),
+                None => ordered.by_ref().take(parameter.repeat).collect(),
+            };
+            if mine.len() > parameter.repeat {
+                return Err(parameter.too_many(mine.len()));
+            }
             let accepted = match (mine.is_empty(), &parameter.default) {
                 (true, Some(default)) => vec![parameter.accept(default)?],
+                (true, None) if parameter.optional => Vec::new(),
                 (true, None) => return Err(parameter.missing()),
                 _ => mine.into_iter().map(|v| parameter.accept(v)).collect::<Result<_, _>>()?,
             };
             values.push(accepted);
         }
-        let surplus = given.count();
-        if surplus > 0 {
-            let takes: usize = self.parameters.iter().map(|parameter| parameter.repeat).sum();
-            return Err(format!("{surplus} too many: at most {takes} parameters are taken"));
+        match ordered.count() {
+            0 => Ok(values),
+            surplus => Err(self.surplus(surplus)),
         }
-        Ok(values)
+    }
+
+    /// Whether the command has a parameter of each name that is given.
+    fn check_names(&self, given: &request::Values) -> Result<(), String> {
+        let names = || self.parameters.iter().map(|parameter| parameter.name.as_str());
+        let Some(name) = given.named.keys().find(|name| !names().any(|known| known == *name))
+        else {
+            return Ok(());
+        };
+        let hint = did_you_mean(name, names());
+        let known = match self.parameters.is_empty() {
+            true => "this command takes none".to_owned(),
+            false => format!("known here: {}", names().collect::<Vec<_>>().join(", ")),
+        };
+        Err(format!("there is no parameter {}{hint}; {known}", echo(name)))
+    }
+
+    /// What to say of values that no parameter takes.
+    fn surplus(&self, count: usize) -> String {
+        match self.parameters.iter().map(|parameter| parameter.repeat).sum::<usize>() {
+            0 => "this command takes no parameters; leave them out".to_owned(),
+            takes => format!("{count} too many: at most {takes} parameters are taken"),
+        }
     }
 
     fn masked(&self, values: &Values) -> Values {
@@ -156,6 +204,20 @@ impl Declared {
         Ok(())
     }
 
+    /// The names in directories among the values.
+    fn entries(&self, values: &Values) -> Vec<Entry> {
+        let mut entries = Vec::new();
+        for (own, values) in self.parameters.iter().zip(values) {
+            let Kind::Entry { directory } = &own.kind else { continue };
+            entries.extend(values.iter().map(|name| Entry {
+                parameter: own.name.clone(),
+                directory: directory.clone(),
+                name: name.clone(),
+            }));
+        }
+        entries
+    }
+
     /// The paths among the values.
     fn beneath(&self, values: &Values, arguments: &[Vec<Part<'_>>]) -> Vec<Beneath> {
         let mut paths = Vec::new();
@@ -193,7 +255,7 @@ fn places(arguments: &[Vec<Part<'_>>], value: (usize, usize)) -> Vec<Place> {
 
 #[cfg(test)]
 mod tests {
-    use crate::protocol::request::Os;
+    use crate::protocol::request::{Os, Values};
     use crate::service::access::caller::Caller;
     use crate::service::commands::Commands;
     use crate::service::refusal::Refusal;
@@ -209,6 +271,69 @@ mod tests {
             Ok(permit) => Ok(permit.invocation.arguments),
             Err(Refusal::BadParameter(why)) => Err(why),
             Err(other) => Err(format!("{other:?}")),
+        }
+    }
+
+    /// The arguments, or the refusal, of `/x {a} {b} {c}` with values by order and by name.
+    fn named(ordered: &[&str], named: &[(&str, &[&str])]) -> Result<Vec<String>, String> {
+        let text = r#"{"x": {"run": ["/x", "{a}", "-b", "{b}", "{c}"], "parameters": [
+            {"name": "a", "type": "word"}, {"name": "b", "type": "word", "default": "B"},
+            {"name": "c", "type": "word", "optional": true, "repeat": 2}]}}"#;
+        let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+        let named = named.iter().map(|(name, values)| ((*name).to_owned(), texts(values)));
+        let parameters = Values { ordered: texts(ordered), named: named.collect() };
+        let ask = Os { name: "x".into(), parameters, ..Os::default() };
+        let commands = Commands::parse(text).unwrap();
+        match commands.permit(&Caller::imagined("os:*"), &CommandLimits::default(), &ask) {
+            Ok(permit) => Ok(permit.invocation.arguments),
+            Err(Refusal::BadParameter(why)) => Err(why),
+            Err(other) => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn values_come_in_order_or_by_name_and_an_optional_one_leaves_nothing() {
+        /// Values in order, values by name, and what comes of it.
+        type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a [&'a str])], Result<&'a str, &'a str>);
+        let cases: &[Case<'_>] = &[
+            (&["1"], &[], Ok("1 -b B")),
+            (&["1", "2", "3", "4"], &[], Ok("1 -b 2 3 4")),
+            (&[], &[("a", &["1"])], Ok("1 -b B")),
+            (&["1", "3"], &[("b", &["2"])], Ok("1 -b 2 3")),
+            (&["2"], &[("a", &["1"]), ("c", &["3", "4"])], Ok("1 -b 2 3 4")),
+            (&["1"], &[("b", &[]), ("c", &[])], Ok("1 -b B")),
+            (&[], &[], Err("parameter a is missing")),
+            (&["1"], &[("b", &["2", "3"])], Err("parameter b: takes one value, and 2 are given")),
+            (&["1"], &[("c", &["2"; 3])], Err("parameter c: takes 2 values at most, and 3 are")),
+            (&["1", "2", "3", "4"], &[("c", &["5"])], Err("2 too many: at most 4 parameters")),
+            (&["1"], &[("c", &["-x"])], Err("parameter c: must not make an argument")),
+            (&["1"], &[("d", &["2"])], Err("there is no parameter \"d\"; known here: a, b, c")),
+        ];
+        for (ordered, by_name, wanted) in cases {
+            match (named(ordered, by_name), wanted) {
+                (Ok(arguments), Ok(wanted)) => assert_eq!(arguments.join(" "), *wanted),
+                (Err(why), Err(wanted)) => assert!(why.starts_with(wanted), "{why}"),
+                (found, _) => panic!("{ordered:?} {by_name:?}: {found:?}"),
+            }
+        }
+        let optional = r#"{"name":"lines","type":"text","optional":true}"#;
+        let none = filled(r#""y""#, "", &["x"]).unwrap_err();
+        assert_eq!(none, "this command takes no parameters; leave them out");
+        for (run, parameters, wanted) in [
+            (r#""-n{lines}""#, optional, ": x.run[1]: parameter lines is optional, and this"),
+            (
+                r#""{lines}""#,
+                r#"{"name":"lines","type":"text","optional":true,"default":""}"#,
+                "x.parameters[0]: has a default and is optional",
+            ),
+            (
+                r#""{lines}", "{b}""#,
+                r#"{"name":"lines","type":"text","optional":true},{"name":"b","type":"ip"}"#,
+                "x.parameters[1]: needs a default or optional",
+            ),
+        ] {
+            let why = filled(run, parameters, &[]).unwrap_err();
+            assert!(why.contains(wanted), "{why}");
         }
     }
 
@@ -272,6 +397,6 @@ mod tests {
         }
         // What the defaults of a command do is found when its file is read.
         let late = filled(r#""{b}-x""#, r#"{"name":"b","type":"text","default":""}"#, &["y"]);
-        assert!(late.unwrap_err().starts_with("x.run[1]: parameter b: must not make"));
+        assert!(late.unwrap_err().contains(": x.run[1]: parameter b: must not make"));
     }
 }

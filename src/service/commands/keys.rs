@@ -1,29 +1,78 @@
 //! Reading the keys of the commands file: their types, their ranges, and the path in each error.
 //!
-//! Promises: an error says which key, what is wrong and what is allowed.
+//! Promises: an error says which key, what is wrong and what is allowed. All errors are kept: none
+//! ends the reading.
 //! Leaves out: which keys there are.
 
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use crate::limits;
-use crate::protocol::json::{Fault, Json, Object};
+use crate::protocol::json::{Fault, Json, Object, echo};
+pub(super) use crate::service::access::scope::is_name as identifier;
+use crate::service::maths::similar;
 
-/// Puts the key before a fault, so that faults carry their path on the way out.
-pub(super) fn named<T>(key: &str, value: Result<T, Fault>) -> Result<T, Fault> {
-    value.map_err(|fault| {
-        let joint = if fault.message.starts_with(['.', '[']) { "" } else { ": " };
-        Fault { message: format!("{key}{joint}{}", fault.message), ..fault }
-    })
+/// Lists of values that parameters share, by name.
+pub(super) type Lists = BTreeMap<String, Vec<String>>;
+
+/// The faults that were found so far.
+#[derive(Debug, Default)]
+pub(super) struct Faults(pub(super) Vec<Fault>);
+
+impl Faults {
+    /// The value; or nothing, and its fault is kept.
+    pub(super) fn keep<T>(&mut self, value: Result<T, Fault>) -> Option<T> {
+        value.map_err(|fault| self.0.push(fault)).ok()
+    }
+
+    /// Has a part read, and puts its key before its faults, so that they carry their path on the
+    /// way out.
+    pub(super) fn inside<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.0.len();
+        let value = read(self);
+        for fault in self.0.iter_mut().skip(before) {
+            let joint = if fault.message.starts_with(['.', '[']) { "" } else { ": " };
+            fault.message = format!("{key}{joint}{}", fault.message);
+        }
+        value
+    }
+
+    /// Reads a member, if it is there.
+    pub(super) fn member<'a, T>(
+        &mut self,
+        object: &Object<'a>,
+        key: &str,
+        read: impl FnOnce(Json<'a>) -> Result<T, Fault>,
+    ) -> Option<T> {
+        let json = object.get(key)?;
+        self.inside(&format!(".{key}"), |faults| faults.keep(read(json)))
+    }
+
+    /// Reads an object; a name that is there twice is a fault.
+    pub(super) fn object<'a>(&mut self, json: Json<'a>) -> Option<Object<'a>> {
+        let (object, repeats) = self.keep(json.object_with_repeats())?;
+        for (name, value) in repeats {
+            self.0.push(value.fault(format!("the key {} is there twice; keep one", echo(&name))));
+        }
+        Some(object)
+    }
+
+    /// Each key that is not among these is a fault.
+    pub(super) fn only(&mut self, object: &Object<'_>, known: &[&str]) {
+        for (name, value) in object.members().filter(|(name, _)| !known.contains(name)) {
+            let hint = did_you_mean(name, known.iter().copied());
+            let (name, known) = (echo(name), known.join(", "));
+            self.0.push(value.fault(format!("unknown key {name}{hint}; known here: {known}")));
+        }
+    }
 }
 
-/// Reads a member, if it is there, and puts its key before a fault of it.
-pub(super) fn member<'a, T>(
-    object: &Object<'a>,
-    key: &str,
-    read: impl Fn(Json<'a>) -> Result<T, Fault>,
-) -> Result<Option<T>, Fault> {
-    object.get(key).map(|json| named(&format!(".{key}"), read(json))).transpose()
+/// The name that was perhaps meant, as a message goes on; nothing if none is similar.
+pub(super) fn did_you_mean<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    match similar(name.as_bytes(), known) {
+        Some(other) => format!(": did you mean {other}?"),
+        None => String::new(),
+    }
 }
 
 pub(super) fn text(json: Json<'_>) -> Result<String, Fault> {
@@ -32,6 +81,10 @@ pub(super) fn text(json: Json<'_>) -> Result<String, Fault> {
         return Err(json.fault("holds a NUL"));
     }
     Ok(text)
+}
+
+pub(super) fn texts(json: Json<'_>) -> Result<Vec<String>, Fault> {
+    json.array()?.into_iter().map(text).collect()
 }
 
 pub(super) fn within(range: RangeInclusive<u64>) -> impl Fn(Json<'_>) -> Result<u64, Fault> {
@@ -58,11 +111,4 @@ pub(super) fn absolute(json: Json<'_>) -> Result<String, Fault> {
         return Err(json.fault("must be an absolute path, such as /usr/bin/uptime"));
     }
     Ok(path)
-}
-
-/// Whether a word may name a command, a parameter or a placeholder.
-pub(super) fn identifier(word: &str) -> bool {
-    (1..=limits::NAME_BYTES_MAX).contains(&word.len())
-        && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
-        && !word.starts_with(['-', '.'])
 }

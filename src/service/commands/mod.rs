@@ -5,10 +5,14 @@
 //! arguments, which is `service::commands::arguments`, and the running.
 
 pub mod arguments;
+mod entry;
 mod file;
 mod keys;
+pub mod list;
 pub mod parameter;
 mod parameters_file;
+pub mod pattern;
+mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -17,11 +21,9 @@ use std::time::Duration;
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use crate::port::{Execution, Invocation, RESOURCES};
-use crate::protocol::raw;
 use crate::protocol::request::Os;
 use crate::service::access::caller::Caller;
 use crate::service::commands::arguments::{Declared, Filled};
-use crate::service::commands::parameter::{Kind, Parameter};
 use crate::service::refusal::Refusal;
 use crate::service::settings::CommandLimits;
 
@@ -32,10 +34,39 @@ pub struct Commands(BTreeMap<String, Command>);
 /// One entry of the commands file.
 #[derive(Clone, Debug, Default)]
 struct Command {
+    /// Its file, line and column, for messages.
+    place: String,
     about: Option<String>,
+    /// The group that `os:GROUP.*` names.
+    scope_group: Option<String>,
+    /// Whether a request has to say that it is meant.
+    confirm: bool,
     program: String,
     declared: Declared,
     execution: Rc<Execution>,
+}
+
+impl Command {
+    /// Whether it is the same command, wherever its entry stands.
+    fn is_same(&self, other: &Self) -> bool {
+        let Self { place: _, about, scope_group, confirm, program, declared, execution } = self;
+        (about, scope_group, confirm) == (&other.about, &other.scope_group, &other.confirm)
+            && (program, declared) == (&other.program, &other.declared)
+            && *execution == other.execution
+    }
+}
+
+/// What a command needs on the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need<'a> {
+    /// A program that others cannot change.
+    Program(&'a str),
+    /// A user of this name or number.
+    User(&'a str),
+    /// A group of this name or number.
+    Group(&'a str),
+    /// A directory.
+    Directory(&'a str),
 }
 
 /// A command that may run, with all that holds for it.
@@ -49,6 +80,8 @@ pub struct Permit {
     pub timeout: Duration,
     /// Bytes that are kept of each of its streams.
     pub output_bytes_max: usize,
+    /// Whether the request has to say that it is meant.
+    pub confirm: bool,
     /// What else its entry says.
     pub execution: Rc<Execution>,
     /// The word of the token's scope that permits it.
@@ -73,6 +106,12 @@ impl Serialize for Permit {
         for (name, _) in RESOURCES {
             resources.get(name).iter().try_for_each(|most| out.serialize_entry(name, most))?;
         }
+        if let Some(lock) = &self.execution.lock {
+            out.serialize_entry("lock", lock)?;
+        }
+        if self.confirm {
+            out.serialize_entry("confirm", &true)?;
+        }
         if self.execution.leave_children {
             out.serialize_entry("leave_children", &true)?;
         }
@@ -96,11 +135,12 @@ impl Commands {
         limits: &CommandLimits,
         os: &Os,
     ) -> Result<Permit, Refusal> {
-        let scope = format!("os:{}", os.name);
-        let Some(rule) = caller.rule(&scope) else { return Err(Refusal::Forbidden(scope)) };
-        let command =
-            self.0.get(&os.name).ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
-        let Filled { arguments, shown, beneath } =
+        let found = self.0.get(&os.name);
+        let Some(rule) = rule(caller, &os.name, found) else {
+            return Err(caller.forbidden(format!("os:{}", os.name)));
+        };
+        let command = found.ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
+        let Filled { arguments, shown, beneath, entries } =
             command.declared.fill(&os.parameters).map_err(Refusal::BadParameter)?;
         let execution = &command.execution;
         let own = execution.timeout.unwrap_or(limits.timeout);
@@ -110,15 +150,29 @@ impl Commands {
                 program: command.program.clone(),
                 arguments,
                 beneath,
+                entries,
                 stdin: os.stdin.clone(),
                 stream: os.stream,
                 execution: execution.clone(),
             },
             timeout: os.timeout.map_or(own, |asked| asked.min(own)),
             output_bytes_max: execution.output_bytes_max.unwrap_or(limits.output_bytes_max),
+            confirm: command.confirm,
             execution: execution.clone(),
             rule: rule.to_owned(),
         })
+    }
+
+    /// The names that were added, removed and changed since `before`.
+    pub fn changes(&self, before: &Self) -> [Vec<String>; 3] {
+        let missing = |from: &Self, of: &Self| {
+            of.0.keys().filter(|name| !from.0.contains_key(*name)).cloned().collect()
+        };
+        let changed = self.0.iter().filter(|(name, command)| {
+            before.0.get(*name).is_some_and(|other| !command.is_same(other))
+        });
+        let changed = changed.map(|(name, _)| name.clone()).collect();
+        [missing(before, self), missing(self, before), changed]
     }
 
     /// How many there are.
@@ -137,6 +191,26 @@ impl Commands {
         self.0.iter().map(|(name, command)| (name.as_str(), command.program.as_str()))
     }
 
+    /// What all commands need on the machine, each with the place and the key that says so.
+    pub fn needs(&self) -> impl Iterator<Item = (String, Need<'_>)> {
+        self.0.iter().flat_map(|(name, command)| {
+            let Execution { user, group, directory, .. } = &*command.execution;
+            let own = [
+                Some(("run[0]".to_owned(), Need::Program(&command.program))),
+                user.as_deref().map(|user| ("user".to_owned(), Need::User(user))),
+                group.as_deref().map(|group| ("group".to_owned(), Need::Group(group))),
+                Some(("cwd".to_owned(), Need::Directory(directory))),
+            ];
+            let parameters = command.declared.parameters.iter().enumerate();
+            let directories = parameters.filter_map(|(index, parameter)| {
+                let (key, directory) = parameter.kind.directory()?;
+                Some((format!("parameters[{index}].{key}"), Need::Directory(directory)))
+            });
+            let needs = own.into_iter().flatten().chain(directories);
+            needs.map(move |(key, need)| (format!("{}: {name}.{key}", command.place), need))
+        })
+    }
+
     /// The first command that runs as the daemon's own user.
     pub fn without_user(&self) -> Option<&str> {
         let mut commands = self.0.iter();
@@ -144,95 +218,13 @@ impl Commands {
             .find(|(_, command)| command.execution.user.is_none())
             .map(|(name, _)| name.as_str())
     }
-
-    /// What this caller may do, for `list`.
-    pub fn list<'a>(&'a self, caller: &Caller) -> List<'a> {
-        let mine = self.0.iter().filter(|(name, _)| caller.may(&format!("os:{name}")));
-        let commands = mine.map(|(name, command)| Listed { name, command }).collect();
-        List { compute: caller.may("compute"), commands }
-    }
 }
 
-/// The answer to `list`.
-#[derive(Debug)]
-pub struct List<'a> {
-    compute: bool,
-    commands: Vec<Listed<'a>>,
-}
-
-impl Serialize for List<'_> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut out = out.serialize_map(None)?;
-        out.serialize_entry("compute", &self.compute)?;
-        out.serialize_entry("commands", &self.commands)?;
-        out.end()
-    }
-}
-
-/// A command as `list` shows it.
-#[derive(Debug)]
-struct Listed<'a> {
-    name: &'a str,
-    command: &'a Command,
-}
-
-impl Serialize for Listed<'_> {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut out = out.serialize_map(None)?;
-        out.serialize_entry("name", self.name)?;
-        if let Some(about) = &self.command.about {
-            out.serialize_entry("about", about)?;
-        }
-        out.serialize_entry("parameters", &self.command.declared.parameters)?;
-        out.end()
-    }
-}
-
-impl Serialize for Parameter {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut out = out.serialize_map(None)?;
-        out.serialize_entry("name", &self.name)?;
-        out.serialize_entry("type", self.kind.name())?;
-        match &self.kind {
-            Kind::Integer { min, max } => {
-                out.serialize_entry("min", min)?;
-                if *max < i64::MAX {
-                    out.serialize_entry("max", max)?;
-                }
-            }
-            Kind::Number { min, max } => {
-                // As the owner wrote them: 60, not 60.0.
-                let bounds = [("min", *min), ("max", *max)];
-                for (name, bound) in bounds.into_iter().filter(|(_, bound)| *bound < f64::MAX) {
-                    out.serialize_entry(name, &raw(&bound.to_string())?)?;
-                }
-            }
-            Kind::Choice(of) => out.serialize_entry("of", of)?,
-            Kind::Word { bytes_max } | Kind::Text { bytes_max } => {
-                out.serialize_entry("max_bytes", bytes_max)?;
-            }
-            Kind::Path { under, pass_fd } => {
-                out.serialize_entry("under", under)?;
-                if *pass_fd {
-                    out.serialize_entry("pass", "fd")?;
-                }
-            }
-            Kind::Hostname | Kind::Ip => {}
-        }
-        if let (Some(default), false) = (&self.default, self.secret) {
-            out.serialize_entry("default", default)?;
-        }
-        if self.dash {
-            out.serialize_entry("dash", &true)?;
-        }
-        if self.repeat > 1 {
-            out.serialize_entry("repeat", &self.repeat)?;
-        }
-        if self.secret {
-            out.serialize_entry("secret", &true)?;
-        }
-        out.end()
-    }
+/// The word of the caller's scope that permits a command: for its name, or for its group.
+fn rule<'a>(caller: &'a Caller, name: &str, command: Option<&Command>) -> Option<&'a str> {
+    let group = command.and_then(|command| command.scope_group.as_deref());
+    let of_group = || caller.rule(&format!("os:{}.*", group?));
+    caller.rule(&format!("os:{name}")).or_else(of_group)
 }
 
 #[cfg(test)]
@@ -300,6 +292,34 @@ mod tests {
             .unwrap();
         assert_eq!(permit.invocation.arguments, ["--password=hush", "guest"]);
         assert_eq!(permit.shown, ["/bin/login", "--password=***", "guest"]);
+    }
+
+    #[test]
+    fn a_group_is_reached_by_its_own_word_alone() {
+        let commands = Commands::parse(
+            r#"{"b.run": {"run": ["/x"], "scope_group": "backup", "confirm": true},
+                "backup": {"run": ["/x"]}, "backup.x": {"run": ["/x"], "scope_group": "a.b"}}"#,
+        )
+        .unwrap();
+        let cases = [
+            ("os:backup.*", &["b.run"][..]),
+            ("compute os:a.b.* os:backup", &["backup", "backup.x"]),
+            ("os:b.* os:a.* os:*.* os:.* os:backup.x*", &[]),
+            ("os:*", &["b.run", "backup", "backup.x"]),
+        ];
+        for (scope, wanted) in cases {
+            let caller = Caller::imagined(scope);
+            let listed = commands.list(&caller).commands;
+            assert_eq!(listed.iter().map(|own| own.name).collect::<Vec<_>>(), wanted, "{scope}");
+            for name in ["b.run", "backup", "backup.x", "none"] {
+                let permit = commands.permit(&caller, &CommandLimits::default(), &ask(name, &[]));
+                assert_eq!(permit.is_ok(), wanted.contains(&name), "{scope} {name}");
+            }
+        }
+        let caller = Caller::imagined("os:backup.*");
+        let permit =
+            commands.permit(&caller, &CommandLimits::default(), &ask("b.run", &[])).unwrap();
+        assert_eq!((permit.rule.as_str(), permit.confirm), ("os:backup.*", true));
     }
 
     #[test]

@@ -4,12 +4,13 @@
 //! a good value. What is accepted is passed on byte for byte. A host name has one meaning for all
 //! programs: what some of them read as an address is an address as it is usually written.
 //! Leaves out: dashes that would make an option of an argument, which is
-//! `service::commands::arguments`, and symbolic links, which `system::beneath` follows when the
-//! command starts.
+//! `service::commands::arguments`, and symbolic links and the names in a directory, which
+//! `system::beneath` looks at when the command starts.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::limits;
+use crate::service::commands::pattern::Pattern;
 
 /// A parameter as the owner declared it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,8 @@ pub struct Parameter {
     pub kind: Kind,
     /// The value when none is given.
     pub default: Option<String>,
+    /// Whether it may be left out; then its element of `run` is left out, too.
+    pub optional: bool,
     /// Whether a value may make an argument begin with `-`.
     pub dash: bool,
     /// How many values it takes, for the last parameter; 1 otherwise.
@@ -47,6 +50,20 @@ pub enum Kind {
     },
     /// One of these.
     Choice(Vec<String>),
+    /// The name of an entry of this directory, which `system` looks for when the command starts.
+    Entry {
+        /// Absolute, without a slash at its end.
+        directory: String,
+    },
+    /// A text of which the whole matches.
+    Pattern {
+        /// What it matches.
+        pattern: Pattern,
+        /// Its greatest length in bytes.
+        bytes_max: usize,
+    },
+    /// A host name, or an IPv4 or IPv6 address in its usual spelling.
+    Host,
     /// Letters, digits, `_`, `.` and `-`; not dots alone.
     Word {
         /// Its greatest length in bytes.
@@ -76,12 +93,23 @@ impl Kind {
         match self {
             Self::Integer { .. } => "integer",
             Self::Number { .. } => "number",
-            Self::Choice(_) => "choice",
+            Self::Choice(_) | Self::Entry { .. } => "choice",
+            Self::Pattern { .. } => "pattern",
+            Self::Host => "host",
             Self::Word { .. } => "word",
             Self::Hostname => "hostname",
             Self::Ip => "ip",
             Self::Path { .. } => "path",
             Self::Text { .. } => "text",
+        }
+    }
+
+    /// The directory that values lie in, and the key that names it.
+    pub(super) fn directory(&self) -> Option<(&'static str, &str)> {
+        match self {
+            Self::Path { under, .. } => Some(("under", under)),
+            Self::Entry { directory } => Some(("of_directory", directory)),
+            _ => None,
         }
     }
 
@@ -93,6 +121,14 @@ impl Kind {
             Self::Number { min, max: f64::MAX } => format!("a number, {min} or more"),
             Self::Number { min, max } => format!("a number from {min} to {max}, such as {min}"),
             Self::Choice(of) => format!("one of {}", of.join(", ")),
+            Self::Entry { directory } => format!("the name of something in {directory}"),
+            Self::Pattern { pattern, bytes_max } => {
+                let pattern = pattern.text();
+                format!("a text of at most {bytes_max} bytes that matches {pattern} as a whole")
+            }
+            Self::Host => "a host name or an IP address in its usual spelling, such as \
+                           www.example.org, 192.0.2.1 or 2001:db8::1"
+                .to_owned(),
             Self::Word { bytes_max } => {
                 format!("1 to {bytes_max} letters, digits, _ . or -, such as eth0")
             }
@@ -126,6 +162,11 @@ impl Kind {
                     && value.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
                     && value.bytes().any(|byte| byte != b'.')
             }
+            Self::Entry { .. } => entry(value),
+            Self::Pattern { pattern, bytes_max } => {
+                value.len() <= *bytes_max && pattern.matches(value)
+            }
+            Self::Host => hostname(value) || usual_ipv6(value),
             Self::Hostname => hostname(value),
             Self::Ip => value.parse::<IpAddr>().is_ok(),
             Self::Path { under, .. } => beneath(under, value).is_some(),
@@ -150,6 +191,15 @@ impl Parameter {
     /// What to say when there is no value.
     pub fn missing(&self) -> String {
         format!("parameter {} is missing; it is {}", self.name, self.kind.rule())
+    }
+
+    /// What to say when more values are given than it takes.
+    pub fn too_many(&self, given: usize) -> String {
+        let Self { name, repeat, .. } = self;
+        match repeat {
+            1 => format!("parameter {name}: takes one value, and {given} are given"),
+            most => format!("parameter {name}: takes {most} values at most, and {given} are given"),
+        }
     }
 
     /// Whether an argument may begin with a value of it that begins with `-`.
@@ -214,6 +264,20 @@ fn hostname(value: &str) -> bool {
     }
 }
 
+/// An IPv6 address as RFC 5952 writes it. One of IPv4 in that form is another spelling of it.
+fn usual_ipv6(value: &str) -> bool {
+    let address = value.parse::<Ipv6Addr>();
+    address.is_ok_and(|ip| ip.to_ipv4_mapped().is_none() && ip.to_string() == value)
+}
+
+/// A name that may stand in a directory, and that no program takes for an option, for a hidden
+/// file or for a path.
+fn entry(value: &str) -> bool {
+    (1..=limits::ENTRY_BYTES_MAX).contains(&value.len())
+        && !value.starts_with(['-', '.'])
+        && !value.contains(|c: char| c == '/' || c.is_control())
+}
+
 /// The absolute path that a value means: beneath `under`, with neither `.` nor `..` nor empty
 /// components, so that it reads the same to people, to the program and to the kernel.
 fn beneath(under: &str, value: &str) -> Option<String> {
@@ -233,7 +297,8 @@ mod tests {
 
     fn of(kind: Kind) -> Parameter {
         let name = "p".to_owned();
-        Parameter { name, kind, default: None, dash: false, repeat: 1, secret: false }
+        let (default, optional, dash, secret) = Default::default();
+        Parameter { name, kind, default, optional, dash, repeat: 1, secret }
     }
 
     #[test]
@@ -261,6 +326,38 @@ mod tests {
                 Kind::Hostname,
                 &["a", "www.example.org", "10.0.0.1", "xn--bcher-kva.example"],
                 &["", ".", "a.", ".a", "a..b", "-a", "a-.b", "a_b", "a b", "bücher", &long],
+            ),
+            (
+                Kind::Host,
+                &["a", "www.example.org", "10.0.0.1", "::1", "2001:db8::1", "::"],
+                &[
+                    "",
+                    "127.1",
+                    "0x7f.1",
+                    "2130706433",
+                    "0:0:0:0:0:0:0:1",
+                    "2001:DB8::1",
+                    "2001:0db8::1",
+                    "::ffff:127.0.0.1",
+                    "::ffff:7f00:1",
+                    "::127.0.0.01",
+                    "[::1]",
+                    "::1%lo",
+                    "-a",
+                    "a_b",
+                    "a b",
+                    "::1\n",
+                ],
+            ),
+            (
+                Kind::Entry { directory: "/etc".into() },
+                &["passwd", "a b", "é", "a-b.c"],
+                &["", ".", "..", ".x", "-x", "a/b", "/etc", "a\nb", "a\0", &long],
+            ),
+            (
+                Kind::Pattern { pattern: Pattern::new("a+|b").unwrap(), bytes_max: 4 },
+                &["aaaa", "b"],
+                &["", "ab", "aaaaa", "a\n", "xa"],
             ),
             (
                 Kind::Ip,

@@ -36,6 +36,13 @@ pub struct Order {
     pub audit: Fields,
 }
 
+impl Order {
+    /// The name of which all commands that have it run one at a time.
+    pub(super) fn lock(&self) -> Option<&str> {
+        self.permit.execution.lock.as_deref()
+    }
+}
+
 /// A job that is over.
 #[derive(Debug)]
 pub struct Closed {
@@ -70,6 +77,9 @@ impl Closed {
             Some(Ended::Exited(code)) => fields.push(("exit_code", Field::Number((*code).into()))),
             Some(Ended::Signaled(signal)) => fields.push(("signal", signal.clone().into())),
             None => {}
+        }
+        if let Some(success) = ran.and_then(|ran| ran.success) {
+            fields.push(("success", if success { "yes" } else { "no" }.into()));
         }
         let duration = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
         fields.push(("duration_ms", duration.into()));
@@ -159,7 +169,13 @@ impl Running {
             }
             Ending::NotStarted { step, reason } => Err(Refusal::NotStarted(step, reason)),
         };
+        let success = &self.order.permit.execution.success;
+        let is_success = |end: &Ended| match end {
+            Ended::Exited(code) => u8::try_from(*code).is_ok_and(|code| success.contains(&code)),
+            Ended::Signaled(_) => false,
+        };
         let ran = end.map(|end| Ran {
+            success: (!success.is_empty()).then(|| is_success(&end)),
             end,
             stdout: self.stdout.into_bytes(),
             stderr: self.stderr.into_bytes(),

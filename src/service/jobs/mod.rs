@@ -15,7 +15,7 @@ pub mod output;
 #[cfg(test)]
 mod transitions;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::limits;
@@ -34,6 +34,7 @@ use crate::service::settings::CommandLimits;
 struct Lingering {
     subject: Subject,
     command: String,
+    lock: Option<String>,
     /// When it is killed; none when it has been.
     due: Option<Duration>,
 }
@@ -134,7 +135,8 @@ impl Jobs {
                 }
             };
             let (subject, command) = (subject.clone(), command.clone());
-            self.lingering.insert(id, Lingering { subject, command, due });
+            let lock = permit.execution.lock.clone();
+            self.lingering.insert(id, Lingering { subject, command, lock, due });
         }
         Some(job.close(now, ending))
     }
@@ -307,13 +309,13 @@ impl Jobs {
     fn tally(&self) -> Tally<'_> {
         let mut tally = Tally::default();
         for Waiting(order) in self.starting.values() {
-            tally.count(&order.subject, &order.command);
+            tally.count(&order.subject, &order.command, order.lock());
         }
         for Running { order, .. } in self.running.values() {
-            tally.count(&order.subject, &order.command);
+            tally.count(&order.subject, &order.command, order.lock());
         }
-        for Lingering { subject, command, .. } in self.lingering.values() {
-            tally.count(subject, command);
+        for Lingering { subject, command, lock, .. } in self.lingering.values() {
+            tally.count(subject, command, lock.as_deref());
         }
         tally
     }
@@ -356,10 +358,12 @@ impl Jobs {
 struct Tally<'a> {
     subjects: BTreeMap<&'a Subject, usize>,
     commands: BTreeMap<&'a str, usize>,
+    locks: BTreeSet<&'a str>,
 }
 
 impl<'a> Tally<'a> {
-    fn count(&mut self, subject: &'a Subject, command: &'a str) {
+    fn count(&mut self, subject: &'a Subject, command: &'a str, lock: Option<&'a str>) {
+        self.locks.extend(lock);
         *self.subjects.entry(subject).or_default() += 1;
         *self.commands.entry(command).or_default() += 1;
     }
@@ -368,10 +372,11 @@ impl<'a> Tally<'a> {
         self.subjects.get(subject).copied().unwrap_or(0)
     }
 
-    /// Whether the limits on its subject and on its command let one more run.
+    /// Whether the limits on its subject and on its command let one more run, and its lock is free.
     fn fits(&self, limits: &CommandLimits, order: &Order) -> bool {
         let same = self.commands.get(order.command.as_str()).copied().unwrap_or(0);
         self.of_subject(&order.subject) < limits.per_subject_max
             && order.permit.execution.at_most.is_none_or(|at_most| same < at_most)
+            && order.lock().is_none_or(|lock| !self.locks.contains(lock))
     }
 }

@@ -1,7 +1,8 @@
 //! The messages of errors, for people.
 //!
 //! Promises: a message says what was found, where, and what to write instead; it repeats at most
-//! `ECHO_BYTES_MAX` bytes of the expression, escaped; an error allocates no memory.
+//! `ECHO_BYTES_MAX` bytes of the expression, those escaped that are not printed; an error allocates
+//! no memory.
 //! Leaves out: the detection of errors.
 
 use core::fmt;
@@ -34,6 +35,7 @@ impl BadExpression {
         };
         let found = match (kind, bytes(start, end)) {
             (ErrorKind::OperatorMissing(..), b"(") => b"(...)",
+            (ErrorKind::UnknownName, _) => word(text, usize::from(start)),
             (_, found) => found,
         };
         let other = match kind {
@@ -64,6 +66,13 @@ impl BadExpression {
     }
 }
 
+/// The word that begins at a byte, with its letters that are not ASCII: no name has any.
+fn word(text: &str, start: usize) -> &[u8] {
+    let rest = text.get(start..).unwrap_or_default();
+    let is_part = |c: char| c.is_alphabetic() || c.is_ascii_digit() || c == '_';
+    rest.split(|c| !is_part(c)).next().unwrap_or_default().as_bytes()
+}
+
 /// A few bytes of the expression, which are escaped when they are written.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Echo {
@@ -87,7 +96,15 @@ impl Echo {
 
 impl fmt::Display for Echo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.bytes().escape_ascii(), if self.is_cut { "..." } else { "" })
+        for chunk in self.bytes().utf8_chunks() {
+            for character in chunk.valid().chars() {
+                write!(f, "{}", character.escape_debug())?;
+            }
+            // Of a character that is cut, nothing is shown.
+            let broken = if self.is_cut { &[] } else { chunk.invalid() };
+            write!(f, "{}", broken.escape_ascii())?;
+        }
+        f.write_str(if self.is_cut { "..." } else { "" })
     }
 }
 
@@ -229,9 +246,9 @@ mod tests {
             2,
             "two numbers in a row: write an operator between them, or no blank (column 3)",
         ),
-        ("6×7", 1, "\"\\xc3\\x97\" is not ASCII: write * (column 2)"),
-        ("×+6÷7", 0, "\"\\xc3\\x97\" is not ASCII: write * (column 1)"),
-        ("1 − 2", 2, "\"\\xe2\\x88\\x92\" is not ASCII: write - (column 3)"),
+        ("6×7", 1, "\"×\" is not ASCII: write * (column 2)"),
+        ("×+6÷7", 0, "\"×\" is not ASCII: write * (column 1)"),
+        ("1 − 2", 2, "\"−\" is not ASCII: write - (column 3)"),
         ("7//2", 2, "// is not an operator: write floor(a/b) (column 3)"),
         ("1&&2", 1, "\"&\" is unknown: there are no logical or bitwise operators (column 2)"),
         ("1+", 1, "an operand is missing after \"+\" (column 2)"),
@@ -265,6 +282,21 @@ mod tests {
                 "{text}"
             );
         }
+    }
+
+    #[test]
+    fn old_wound_letters_that_are_not_ascii_were_shown_as_bytes_or_cut_off() {
+        let cases = [
+            ("größe+1", "unknown name \"größe\" (column 1)"),
+            ("2*ä", "\"ä\" is not known here (column 3)"),
+            ("1+\u{202e}2", "\"\\u{202e}\" is not known here (column 3)"),
+            ("y²", "unknown name \"y\" (column 1)"),
+        ];
+        for (text, message) in cases {
+            assert_eq!(evaluate(text, &[]).unwrap_err().to_string(), message, "{text}");
+        }
+        let long = evaluate(&"é".repeat(100), &[]).unwrap_err().to_string();
+        assert!(!long.contains("\\x"), "{long}");
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Call<'_> {
             self.charge()?;
         }
         match operation.scope {
-            Some(word) if !self.caller.may(word) => Err(Refusal::Forbidden(word.to_owned())),
+            Some(word) if !self.caller.may(word) => Err(self.caller.forbidden(word.to_owned())),
             _ => (operation.run)(self, fields),
         }
     }
@@ -151,9 +151,10 @@ mod tests {
 
     use super::*;
     use crate::port::Peer;
-    use crate::protocol::request::{Ask, Id, Os, Request};
+    use crate::protocol::request::{Ask, Id, Os, Request, Values};
     use crate::protocol::token::Keys;
     use crate::service::access::authority::{Authority, Revoked};
+    use crate::service::access::scope;
     use crate::service::commands::Commands;
     use crate::service::counters::CommandCounts;
 
@@ -171,6 +172,7 @@ mod tests {
                 keys: Keys::parse(KEY).unwrap(),
                 revoked: Revoked::default(),
                 clients: None,
+                roles: Default::default(),
             },
             commands: Commands::parse(COMMANDS).unwrap(),
         };
@@ -217,6 +219,7 @@ mod tests {
     fn every_operation_needs_the_scope_that_it_says() {
         for operation in ALL {
             let Some(word) = operation.scope else { continue };
+            assert!(scope::OPERATIONS.contains(&word), "{word} can be in no token");
             let refused = answered("os:* other", operation.name, "{}");
             assert!(refused.starts_with("forbidden "), "{}: {refused}", operation.name);
             let allowed = answered(word, operation.name, "{}");
@@ -228,17 +231,25 @@ mod tests {
     fn what_the_client_writes_is_what_the_operations_take() {
         let os = Os {
             name: "sleep".into(),
-            parameters: vec!["a b".into(), "\u{0}\"é".into()],
+            parameters: Values {
+                ordered: vec!["a b".into(), "\u{0}\"é".into()],
+                named: [("x".into(), vec!["1".into()]), ("y".into(), vec!["2".into(), "3".into()])]
+                    .into(),
+            },
             stdin: b"x\n".to_vec(),
             timeout: Some(Duration::from_millis(1500)),
             stream: true,
             explain: true,
+            confirmed: true,
         };
         let variables = vec![("x".into(), "1e3".into())];
         let cases = [
             (Ask::Compute { expression: "x+1".into(), variables }, "ok 1001"),
-            (Ask::Os(Os { stdin: b"\xff\0".to_vec(), ..os.clone() }), "bad_parameter 2 too many"),
-            (Ask::Os(os), "bad_parameter 2 too many"),
+            (
+                Ask::Os(Os { stdin: b"\xff\0".to_vec(), ..os.clone() }),
+                "bad_parameter there is no parameter \"x\"; this command takes none",
+            ),
+            (Ask::Os(os), "bad_parameter there is no parameter \"x\"; this command takes none"),
             (Ask::Os(Os { name: "sleep".into(), ..Os::default() }), "opened (1, 0)"),
             (Ask::List, r#"ok {"compute":true"#),
             (Ask::Status, r#"ok {"version":"#),
@@ -321,6 +332,29 @@ mod tests {
                 "os",
                 &format!(r#"{{"command_name":"a","stdin_base64":"{}"}}"#, "AAAA".repeat(43_691)),
                 "too_large stdin_base64: 131073 bytes; at most 131072 are allowed (at byte 35)",
+            ),
+            (
+                "os",
+                r#"{"command_name":"a","parameters":{"x":["1",null]}}"#,
+                "malformed parameters.\"x\"[1]: expected a string, found null (at byte 43)",
+            ),
+            (
+                "os",
+                r#"{"command_name":"a","parameters":{"":"1","":["1"]}}"#,
+                "malformed parameters: the member \"\" is there twice (at byte 44)",
+            ),
+            (
+                "os",
+                &format!(
+                    r#"{{"command_name":"a","parameters":{{"x":[{}"1"]}}}}"#,
+                    r#""1","#.repeat(64)
+                ),
+                "too_large parameters.\"x\": 65 values; at most 64 are allowed (at byte 38)",
+            ),
+            (
+                "os",
+                r#"{"command_name":"a","parameters":"x"}"#,
+                "malformed parameters: expected an array, found a string (at byte 33)",
             ),
             (
                 "os",

@@ -13,9 +13,9 @@ use super::{Call, Operation, result};
 use crate::limits;
 use crate::port::{Field, Level};
 use crate::protocol::envelope::{Wrong, named, text, within};
-use crate::protocol::json::Object;
+use crate::protocol::json::{Json, Kind, Object, echo};
 use crate::protocol::reply::Answer;
-use crate::protocol::request::Os;
+use crate::protocol::request::{Os, Values};
 use crate::service::audit;
 use crate::service::jobs::Order;
 use crate::service::refusal::Refusal;
@@ -30,6 +30,7 @@ pub(super) const OPERATION: Operation = Operation {
         "timeout_ms",
         "stream",
         "explain",
+        "confirmed",
     ],
     // The word depends on the command: os:NAME.
     scope: None,
@@ -43,6 +44,9 @@ fn run(call: &mut Call<'_>, fields: &Object<'_>) -> Result<Option<Answer>, Refus
     let permit = call.policy.commands.permit(call.caller, &call.settings.commands, &os)?;
     if os.explain {
         return Ok(Some(result(&permit)));
+    }
+    if permit.confirm && !os.confirmed {
+        return Err(Refusal::Unconfirmed(os.name));
     }
     let mut audit = audit::who(call.origin, Some(call.caller), &call.policy.authority);
     audit.push(("command", os.name.clone().into()));
@@ -69,14 +73,7 @@ fn read(fields: &Object<'_>) -> Result<Os, Wrong> {
     let name = text(fields, "command_name", limits::NAME_BYTES_MAX)?.into_owned();
     let mut os = Os { name, ..Os::default() };
     if let Some(json) = fields.get("parameters") {
-        let values = named("parameters", json.array())?;
-        within(json, "parameters", values.len(), limits::PARAMETERS_MAX, "values")?;
-        for (index, value) in values.into_iter().enumerate() {
-            let name = format!("parameters[{index}]");
-            let text = named(&name, value.string())?;
-            within(value, &name, text.len(), limits::PARAMETER_BYTES_MAX, "bytes")?;
-            os.parameters.push(text.into_owned());
-        }
+        os.parameters = values(json)?;
     }
     os.stdin = stdin(fields)?;
     if let Some(json) = fields.get("timeout_ms") {
@@ -86,7 +83,9 @@ fn read(fields: &Object<'_>) -> Result<Os, Wrong> {
         }
         os.timeout = Some(Duration::from_millis(milliseconds.into()));
     }
-    for (name, flag) in [("stream", &mut os.stream), ("explain", &mut os.explain)] {
+    for (name, flag) in
+        [("stream", &mut os.stream), ("explain", &mut os.explain), ("confirmed", &mut os.confirmed)]
+    {
         if let Some(json) = fields.get(name) {
             *flag = named(name, json.boolean())?;
         }
@@ -109,4 +108,41 @@ fn stdin(fields: &Object<'_>) -> Result<Vec<u8>, Wrong> {
         }
         (None, None) => Ok(Vec::new()),
     }
+}
+
+/// Reads the values of the parameters: in order, or by name.
+fn values(json: Json<'_>) -> Result<Values, Wrong> {
+    let mut values = Values::default();
+    if json.kind() != Kind::Object {
+        values.ordered = texts("parameters", json)?;
+    } else {
+        for (name, json) in named("parameters", json.object())?.members() {
+            let path = format!("parameters.{}", echo(name));
+            let own = match json.kind() {
+                Kind::String => vec![one(&path, json)?],
+                _ => texts(&path, json)?,
+            };
+            match name {
+                "" => values.ordered = own,
+                name => drop(values.named.insert(name.to_owned(), own)),
+            }
+        }
+    }
+    let count = values.ordered.len() + values.named.values().map(Vec::len).sum::<usize>();
+    let count = count.max(values.named.len());
+    within(json, "parameters", count, limits::PARAMETERS_MAX, "values")?;
+    Ok(values)
+}
+
+fn texts(path: &str, json: Json<'_>) -> Result<Vec<String>, Wrong> {
+    let values = named(path, json.array())?;
+    within(json, path, values.len(), limits::PARAMETERS_MAX, "values")?;
+    let values = values.into_iter().enumerate();
+    values.map(|(index, value)| one(&format!("{path}[{index}]"), value)).collect()
+}
+
+fn one(path: &str, json: Json<'_>) -> Result<String, Wrong> {
+    let text = named(path, json.string())?;
+    within(json, path, text.len(), limits::PARAMETER_BYTES_MAX, "bytes")?;
+    Ok(text.into_owned())
 }

@@ -44,6 +44,8 @@ pub struct Settings {
     pub tokens: TokenRules,
     /// The file with the identifiers of revoked tokens.
     pub revoked_file: Option<String>,
+    /// The file with the roles; when absent, there are none.
+    pub roles_file: Option<String>,
     /// The lifetime of tokens that `zcmdd token` makes.
     pub token_lifetime: Duration,
     /// The request rate of one subject.
@@ -149,6 +151,13 @@ impl Settings {
     /// # Errors
     /// All that is wrong with them, one message each.
     pub fn read(lookup: &dyn Fn(&str) -> Option<OsString>) -> Result<Self, Vec<String>> {
+        let (settings, faults) = Self::read_with_faults(lookup);
+        if faults.is_empty() { Ok(settings) } else { Err(faults) }
+    }
+
+    /// Reads the variables that `lookup` finds, and reports all errors in them. An invalid one gets
+    /// its default, so that the errors of the files can be reported at the same time.
+    pub fn read_with_faults(lookup: &dyn Fn(&str) -> Option<OsString>) -> (Self, Vec<String>) {
         let mut read = Reader { lookup, faults: Vec::new(), shown: Vec::new() };
         let per_minute = read.number("MAX_REQUESTS_PER_MINUTE", 60, 0..=1_000_000);
         let burst = read.number("RATE_BURST", per_minute.max(1), 1..=1_000_000);
@@ -175,7 +184,12 @@ impl Settings {
                 default_scope: read.text("DEFAULT_SCOPE").unwrap_or_default().into(),
             },
             revoked_file: read.text("REVOKED_TOKENS_FILE"),
-            token_lifetime: read.seconds("JWT_EXPIRATION_MINUTES", 30, 1..=525_600) * 60,
+            roles_file: read.text("ROLES_FILE"),
+            token_lifetime: read.seconds(
+                "JWT_EXPIRATION_MINUTES",
+                30,
+                1..=limits::TOKEN_MINUTES_MAX,
+            ) * 60,
             rate: Rate { per_minute, burst },
             commands_file: read.text("COMMANDS_FILE"),
             commands: read.commands(),
@@ -194,10 +208,7 @@ impl Settings {
             shown: Vec::new(),
         };
         read.choice("JWT_ALGORITHM", &["HS256"]);
-        match read.faults.is_empty() {
-            true => Ok(Self { shown: read.shown, ..settings }),
-            false => Err(read.faults),
-        }
+        (Self { shown: read.shown, ..settings }, read.faults)
     }
 }
 

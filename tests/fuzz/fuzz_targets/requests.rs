@@ -46,8 +46,8 @@ fn daemon() -> (Service, String) {
     };
     let token = keys.sign(&claims);
     let commands = Commands::parse(COMMANDS).expect("commands");
-    let (rules, revoked) = Default::default();
-    let authority = Authority { rules, keys, revoked, clients: None };
+    let (rules, revoked, roles) = Default::default();
+    let authority = Authority { rules, keys, revoked, clients: None, roles };
     (Service::new(settings.expect("settings"), Policy { authority, commands }), token)
 }
 
@@ -107,11 +107,20 @@ fn lawful(fields: &Map<String, Value>) -> bool {
         let numbers = value.as_object().map(|object| object.values().all(Value::is_number));
         numbers == Some(true) && value.as_object().is_some_and(|v| v.len() <= limits::VARIABLES_MAX)
     };
-    let parameters = |value: &Value| {
-        value.as_array().is_some_and(|list| {
-            list.len() <= limits::PARAMETERS_MAX
-                && list.iter().all(|value| text(value, limits::PARAMETER_BYTES_MAX))
-        })
+    // How many values there are, if they are texts within bounds.
+    let count = |value: &Value| {
+        let list = value.as_array()?;
+        let lawful = list.iter().all(|value| text(value, limits::PARAMETER_BYTES_MAX));
+        (lawful && list.len() <= limits::PARAMETERS_MAX).then_some(list.len())
+    };
+    let one = |value: &Value| text(value, limits::PARAMETER_BYTES_MAX).then_some(1);
+    let parameters = |value: &Value| match value.as_object() {
+        Some(named) => {
+            let counts = named.values().map(|value| one(value).or_else(|| count(value)));
+            let total = counts.sum::<Option<usize>>();
+            total.is_some_and(|total| total.max(named.len()) <= limits::PARAMETERS_MAX)
+        }
+        None => count(value).is_some(),
     };
     let timeout =
         |value: &Value| value.as_u64().is_some_and(|ms| (1..=u64::from(u32::MAX)).contains(&ms));
@@ -128,6 +137,7 @@ fn lawful(fields: &Map<String, Value>) -> bool {
                     "timeout_ms",
                     "stream",
                     "explain",
+                    "confirmed",
                 ],
             ),
             Some("cancel") => (&["target"], &["target"]),
@@ -150,7 +160,7 @@ fn lawful(fields: &Map<String, Value>) -> bool {
                     && !fields.contains_key("stdin")
             }
             "timeout_ms" => timeout(value),
-            "stream" | "explain" => flag(value),
+            "stream" | "explain" | "confirmed" => flag(value),
             _ => id(value),
         })
 }
