@@ -162,7 +162,12 @@ fn parameters_have_names_and_a_command_has_a_page() {
         (&["os", "tail", "log"], 0, "<-n><3><log>", ""),
         (&["os", "-p", "lines=5", "tail", "log"], 0, "<-n><5><log>", ""),
         (&["os", "-p", "flag=x", "-p", "file=log", "tail", "7"], 0, "<-n><7><x><log>", ""),
-        (&["os", "tail", "lines=5"], 125, "", "zcmd: [bad_parameter] parameter file: must be 1 to 64 letters"),
+        (
+            &["os", "tail", "lines=5"],
+            125,
+            "",
+            "zcmd: [bad_parameter] parameter file: must be 1 to 64 letters",
+        ),
         (
             &["os", "-p", "lnies=5", "tail", "log"],
             125,

@@ -16,9 +16,9 @@ use zcmd::client::configure::Action;
 use zcmd::client::each::Each;
 use zcmd::client::files::{Files, Job};
 use zcmd::client::settings::{self, Given};
-use zcmd::client::{Task, external, help, lines, run, status, text, trace, variables};
+use zcmd::client::{Task, external, help, lines, requests, run, status, text, trace, variables};
 use zcmd::limits;
-use zcmd::protocol::request::{Ask, Os, Values};
+use zcmd::protocol::request::{Ask, Os};
 use zcmd::service::maths::{REFERENCE, is_typo, similar};
 
 /// The subcommands whose answers are tables for people, and JSON for programs.
@@ -299,9 +299,9 @@ impl Line {
         }
         let mut operands = self.operands.into_iter();
         let task = match subcommand.as_str() {
-            "compute" => Task::Ask(compute(operands.by_ref(), self.lets)?),
+            "compute" => Task::Ask(requests::compute(operands.by_ref(), self.lets)?),
             "os" => {
-                let os = os(operands.by_ref(), self.named, self.yes)?;
+                let os = requests::os(operands.by_ref(), self.named, self.yes)?;
                 let Given { json, explain, .. } = self.given;
                 let os = Os { stream: !json && !explain, explain, ..os };
                 if !self.stdin && !from_stdin && lines::is_offered() {
@@ -317,16 +317,9 @@ impl Line {
                 let target = operands.next().ok_or("cancel: an id is missing")?;
                 Task::Ask(Ask::Cancel { target: settings::id(&target)? })
             }
-            "facts" => files(self.command, Job::Facts),
-            "ls" => files(self.command, Job::List(operands.next())),
-            "get" => {
-                let remote = operands.next().ok_or("get: a file of the host is missing")?;
-                files(self.command, Job::Get { remote, local: operands.next() })
+            name @ ("facts" | "ls" | "get" | "put") => {
+                Task::Files(Files { command: self.command, job: job(name, operands.by_ref())? })
             }
-            "put" => match (operands.next(), operands.next()) {
-                (Some(local), Some(remote)) => files(self.command, Job::Put { local, remote }),
-                _ => return Err("put: a file, and its path on the host, as in put a b".into()),
-            },
             "menu" => Task::Menu,
             "batch" => {
                 let expression = self.columns.as_ref().and_then(|_| operands.next());
@@ -339,22 +332,21 @@ impl Line {
             "each" => {
                 let Given { server, retry, .. } = &self.given;
                 if from_stdin || server.is_some() || retry.is_some() {
-                    let what = "each: takes no --server, no --retry, no token of standard input";
+                    let what =
+                        "each: takes neither --server, --retry nor a token of standard input";
                     return Err(what.into());
                 }
-                let flags = (self.yes, self.given.explain);
+                let (given, lets, named) = (self.given, self.lets, self.named);
+                let ask =
+                    requests::of_each(operands.by_ref(), lets, named, self.yes, given.explain)?;
                 Task::Each(Each {
                     file: self.hosts_file,
                     at_most: self.at_most.unwrap_or(limits::EACH_AT_ONCE_MAX),
                     stop_after: self.stop_after,
-                    ask: ask_of_each(operands.by_ref(), self.lets, self.named, flags)?,
+                    ask,
                 })
             }
-            "config" => Task::Config(match (operands.next().as_deref(), operands.next()) {
-                (Some("check"), None) => Action::Check,
-                (Some("add"), Some(name)) => Action::Add(name),
-                _ => return Err("config: write config check, or config add NAME".into()),
-            }),
+            "config" => Task::Config(config(operands.by_ref())?),
             "whoami" => Task::Whoami,
             "keygen" => Task::Keygen(operands.next().ok_or("keygen: a file is missing")?),
             other => return Err(unknown_subcommand(other)),
@@ -366,43 +358,11 @@ impl Line {
     }
 }
 
-/// The request for the value of an expression, of which these are the parts.
-fn compute(
-    parts: impl Iterator<Item = String>,
-    variables: Vec<(String, String)>,
-) -> Result<Ask, String> {
-    let expression = parts.collect::<Vec<_>>().join(" ");
-    match expression.is_empty() {
-        true => Err("compute: an expression is missing, as in zcmd compute 1+2".into()),
-        false => Ok(Ask::Compute { expression, variables }),
-    }
-}
-
-/// The command of these operands.
-fn os(
-    mut operands: impl Iterator<Item = String>,
-    named: BTreeMap<String, Vec<String>>,
-    confirmed: bool,
-) -> Result<Os, String> {
-    let name = operands.next().ok_or("os: a command is missing; see zcmd list")?;
-    let parameters = Values { ordered: operands.collect(), named };
-    Ok(Os { name, parameters, confirmed, ..Os::default() })
-}
-
-/// The request of `each` for all its hosts; a command may be confirmed, or only explained.
-fn ask_of_each(
-    mut operands: impl Iterator<Item = String>,
-    variables: Vec<(String, String)>,
-    named: BTreeMap<String, Vec<String>>,
-    (confirmed, explain): (bool, bool),
-) -> Result<Ask, String> {
-    match operands.next().as_deref() {
-        Some("compute") => compute(operands, variables),
-        Some("os") => {
-            let os = os(operands, named, confirmed)?;
-            Ok(Ask::Os(Os { stream: !explain, explain, ..os }))
-        }
-        _ => Err("each: write each os NAME or each compute EXPRESSION".into()),
+fn config(operands: &mut impl Iterator<Item = String>) -> Result<Action, String> {
+    match (operands.next().as_deref(), operands.next()) {
+        (Some("check"), None) => Ok(Action::Check),
+        (Some("add"), Some(name)) => Ok(Action::Add(name)),
+        _ => Err("config: write config check, or config add NAME".into()),
     }
 }
 
@@ -414,8 +374,21 @@ fn count(option: &str, text: &str, max: usize) -> Result<usize, String> {
     }
 }
 
-fn files(command: Option<String>, job: Job) -> Task {
-    Task::Files(Files { command, job })
+/// What a subcommand does with the files of a host.
+fn job(subcommand: &str, operands: &mut impl Iterator<Item = String>) -> Result<Job, String> {
+    Ok(match (subcommand, operands.next()) {
+        ("facts", None) => Job::Facts,
+        ("facts", Some(surplus)) => {
+            return Err(format!("facts: one argument too many: {surplus:?}"));
+        }
+        ("ls", path) => Job::List(path),
+        ("get", Some(remote)) => Job::Get { remote, local: operands.next() },
+        ("get", None) => return Err("get: a file of the host is missing".into()),
+        (_, local) => match (local, operands.next()) {
+            (Some(local), Some(remote)) => Job::Put { local, remote },
+            _ => return Err("put: a file, and its path on the host, as in put a b".into()),
+        },
+    })
 }
 
 fn batch(

@@ -23,6 +23,7 @@ pub mod lines;
 pub mod menu;
 pub mod own_token;
 pub mod page;
+pub mod requests;
 pub mod settings;
 pub mod sources;
 pub mod status;

@@ -292,7 +292,7 @@ fn what_is_wrong_is_told_before_any_host_is_asked() {
         (&["-H", &twice, "--at-most", "0", "os", "up"], &["--at-most 0: expected a number, 1 to"]),
         (&["-H", &twice, "--stop-after", "x", "os", "up"], &["--stop-after x: expected a number"]),
         (&["-H", &twice, "list"], &["write each os NAME or each compute EXPRESSION"]),
-        (&["-H", &twice, "--server", "tcp://a:1", "os", "up"], &["takes no --server"]),
+        (&["-H", &twice, "--server", "tcp://a:1", "os", "up"], &["takes neither --server"]),
         (&["--hosts", "/nonexistent", "os", "up"], &["--hosts: ", "/nonexistent"]),
     ];
     for (arguments, messages) in cases {

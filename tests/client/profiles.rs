@@ -93,6 +93,42 @@ fn an_option_goes_before_a_variable_and_that_before_the_file() {
 }
 
 #[test]
+fn each_asks_hosts_by_name_and_addresses_with_the_settings_of_each() {
+    let played = [1, 2, 3].map(|number| Played::always(value(&number.to_string())));
+    let [nas, pi, other] = played.each_ref().map(|played| played.address.as_str());
+    let home = Home::new(&format!("{}{}", host("nas", nas), host("pi", pi)));
+    let hosts = home.0.join("hosts");
+    fs::write(&hosts, format!("# by name and by address\npi\n{other}\n")).unwrap();
+    let token = ("ZCMD_TOKEN", TOKEN);
+    type Case<'a> = (&'a [&'a str], &'a [(&'a str, &'a str)]);
+    let cases: [Case<'_>; 3] = [
+        (&["-H", "nas,pi"], &[("nas", "1"), ("pi", "2")]),
+        (
+            &["-H", "nas", "--hosts", hosts.to_str().unwrap()],
+            &[("nas", "1"), ("pi", "2"), (other, "3")],
+        ),
+        (&["-H", other], &[(other, "3")]),
+    ];
+    for (options, answers) in cases {
+        let done = home.run(&[token], &[&["--json", "each"], options, &["compute", "1"]].concat());
+        assert_eq!(done.status, 0, "{done:?}");
+        let rows = done.text().lines().map(|line| serde_json::from_str(line).expect(line));
+        let rows: Vec<serde_json::Value> = rows.collect();
+        let told =
+            rows.iter().map(|row| (row["host"].as_str(), row["reply"]["result"].to_string()));
+        let wanted = answers.iter().map(|(host, answer)| (Some(*host), (*answer).to_owned()));
+        assert_eq!(told.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
+    }
+    let none = home.run(&[], &["each", "-H", "nas,nasty,pie", "compute", "1"]);
+    assert_eq!((none.status, none.text(), none.err.lines().count()), (125, "", 2), "{none:?}");
+    for name in ["nasty", "pie"] {
+        assert!(none.err.contains(&format!("zcmd: [refused] {name}: --host {name}: ")), "{none:?}");
+    }
+    let retry = home.run(&[], &["--retry", "1", "each", "-H", "nas", "compute", "1"]);
+    retry.is(125, "", "each: takes neither --server, --retry");
+}
+
+#[test]
 fn the_file_is_found_where_it_is_looked_for() {
     let played = Played::always(value("1"));
     let text = format!("default = \"a\"\n{}", host("a", &played.address));
