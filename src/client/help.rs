@@ -135,7 +135,8 @@ fn overview(external: BTreeSet<String>) -> String {
     text += "\nOptions, and the variables that set the same:\n";
     for Setting { option, variable, about, only } in SETTINGS {
         let only = if only.is_empty() { String::new() } else { format!("{}: ", only.join(", ")) };
-        let line = format!("  {option:21} {variable:21} {only}{about}");
+        // No option as long as this has a variable.
+        let line = format!("  {:43} {only}{about}", format!("{option:21} {variable}"));
         text += &format!("{}\n", line.trim_end());
     }
     text + STATUSES
