@@ -233,12 +233,12 @@ pub const MESSAGE_BYTES_PER_TURN: usize = 4 * MESSAGE_BYTES_MAX;
 /// some 500 messages, or 3 ms.
 pub const TURNS_WITHOUT_WAIT: usize = 32;
 /// Turns in which the ending daemon still receives requests that were sent before.
-pub const FAREWELL_TURNS: usize = 64;
+pub const LAST_TURNS: usize = 64;
 /// Silence after which the ending daemon assumes that no request is in transit: a client's process
 /// that a busy machine has not scheduled runs again within it.
-pub const FAREWELL_SILENCE: std::time::Duration = std::time::Duration::from_millis(100);
+pub const LAST_QUIET: std::time::Duration = std::time::Duration::from_millis(100);
 /// Time in which the ending daemon waits for peers to take their replies.
-pub const FAREWELL: std::time::Duration = std::time::Duration::from_secs(1);
+pub const LAST_REPLIES: std::time::Duration = std::time::Duration::from_secs(1);
 /// Time after SIGKILL in which the ending daemon waits for processes. What is left then is blocked
 /// in the kernel, by a device.
 pub const AFTER_KILL: std::time::Duration = std::time::Duration::from_secs(5);

@@ -43,7 +43,7 @@ impl Connection {
     /// `interrupt` becomes readable. It breaks when a reply has more than `reply_bytes_max` bytes.
     ///
     /// # Errors
-    /// Nobody answers, or an address is none.
+    /// No daemon answers, or an address is wrong.
     pub fn open(
         servers: &Servers,
         reply_bytes_max: usize,

@@ -46,7 +46,7 @@ impl<'a> Conversation<'a> {
     /// Connects, and asks.
     ///
     /// # Errors
-    /// Nobody answers, or the request cannot be sent. Nothing was done.
+    /// No daemon answers, or the request cannot be sent. Nothing was done.
     pub fn open(
         settings: &'a Settings,
         request: Request,
@@ -360,7 +360,7 @@ impl<'a> Conversation<'a> {
                 (Ok(count), Stream::Stderr) => self.written.stderr += count as u64,
                 (Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN), _) => {}
                 (Err(rustix::io::Errno::PIPE), Stream::Stdout) => self.unread()?,
-                // Nobody reads the complaints. The output may still have its reader.
+                // Standard error has no reader. Standard output may still have one.
                 (Err(_), Stream::Stderr) => return Ok(()),
                 (Err(error), Stream::Stdout) => {
                     self.cancel();

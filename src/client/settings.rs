@@ -75,7 +75,7 @@ pub struct Settings {
     pub id: Option<Id>,
     /// Whether replies are printed as they came.
     pub json: bool,
-    /// Whether a bad expression is shown even where nobody may be looking.
+    /// Whether a bad expression is shown even if standard error is no terminal.
     pub explain: bool,
     /// How often to do again what was certainly not done.
     pub retry: u32,

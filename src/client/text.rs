@@ -50,7 +50,7 @@ pub fn diagnose(message: &str) {
 
 /// Writes a text to standard error, and a line feed.
 pub fn show(text: &str) {
-    // There is nobody left to tell that nobody is left.
+    // Without a reader, the error has no reader either.
     let _ = writeln!(io::stderr().lock(), "{text}");
 }
 

@@ -1,9 +1,9 @@
-//! The loop: what happens on the machine goes to the service, what the service decides is done.
+//! The loop: hands events of the machine to the service, and performs the actions it returns.
 //!
-//! Promises: one wait, bounded by the next deadline; with nothing going on there is no deadline
-//! and no wake-up. What is gathered in one turn is bounded, and no failure of one peer, one child
-//! or one line of the log ends the loop, nor does a panic in the handling of one event. This is the
-//! only file that knows both service and system.
+//! Promises: the loop waits in one place, until the next deadline; an idle daemon has no deadline
+//! and does not wake up. A turn gathers a bounded number of events. A failure of one peer, one
+//! child or one log line does not end the loop; neither does a panic while one event is handled.
+//! This is the only file that knows both service and system.
 //! Leaves out: decisions and mechanisms.
 
 pub mod load;
@@ -32,7 +32,7 @@ use crate::system::router::Router;
 use crate::system::signals::{SIGCHLD, SIGHUP, SIGINT, SIGTERM, Signals};
 use crate::system::zap::Zap;
 
-/// The daemon, started.
+/// A running daemon.
 #[derive(Debug)]
 pub struct Daemon {
     settings: Settings,
@@ -45,7 +45,7 @@ pub struct Daemon {
     reload: Signals,
     orphans: Signals,
     log: Log,
-    /// Panics in a row of what is due, which would go on for ever.
+    /// Consecutive turns whose `tick` or sending panicked: such a panic would repeat for ever.
     panics: usize,
 }
 
@@ -53,7 +53,7 @@ impl Daemon {
     /// Reads the files, opens the log, and listens, if there are no `faults` of the settings.
     ///
     /// # Errors
-    /// All that stands in the way, those faults included.
+    /// Every reason why it cannot start, those faults included.
     pub fn start((settings, faults): (Settings, Vec<String>)) -> Result<Self, Vec<String>> {
         // Descriptors that this process has inherited must not reach commands.
         close_fds::set_fds_cloexec(3, &[]);
@@ -64,7 +64,7 @@ impl Daemon {
         let to = &settings.log;
         let log = Log::open(to.file.as_deref(), to.text, to.bytes_max, to.keep)
             .map_err(|error| vec![format!("LOG_FILE: {error}")])?;
-        // Before the socket, whose threads must not be the ones that signals come to.
+        // Signals are caught before the socket starts its threads, so that none of these gets them.
         let catch = |signals: &[i32]| {
             Signals::catch(signals).map_err(|error| vec![format!("cannot catch signals: {error}")])
         };
@@ -92,7 +92,7 @@ impl Daemon {
         Ok(daemon)
     }
 
-    /// Serves until it is asked to stop, and all is answered.
+    /// Serves until a signal asks it to stop and every request has its reply.
     pub fn run(mut self) {
         tell_panics_by_place();
         let mut events = Vec::new();
@@ -110,18 +110,18 @@ impl Daemon {
             }
             self.turn(&mut events);
             self.serve(limits::TURNS_WITHOUT_WAIT, &mut events);
-            until = self.clock.now().uptime.saturating_add(limits::FAREWELL);
+            until = self.clock.now().uptime.saturating_add(limits::LAST_REPLIES);
         }
-        // Requests that are on their way are told that it is the end, until there is a silence.
-        self.serve(limits::FAREWELL_TURNS, &mut events);
-        while self.clock.now().uptime < until && self.router.is_ready(limits::FAREWELL_SILENCE) {
-            self.serve(limits::FAREWELL_TURNS, &mut events);
+        // Requests still in flight are refused with `shutting_down`, until no more arrive.
+        self.serve(limits::LAST_TURNS, &mut events);
+        while self.clock.now().uptime < until && self.router.is_ready(limits::LAST_QUIET) {
+            self.serve(limits::LAST_TURNS, &mut events);
         }
         self.note(Level::Info, "stopped", vec![]);
     }
 
-    /// Serves messages that have come meanwhile, without a wait: so many turns at most, since
-    /// children and signals are waited for.
+    /// Serves messages that arrived meanwhile, without a wait. The number of turns is bounded,
+    /// since children and signals are seen by the wait only.
     fn serve(&mut self, turns: usize, events: &mut Vec<Event>) {
         for _ in 0..turns {
             let undone = events.len();
@@ -133,7 +133,8 @@ impl Daemon {
         }
     }
 
-    /// Has the service decide, and does what it decided; what cannot be done comes back.
+    /// Runs one turn: handles the events, sends the replies, performs the actions. `events` holds
+    /// afterwards what the actions caused, such as a command that did not start.
     fn turn(&mut self, events: &mut Vec<Event>) {
         let (now, mut actions) = (self.clock.now(), Vec::new());
         self.children.begin_turn();
@@ -141,7 +142,7 @@ impl Daemon {
             let handled = attempt(|| self.service.handle(&now, event, &mut actions));
             self.recover(&now, handled, &mut actions);
         }
-        // Before the replies: what they tell is in the log. Commands start after them.
+        // Log lines are written before the replies that they are about; commands start after them.
         self.act(&now, std::mem::take(&mut actions), events);
         let due = attempt(|| self.service.tick(&now, &mut actions));
         let sent = attempt(|| send_replies(&mut self.service, &self.router, &now, &mut actions));
@@ -150,10 +151,10 @@ impl Daemon {
         self.act(&now, actions, events);
     }
 
-    /// Goes on after a panic.
+    /// Lets the service recover after a panic.
     fn recover(&mut self, now: &Moment, done: Result<(), String>, actions: &mut Vec<Action>) {
         if let Err(at) = done {
-            // One that fails again would fail with each request: it is not tried twice.
+            // A second panic is not handled again: it would repeat.
             let _ = attempt(|| self.service.recover(now, &at, actions));
         }
     }
@@ -164,8 +165,8 @@ impl Daemon {
         }
     }
 
-    /// Waits until something is ready or due; tells what is ready. None when there is no more
-    /// waiting, which the log says: without it the loop would spin.
+    /// Waits until something is ready or due, and returns what is ready. Returns none, and logs it,
+    /// if waiting fails: the loop would spin.
     fn wait(&mut self, events: &[Event]) -> Option<[bool; 7]> {
         let readable = |descriptor| PollItem::from_fd(descriptor, PollEvents::POLLIN);
         let [question, failure] = self.zap.poll_items();
@@ -186,10 +187,10 @@ impl Daemon {
             Some(left) => milliseconds(left),
         };
         let polled = zmq::poll(&mut items, timeout);
-        // A pipe whose other end is gone is an error to libzmq, and something to read to us.
+        // libzmq reports a closed pipe as an error; here it counts as readable.
         let ready = items.each_ref().map(|item| !item.get_revents().is_empty());
         match polled {
-            // After a signal, what is ready is so in the next turn.
+            // Interrupted by a signal: the next turn sees what is ready.
             Ok(_) | Err(zmq::Error::EINTR) => Some(ready),
             Err(error) => {
                 let reason = vec![("reason", error.to_string().into())];
@@ -199,7 +200,7 @@ impl Daemon {
         }
     }
 
-    /// Collects what happened. Breaks when everything is to end at once.
+    /// Gathers events. Breaks if the daemon has to end at once.
     fn gather(
         &mut self,
         [socket, question, failure, stop, reload, orphans, children]: [bool; 7],
@@ -214,7 +215,7 @@ impl Daemon {
             }
         }
         if reload && self.reload.gather() > 0 {
-            self.read_anew(events);
+            self.reload_files(events);
         }
         if children {
             self.children.gather(events);
@@ -230,7 +231,7 @@ impl Daemon {
         std::ops::ControlFlow::Continue(())
     }
 
-    /// Does what was decided; what cannot be done comes back.
+    /// Performs an action. Returns an event if it failed.
     fn perform(&mut self, now: &Moment, action: Action) -> Option<Event> {
         match action {
             Action::Judge(handshake, verdict) => self.zap.answer(handshake, verdict),
@@ -247,8 +248,8 @@ impl Daemon {
         None
     }
 
-    /// Reads the files again: all new or all old.
-    fn read_anew(&mut self, events: &mut Vec<Event>) {
+    /// Reloads the files: either all of them take effect or none.
+    fn reload_files(&mut self, events: &mut Vec<Event>) {
         if let Err(error) = self.log.reopen() {
             self.note(Level::Error, "log_not_reopened", vec![("error", error.to_string().into())]);
         }
@@ -270,7 +271,7 @@ impl Daemon {
         }
     }
 
-    /// Logs what an owner should know of this start.
+    /// Logs the start and its warnings.
     fn announce(&mut self, policy: &Policy) {
         let mut fields = vec![
             ("version", env!("CARGO_PKG_VERSION").into()),
@@ -299,7 +300,7 @@ impl Daemon {
     }
 }
 
-/// Sends what the service has to say. It learns what was not sent before it goes on.
+/// Sends the replies of this turn. The service learns the result of each before it gives the next.
 fn send_replies(service: &mut Service, router: &Router, now: &Moment, out: &mut Vec<Action>) {
     while let Some(reply) = service.next_reply(out) {
         if let Err(why) = router.send(&reply) {
@@ -308,7 +309,7 @@ fn send_replies(service: &mut Service, router: &Router, now: &Moment, out: &mut 
     }
 }
 
-/// Whole milliseconds, rounded up: not to wake before the deadline.
+/// Whole milliseconds, rounded up, so that the loop does not wake before the deadline.
 fn milliseconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_nanos().div_ceil(1_000_000)).unwrap_or(i64::MAX)
 }

@@ -1,4 +1,4 @@
-//! Every decision of the daemon: from events that came to actions that follow.
+//! Every decision of the daemon: events in, actions and replies out.
 //!
 //! Promises: pure. Time is an argument, processes are actions and events, random numbers do not
 //! occur; the same events at the same moments give the same actions. Each message is answered
@@ -43,7 +43,7 @@ use refusal::Refusal;
 use send_queue::{Lost, Next, SendQueue};
 use settings::Settings;
 
-/// The daemon, less its machine.
+/// The daemon without the machine.
 #[derive(Debug)]
 pub struct Service {
     settings: Settings,
@@ -54,14 +54,14 @@ pub struct Service {
     counters: Counters,
     /// The request that is being handled and has no answer yet.
     serving: Option<Origin>,
-    /// The name of the first command that this event opens, if it opens one.
+    /// The identifier that the first command opened by this event gets.
     first_job: JobId,
-    /// Since it was asked to stop: how far it is with ending.
+    /// The state of the drain, after a request to stop.
     draining: Option<Drain>,
 }
 
 impl Service {
-    /// A daemon that has served nobody yet.
+    /// A daemon without any request yet.
     pub fn new(settings: Settings, policy: Policy) -> Self {
         let output_bytes_max = policy.commands.output_bytes_max(&settings.commands);
         Self {
@@ -82,9 +82,9 @@ impl Service {
         &self.policy
     }
 
-    /// Puts a new policy in the place of the old one. Commands of callers who would not be let in
-    /// any more end; the others go on as they were permitted. Each token is judged as of the time
-    /// of its acceptance, since a command may outlast its token.
+    /// Replaces the policy. Commands whose caller is no longer authorized end; the others continue
+    /// as they were permitted. Each token is checked as of the time of its acceptance, since a
+    /// command may outlast its token.
     pub fn replace(&mut self, now: &Moment, policy: Policy, out: &mut Vec<Action>) {
         self.policy = policy;
         self.access.tokens = OpenedTokens::default();
@@ -101,7 +101,7 @@ impl Service {
         self.close_all(closed, out);
     }
 
-    /// Keeps the old policy, since the new one has errors.
+    /// Counts a reload that was refused because the files have errors; the policy stays.
     pub fn keep(&mut self) {
         self.counters.reloads_refused += 1;
     }
@@ -112,19 +112,19 @@ impl Service {
         send_queue::socket_room_for(output_bytes_max)
     }
 
-    /// Whether it was asked to stop.
+    /// Whether the daemon drains.
     pub fn is_draining(&self) -> bool {
         self.draining.is_some()
     }
 
-    /// Whether all is answered and the daemon may end. Peers that have not taken their replies by
-    /// the end of the drain are not waited for.
+    /// Whether every request has its reply and the daemon may end. The end of the drain does not
+    /// wait for peers that do not read.
     pub fn is_drained(&self) -> bool {
         let Some(drain) = self.draining else { return false };
         self.jobs.is_empty() && (self.queue.is_empty() || drain.is_over())
     }
 
-    /// Decides what follows from an event.
+    /// Handles one event.
     pub fn handle(&mut self, now: &Moment, event: Event, out: &mut Vec<Action>) {
         (self.serving, self.first_job) = (None, self.jobs.next_id());
         match event {
@@ -147,10 +147,10 @@ impl Service {
         }
     }
 
-    /// Goes on after the last call of `handle` or `tick` panicked, at this place of the source.
-    /// What had been decided until then stays; a command that the event opened is closed before it
-    /// begins; the request that has no answer yet gets `internal`. No table is taken apart while
-    /// something is decided, so each is whole; a count may be one too low.
+    /// Recovers after the last call of `handle` or `tick` panicked at this place of the source.
+    /// Earlier decisions stay. A command that the event opened is closed before it starts. A
+    /// request without a reply gets `internal`. Every table stays consistent, since none is in
+    /// pieces while a decision is made; a counter may be one too low.
     pub fn recover(&mut self, now: &Moment, at: &str, out: &mut Vec<Action>) {
         let opened = self.jobs.close_since(self.first_job, now.uptime, at);
         if opened.is_empty() {
@@ -160,7 +160,7 @@ impl Service {
         }
     }
 
-    /// When `tick` has something to do; never, if nothing is going on.
+    /// The time of the next `tick`; none if nothing is due.
     pub fn next_deadline(&self) -> Option<Duration> {
         let deadlines = [
             self.jobs.next_deadline(),
@@ -171,7 +171,7 @@ impl Service {
         deadlines.into_iter().flatten().min()
     }
 
-    /// Does what is due.
+    /// Runs everything that is due.
     pub fn tick(&mut self, now: &Moment, out: &mut Vec<Action>) {
         (self.serving, self.first_job) = (None, self.jobs.next_id());
         let closed = self.jobs.tick(now.uptime, out);
@@ -187,8 +187,9 @@ impl Service {
         }
     }
 
-    /// The next reply to be sent; none when all is sent, or waits for its peer. To be asked after
-    /// each `tick` until there is none, with `unsent` in between for one that was not sent.
+    /// The next reply to send; none if all are sent or wait for their peers. The loop calls this
+    /// after each `tick` until it returns none, and calls `unsent` for each reply that was not
+    /// sent.
     pub fn next_reply(&mut self, out: &mut Vec<Action>) -> Option<Outgoing> {
         loop {
             match self.queue.pop()? {
@@ -201,7 +202,7 @@ impl Service {
         }
     }
 
-    /// The last reply of `next_reply` was not sent.
+    /// Takes back the last reply of `next_reply`, which was not sent.
     pub fn unsent(&mut self, now: &Moment, reply: Outgoing, why: Unsent, out: &mut Vec<Action>) {
         let id = reply.peer.envelope.first();
         let lost = match why {
@@ -294,7 +295,7 @@ impl Service {
         }
     }
 
-    /// Tells the callers, and the log, how their commands ended.
+    /// Logs the ends of commands and replies to their callers.
     fn close_all(&mut self, closed: impl IntoIterator<Item = Closed>, out: &mut Vec<Action>) {
         for closed in closed {
             self.serving = Some(closed.order.origin.clone());
@@ -305,7 +306,7 @@ impl Service {
         }
     }
 
-    /// Passes on what a command wrote, if its caller wants it as it comes.
+    /// Streams the output of a command, if its caller asked for that.
     fn output(&mut self, job: JobId, stream: Stream, bytes: &[u8], out: &mut Vec<Action>) {
         self.counters.bytes_written += bytes.len() as u64;
         let Some((origin, bytes)) = self.jobs.write(job, stream, bytes) else { return };
@@ -327,7 +328,7 @@ impl Service {
         }
     }
 
-    /// Answers the request that is being served with the reason why it is not done.
+    /// Refuses the current request with a reason.
     fn refuse(
         &mut self,
         now: &Moment,
@@ -336,8 +337,8 @@ impl Service {
         out: &mut Vec<Action>,
     ) {
         let Some(origin) = &self.serving else { return };
-        // A caller within its limits has every refusal written down; the others, who could go on
-        // for ever, have so many lines a minute.
+        // Every refusal of a caller within its limits is logged; of all others, a number of lines a
+        // minute, since they could fill the log.
         let bounded = matches!(refusal, Refusal::RateLimited(_)) || caller.is_none();
         let network = Network::of(origin.peer.address);
         if !bounded || self.access.refused.gets_a_line(network, now.uptime) {
@@ -347,7 +348,7 @@ impl Service {
             fields.push(("reason", refusal.reason().into()));
             let level = match refusal {
                 Refusal::Internal(_) => Level::Error,
-                // A slip of a caller is nothing that the owner has to look at.
+                // A typing error of a caller does not need the attention of the owner.
                 Refusal::BadExpression(_) | Refusal::BadVariable(_) => Level::Info,
                 _ => Level::Warn,
             };
@@ -357,7 +358,7 @@ impl Service {
         self.reply(caller, answer, out);
     }
 
-    /// The last reply to the request that is being served.
+    /// Sends the last reply to the current request.
     fn reply(&mut self, caller: Option<&Caller>, answer: Answer, out: &mut Vec<Action>) {
         let Some(origin) = self.serving.take() else { return };
         let outcome = match &answer {
@@ -371,7 +372,7 @@ impl Service {
             fields.push(("outcome", outcome.into()));
             out.push(audit::line(Level::Debug, "request", fields));
         }
-        // One that does not fit is counted; its peer has not read for long.
+        // A lost reply is counted; its peer does not read.
         let _ = self.send(origin, answer);
     }
 

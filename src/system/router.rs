@@ -1,8 +1,8 @@
 //! The socket: a ZeroMQ `ROUTER`.
 //!
-//! Promises: frames are read one by one, and what is over a bound is dropped as it comes, never
-//! collected first; a message of a wrong layout is reported once, and no part of it is used.
-//! Sending never blocks: a reply that cannot be sent is refused with the reason.
+//! Promises: frames are read one by one; a frame over a bound is dropped at once, never collected;
+//! a message of a wrong layout is reported once, and no part of it is used. Sending never blocks: a
+//! reply that cannot be sent is refused with the reason.
 //! Leaves out: what is in a body, and what becomes of a reply that is refused.
 
 use std::net::IpAddr;
@@ -22,11 +22,11 @@ pub struct Router {
     endpoints: Vec<String>,
     /// Whether peers have shown a key.
     curve: bool,
-    /// The message that is being read.
+    /// The unfinished message.
     partial: Partial,
 }
 
-/// What has been read of a message.
+/// An unfinished message.
 #[derive(Default)]
 struct Partial {
     frames: Vec<Vec<u8>>,
@@ -43,8 +43,8 @@ impl std::fmt::Debug for Router {
 }
 
 impl Router {
-    /// Listens on all these endpoints, for so many connections at a time; with CURVE, if there is a
-    /// secret key.
+    /// Listens on all endpoints, with at most `connections_max` connections; with CURVE if there is
+    /// a secret key.
     ///
     /// # Errors
     /// The first endpoint that cannot be listened on, and why.
@@ -58,7 +58,7 @@ impl Router {
     ) -> Result<Self, String> {
         let prepare = || {
             let socket = harden(context.socket(SocketType::ROUTER))?;
-            // Of all endpoints together: see the table in crates/libzmq/src/lib.rs.
+            // A bound for all endpoints together (table in crates/libzmq/src/lib.rs).
             socket.set_backlog(connections_max)?;
             if let Some(secret) = curve_secret {
                 socket.set_curve_server(true)?;
@@ -101,14 +101,14 @@ impl Router {
         self.socket.as_poll_item(PollEvents::POLLIN)
     }
 
-    /// Whether there is something to gather, or comes within this time.
+    /// Whether a message is there, or arrives within this time.
     pub fn is_ready(&self, within: Duration) -> bool {
         let within = i64::try_from(within.as_millis()).unwrap_or(i64::MAX);
         zmq::poll(&mut [self.poll_item()], within).is_ok_and(|ready| ready > 0)
     }
 
-    /// Takes what has come, `MESSAGES_PER_TURN` messages and as many frames as they may have at
-    /// most; what is left is there in the next turn.
+    /// Takes at most `MESSAGES_PER_TURN` messages and as many frames as they may have; the rest
+    /// stays for the next turn.
     pub fn gather(&mut self, events: &mut Vec<Event>) {
         let (mut dropped, mut bytes) = (0, 0);
         let enough = events.len() + limits::MESSAGES_PER_TURN;
@@ -116,8 +116,7 @@ impl Router {
             && bytes < limits::MESSAGE_BYTES_PER_TURN
             && dropped < limits::DROPPED_FRAMES_PER_TURN_MAX
         {
-            // An error here is EAGAIN, nothing more to read; or one that the next turn will meet
-            // again, since there is nothing else to be done about it.
+            // EAGAIN: nothing more to read. The next turn meets any other error again.
             let received = uninterrupted(|| self.socket.recv_msg(DONTWAIT));
             let Ok(mut frame) = received else { return };
             let more = frame.get_more();
@@ -133,7 +132,7 @@ impl Router {
     /// Sends a reply.
     ///
     /// # Errors
-    /// Nothing of it is sent; why.
+    /// It is not sent; the reason.
     pub fn send(&self, reply: &Outgoing) -> Result<(), Unsent> {
         self.try_send(&reply.peer, &reply.body).map_err(|error| match error {
             Error::EAGAIN => Unsent::WouldBlock,
@@ -143,7 +142,7 @@ impl Router {
     }
 
     fn try_send(&self, peer: &Peer, body: &[u8]) -> Result<(), Error> {
-        // Whether the message is taken is decided with its first frame, which is not sent itself.
+        // The first frame decides whether libzmq takes the message; it is not sent itself.
         let mut announced = announce(peer, body);
         for frame in &peer.envelope {
             let flags = DONTWAIT | SNDMORE | std::mem::take(&mut announced);
@@ -153,8 +152,8 @@ impl Router {
     }
 }
 
-/// What a reply will hold in libzmq, in KiB, in the flags that have no meaning: its corrections
-/// read it (see the table in crates/libzmq/src/lib.rs), and any other libzmq passes it over.
+/// The memory of a reply in libzmq, in KiB, in unused bits of the flags: the corrections read it
+/// (table in crates/libzmq/src/lib.rs), and any other libzmq ignores it.
 fn announce(peer: &Peer, body: &[u8]) -> i32 {
     let cost = |bytes: usize| bytes + limits::FRAME_COST;
     let frames = peer.envelope.iter().skip(1).map(|frame| cost(frame.len()));
@@ -169,13 +168,14 @@ fn harden(socket: Result<Socket, Error>) -> Result<Socket, Error> {
     socket.set_handshake_ivl(limits::HANDSHAKE_MS_MAX)?;
     socket.set_rcvhwm(limits::PEER_MESSAGES_MAX)?;
     socket.set_sndhwm(limits::PEER_MESSAGES_MAX)?;
-    // Options that only multicast and heartbeats use, neither of which is here: what all peers may
-    // have waiting, and the time for finishing a message (the table in crates/libzmq/src/lib.rs).
+    // Two options that only multicast and heartbeats use, which the corrections use for the bytes
+    // that all peers may have waiting and for the time to finish a message
+    // (crates/libzmq/src/lib.rs).
     socket.set_recovery_ivl(limits::INCOMING_KIB_MAX)?;
     socket.set_heartbeat_timeout(limits::MESSAGE_MS_MAX)?;
     socket.set_linger(limits::LINGER_MS)?;
-    // TCP finds hosts that are gone. ZMTP heartbeats would take a peer that does not read for one:
-    // libzmq stops reading, answers to heartbeats included, while a queue is full.
+    // TCP detects dead hosts. ZMTP heartbeats would take a slow reader for dead: while a queue is
+    // full, libzmq does not read the answers to them.
     let [idle, interval, count] = limits::KEEPALIVE;
     socket.set_tcp_keepalive(1)?;
     socket.set_tcp_keepalive_idle(idle)?;
@@ -184,7 +184,7 @@ fn harden(socket: Result<Socket, Error>) -> Result<Socket, Error> {
     socket.set_ipv6(true)?;
     socket.set_router_mandatory(true)?;
     socket.set_router_handover(false)?;
-    // With a domain set, libzmq refuses peers that speak less than ZMTP 3, and so random bytes.
+    // With a domain, libzmq refuses peers below ZMTP 3, and so random bytes.
     socket.set_zap_domain("zcmd")?;
     Ok(socket)
 }

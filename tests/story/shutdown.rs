@@ -25,7 +25,7 @@ fn old_wound_a_silent_reader_held_the_end_for_the_whole_grace() {
     story.unsent(piece("a", "1"), Unsent::WouldBlock);
     story.event(Event::Shutdown);
     assert!(!story.service.is_drained(), "the reader has a little time");
-    story.wait(u64::try_from(limits::FAREWELL.as_millis()).unwrap());
+    story.wait(u64::try_from(limits::LAST_REPLIES.as_millis()).unwrap());
     story.unsent(piece("a", "1"), Unsent::WouldBlock);
     assert!(story.service.is_drained(), "no command is there to wait for");
 }

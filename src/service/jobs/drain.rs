@@ -1,7 +1,7 @@
-//! How the daemon ends: refuse, let commands finish for a grace, end them, answer everybody.
+//! The drain: refuse requests, let commands finish for a grace period, end them, send all replies.
 //!
-//! Promises: each stage has an end in time, so the daemon ends whatever its peers and its commands
-//! do. Leaves out: what is refused meanwhile, which `operations::Call` says.
+//! Promises: each stage is bounded in time, so the daemon ends whatever its peers and commands do.
+//! Leaves out: which requests are refused meanwhile (`operations::Call`).
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::port::{Action, Field, Level};
 use crate::service::audit;
 use crate::service::jobs::{Closed, Jobs};
 
-/// How far the daemon is with ending.
+/// The state of the drain.
 #[derive(Clone, Copy, Debug)]
 pub struct Drain {
     stage: Stage,
@@ -20,20 +20,20 @@ pub struct Drain {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// Commands may go on.
+    /// Commands may finish.
     Grace,
-    /// Commands have been asked to end.
+    /// Commands have got SIGTERM.
     End,
-    /// All that are still there have been killed.
+    /// Commands that did not end have got SIGKILL.
     Killed,
-    /// No command is there, and replies have a little time.
-    Farewell,
-    /// Peers that have not taken their replies are not waited for.
+    /// No command runs; the last replies are sent.
+    LastReplies,
+    /// The daemon ends, whether or not peers have read their replies.
     Leave,
 }
 
 impl Drain {
-    /// Begins, with a grace for running commands.
+    /// Begins with the grace period of running commands.
     pub fn begin(now: Duration, grace: Duration) -> Self {
         Self { stage: Stage::Grace, due: Some(now.saturating_add(grace)) }
     }
@@ -43,13 +43,13 @@ impl Drain {
         self.due
     }
 
-    /// Whether nothing is waited for any more.
+    /// Whether the daemon may end now.
     pub fn is_over(&self) -> bool {
         self.stage == Stage::Leave
     }
 
-    /// Goes on: commands may run for the grace, then they are ended, and those that cannot be ended
-    /// are left and answered for; then replies have a little time.
+    /// Enters the next stage if it is due. A command that cannot be ended is left running, and its
+    /// request gets its reply.
     pub fn tick(&mut self, now: Duration, jobs: &mut Jobs, out: &mut Vec<Action>) -> Vec<Closed> {
         let is_due = self.due.is_some_and(|due| now >= due);
         let until = |time| Some(now.saturating_add(time));
@@ -65,11 +65,11 @@ impl Drain {
                 out.push(audit::line(Level::Error, "left_running", fields));
                 left = closed;
             }
-            Stage::Farewell if is_due => *self = Self { stage: Stage::Leave, due: None },
+            Stage::LastReplies if is_due => *self = Self { stage: Stage::Leave, due: None },
             _ => {}
         }
-        if jobs.is_empty() && !matches!(self.stage, Stage::Farewell | Stage::Leave) {
-            *self = Self { stage: Stage::Farewell, due: until(limits::FAREWELL) };
+        if jobs.is_empty() && !matches!(self.stage, Stage::LastReplies | Stage::Leave) {
+            *self = Self { stage: Stage::LastReplies, due: until(limits::LAST_REPLIES) };
         } else if self.stage == Stage::End && jobs.next_deadline().is_none() {
             *self = Self { stage: Stage::Killed, due: until(limits::AFTER_KILL) };
         }

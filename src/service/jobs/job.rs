@@ -1,8 +1,8 @@
 //! One command, from its acceptance to its end.
 //!
 //! Promises: it goes one way, from `Waiting` through `Running` to `Closed`; each step consumes the
-//! last one. Whatever ended it, `Closed` says so once.
-//! Leaves out: which command has its turn, and when, which `jobs` decides.
+//! last one. `Closed` reports its end exactly once.
+//! Leaves out: when a command starts, which `jobs` decides.
 
 use std::time::Duration;
 
@@ -18,21 +18,21 @@ use crate::service::refusal::Refusal;
 /// What a job is opened with.
 #[derive(Debug)]
 pub struct Order {
-    /// Whom its answer goes to.
+    /// The request that gets its reply.
     pub origin: Origin,
-    /// Whose it is.
+    /// The subject it counts for.
     pub subject: Subject,
     /// The name of the command.
     pub command: String,
-    /// What may be run.
+    /// What to run.
     pub permit: Permit,
-    /// Whether output is passed on while it runs.
+    /// Whether output is streamed.
     pub stream: bool,
     /// When it was accepted.
     pub accepted: Moment,
-    /// The token that it came with, which a reload may end.
+    /// The token of its request; a reload checks it again.
     pub token: String,
-    /// What both of its lines in the log say.
+    /// The fields that both of its log lines have.
     pub audit: Fields,
 }
 
@@ -43,21 +43,21 @@ impl Order {
     }
 }
 
-/// A job that is over.
+/// A job that has ended.
 #[derive(Debug)]
 pub struct Closed {
     /// What it was opened with.
     pub order: Order,
     /// How it ended.
     pub outcome: Result<Ran, Refusal>,
-    /// From its acceptance to its end.
+    /// The time from its acceptance to its end.
     pub duration: Duration,
     /// Bytes that it wrote to its two streams.
     pub written: OutputBytes,
 }
 
 impl Closed {
-    /// How it ended: for the log, and as the answer.
+    /// The log fields and the reply that report its end.
     pub fn report(self) -> (Fields, Answer) {
         let Closed { order, outcome, duration, written: OutputBytes { stdout, stderr } } = self;
         let mut fields = order.audit;
@@ -93,37 +93,37 @@ impl Closed {
     }
 }
 
-/// A command that has not begun.
+/// A command that has not started.
 #[derive(Debug)]
 pub(super) struct Waiting(pub(super) Order);
 
-/// A command that has begun.
+/// A command that has started.
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) order: Order,
     started: Duration,
-    /// When it is due: its time limit, or the end of its grace.
+    /// The time of its next step: its time limit, or the end of its grace period.
     pub(super) due: Option<Duration>,
     pub(super) stop: Option<Stop>,
     pub(super) stdout: Capture,
     pub(super) stderr: Capture,
-    /// Some of its output was not passed on, since nobody took it.
+    /// Whether some of its output was not streamed, since its peer did not read.
     pub(super) lost: bool,
 }
 
 /// Why a command is being ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stop {
-    /// It is at its time limit.
+    /// It reached its time limit.
     TimedOut,
     /// Its caller, or the end of the daemon, asked for it.
     Cancelled,
-    /// Its caller would not be let in any more; why.
+    /// A reload made its token or key invalid; the reason.
     Expelled(Unopened),
 }
 
 impl Waiting {
-    /// When it has waited for as long as it may run.
+    /// The time at which it has waited for as long as it may run.
     pub(super) fn due(&self) -> Duration {
         self.0.accepted.uptime.saturating_add(self.0.permit.timeout)
     }
@@ -132,7 +132,7 @@ impl Waiting {
     pub(super) fn start(self, now: Duration) -> (Running, Invocation) {
         let Self(mut order) = self;
         let invocation = std::mem::take(&mut order.permit.invocation);
-        // What is passed on as it comes is not kept, so it needs no cap.
+        // Streamed output is not kept, so it needs no cap.
         let cap = if order.stream { usize::MAX } else { order.permit.output_bytes_max };
         let due = Some(now.saturating_add(order.permit.timeout));
         let [stdout, stderr] = [Capture::new(cap), Capture::new(cap)];
@@ -140,7 +140,7 @@ impl Waiting {
         (running, invocation)
     }
 
-    /// Ends without having begun.
+    /// Ends it before its start.
     pub(super) fn close(self, now: Duration, why: Refusal) -> Closed {
         let duration = now.saturating_sub(self.0.accepted.uptime);
         Closed { order: self.0, outcome: Err(why), duration, written: OutputBytes::default() }
@@ -148,7 +148,7 @@ impl Waiting {
 }
 
 impl Running {
-    /// Asks it to end, unless it was asked before.
+    /// Sends SIGTERM, unless it was sent before.
     pub(super) fn stop(&mut self, now: Duration, id: JobId, why: Stop, out: &mut Vec<Action>) {
         if self.stop.is_none() {
             self.stop = Some(why);

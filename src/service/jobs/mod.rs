@@ -2,11 +2,11 @@
 //!
 //! Promises: every job that is opened is closed exactly once, and its caller is told how it ended.
 //! Waiting is bounded in number and in time. The caller with the fewest running commands comes
-//! first, and of these the one that has waited longest. A turn starts only so many that the loop
-//! does not keep others waiting. A command, and what it started, are asked to end (SIGTERM) and,
-//! when they have not by the end of the grace, are ended (SIGKILL): at the time limit, on demand,
-//! when a reload shuts its caller out, and when the command has ended by itself and left something
-//! running. A job counts as running until nothing is left of it; its reply does not wait for that.
+//! first, and of these the one that has waited longest. A turn starts a bounded number, so that the
+//! loop does not delay others. A command and all that it started get SIGTERM, and SIGKILL at the
+//! end of the grace period: at the time limit, on demand, when a reload makes its token invalid,
+//! and when the command has ended by itself and left processes running. A job counts as running
+//! until all its processes have ended; its reply does not wait for that.
 //! Leaves out: how processes are started and ended, and what the replies look like.
 
 pub mod drain;
@@ -29,13 +29,13 @@ use crate::service::origin::Origin;
 use crate::service::refusal::Refusal;
 use crate::service::settings::CommandLimits;
 
-/// A command that has ended and was answered, and that has left something running.
+/// A command that has ended and has its reply, but left processes running.
 #[derive(Debug)]
 struct Lingering {
     subject: Subject,
     command: String,
     lock: Option<String>,
-    /// When it is killed; none when it has been.
+    /// When it gets SIGKILL; none once it has.
     due: Option<Duration>,
 }
 
@@ -45,7 +45,7 @@ pub struct Jobs {
     limits: CommandLimits,
     next: u64,
     waiting: BTreeMap<JobId, Waiting>,
-    /// Those that have a place, and begin in this turn or the next ones.
+    /// Those that have a place and start in this turn or the next ones.
     starting: BTreeMap<JobId, Waiting>,
     running: BTreeMap<JobId, Running>,
     lingering: BTreeMap<JobId, Lingering>,
@@ -64,19 +64,19 @@ impl Jobs {
         CommandCounts { running, waiting: self.waiting.len() }
     }
 
-    /// Whether nothing is running, nothing waits and nothing is left.
+    /// Whether no command runs or waits, and none has left processes.
     pub fn is_empty(&self) -> bool {
         self.counts() == CommandCounts::default()
     }
 
-    /// Opens a job: it gets a place, or waits for one. It starts in a `tick`, so after all that is
-    /// said of its acceptance.
+    /// Opens a job: it gets a place, or waits for one. It starts in a `tick`, after the log line of
+    /// its acceptance.
     ///
     /// # Errors
-    /// As many wait as may; the earliest time at which one of them must have moved up.
+    /// The queue is full; the time until the first running command must have ended.
     pub fn open(&mut self, now: Duration, order: Order) -> Result<(), Refusal> {
         let may_start = self.has_room() && self.tally().fits(&self.limits, &order);
-        // A queue that is full of others still has a place for the first of another caller.
+        // A full queue still has a place for the first command of another caller.
         let is_first = !self.waiting.values().any(|job| job.0.subject == order.subject);
         let room = self.limits.queued_max * if is_first { 2 } else { 1 };
         if !may_start && self.waiting.len() >= room {
@@ -88,7 +88,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Takes what a command wrote; gives what is to be passed on, and to whom.
+    /// Takes output of a command; returns what to stream, and the request that gets it.
     pub fn write(
         &mut self,
         job: JobId,
@@ -108,14 +108,14 @@ impl Jobs {
         (!passed.is_empty()).then_some((&job.order.origin, passed))
     }
 
-    /// Some output of a job could not be passed on: its last reply will say so.
+    /// Notes that output of a job could not be streamed: its last reply says so.
     pub fn lose_output(&mut self, job: JobId) {
         if let Some(job) = self.running.get_mut(&job) {
             job.lost = true;
         }
     }
 
-    /// Closes a job that has ended. What it has left running is asked to end, and keeps its place.
+    /// Closes a job that has ended. Processes that it left get SIGTERM, and keep its place.
     pub fn close(
         &mut self,
         now: Duration,
@@ -141,7 +141,7 @@ impl Jobs {
         Some(job.close(now, ending))
     }
 
-    /// Nothing is left of a job.
+    /// All processes of a job have ended.
     pub fn gone(&mut self, id: JobId) {
         self.lingering.remove(&id);
     }
@@ -163,8 +163,7 @@ impl Jobs {
         (stopped > 0 || !closed.is_empty()).then_some(closed)
     }
 
-    /// A connection, by its routing id, is gone. Stops the jobs whose output is passed on to it,
-    /// and closes those that have not begun.
+    /// A peer has left. Stops the jobs that stream to it, and closes those that have not started.
     pub fn abandon(
         &mut self,
         now: Duration,
@@ -176,7 +175,7 @@ impl Jobs {
         self.close_waiting(now, |order| theirs(order).then_some(Refusal::Cancelled(None)))
     }
 
-    /// Ends all jobs of callers who would not be let in any more, for the reason that is given.
+    /// Ends all jobs for which there is a reason: their token or key is no longer valid.
     pub fn expel(
         &mut self,
         now: Duration,
@@ -191,18 +190,18 @@ impl Jobs {
         self.close_waiting(now, |order| why(order).map(Refusal::Unauthorized))
     }
 
-    /// The name of the next job to be opened.
+    /// The identifier of the next job.
     pub fn next_id(&self) -> JobId {
         JobId(self.next)
     }
 
-    /// Closes what was opened from this name on; none of it has begun.
+    /// Closes the jobs from this identifier on; none of them has started.
     pub fn close_since(&mut self, first: JobId, now: Duration, at: &str) -> Vec<Closed> {
         let why = |id: JobId| (id >= first).then(|| Refusal::Internal(at.to_owned()));
         self.close_unstarted(now, |id, _| why(id))
     }
 
-    /// Closes the jobs that have not begun and for which there is a reason.
+    /// Closes the jobs that have not started and for which there is a reason.
     pub fn close_waiting(
         &mut self,
         now: Duration,
@@ -227,7 +226,7 @@ impl Jobs {
         closed
     }
 
-    /// Asks the running jobs that are meant to end; tells how many there are.
+    /// Stops the running jobs that match; returns their number.
     pub fn stop_running(
         &mut self,
         now: Duration,
@@ -238,15 +237,14 @@ impl Jobs {
         meant.map(|(id, job)| job.stop(now, *id, Stop::Cancelled, out)).count()
     }
 
-    /// The running jobs whose output is passed on to the peer of this routing id.
+    /// The running jobs that stream to the peer of this routing id.
     pub fn streams_to(&self, routing_id: Option<&Vec<u8>>) -> impl Iterator<Item = JobId> {
         let theirs =
             move |order: &Order| order.stream && order.origin.peer.envelope.first() == routing_id;
         self.running.iter().filter(move |(_, job)| theirs(&job.order)).map(|(id, _)| *id)
     }
 
-    /// Closes all jobs that have begun, though they have been killed and are still there; tells
-    /// what they are.
+    /// Closes all started jobs, which have got SIGKILL and still exist; returns their commands.
     pub fn give_up(&mut self, now: Duration) -> (Vec<Closed>, Vec<String>) {
         let (running, lingering) =
             (std::mem::take(&mut self.running), std::mem::take(&mut self.lingering));
@@ -256,8 +254,7 @@ impl Jobs {
         (running.into_values().map(|job| job.close(now, killed())).collect(), names)
     }
 
-    /// When something is due: a command is to begin, to be asked or made to end, or has waited for
-    /// too long.
+    /// The time of the next step: a start, a SIGTERM, a SIGKILL, or the end of a wait.
     pub fn next_deadline(&self) -> Option<Duration> {
         if !self.starting.is_empty() {
             return Some(Duration::ZERO);
@@ -267,8 +264,8 @@ impl Jobs {
         self.running.values().filter_map(|job| job.due).chain(lingering).chain(waiting).min()
     }
 
-    /// Does what is due: asks and makes to end, gives places that are free, starts so many as one
-    /// turn may, and closes what has waited for too long.
+    /// Runs what is due: sends signals, gives free places, starts a bounded number of commands, and
+    /// closes jobs that have waited too long.
     pub fn tick(&mut self, now: Duration, out: &mut Vec<Action>) -> Vec<Closed> {
         for (id, job) in &mut self.running {
             if job.due.is_none_or(|due| now < due) {
@@ -320,7 +317,7 @@ impl Jobs {
         tally
     }
 
-    /// Gives the places that are free to jobs that wait.
+    /// Gives free places to waiting jobs.
     fn give_places(&mut self) {
         while self.has_room() {
             let tally = self.tally();
@@ -336,7 +333,7 @@ impl Jobs {
         self.counts().running < self.limits.concurrent_max
     }
 
-    /// How long until the first running command must have ended, its grace included.
+    /// The time until the first running command must have ended, its grace period included.
     fn next_end(&self, now: Duration) -> Duration {
         let end = |job: &Running| {
             let due = job.due.unwrap_or(now);
@@ -348,12 +345,12 @@ impl Jobs {
         };
         let lingering = self.lingering.values().map(|job| job.due.unwrap_or(now));
         let first = self.running.values().map(end).chain(lingering).min().unwrap_or(now);
-        // What should be over by now is, soon.
+        // A command that should have ended already ends soon.
         first.saturating_sub(now).max(Duration::from_millis(100))
     }
 }
 
-/// How many commands are running, by whose and by which they are.
+/// The numbers of running commands, by subject and by command.
 #[derive(Default)]
 struct Tally<'a> {
     subjects: BTreeMap<&'a Subject, usize>,

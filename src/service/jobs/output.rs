@@ -1,4 +1,4 @@
-//! What a command wrote to one of its streams: kept up to a cap, or passed on as it comes.
+//! The output of a command: kept up to a cap, or streamed.
 //!
 //! Promises: memory is bounded by the cap whatever the command writes, the count is of every byte,
 //! and no character is cut in half. Leaves out: where the bytes go.
@@ -12,7 +12,7 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Nothing yet, and at most `bytes_max` bytes ever.
+    /// Keeps at most `bytes_max` bytes.
     pub fn new(bytes_max: usize) -> Self {
         Self { kept: Vec::new(), total: 0, bytes_max }
     }
@@ -27,14 +27,14 @@ impl Capture {
         self.total <= self.bytes_max as u64
     }
 
-    /// Takes what was written, and drops what is beyond the cap.
+    /// Keeps bytes up to the cap, and drops the rest.
     pub fn write(&mut self, bytes: &[u8]) {
         self.total = self.total.saturating_add(bytes.len() as u64);
         let room = self.bytes_max.saturating_sub(self.kept.len());
         self.kept.extend(bytes.iter().take(room));
     }
 
-    /// Passes on what was written, less the beginning of a character whose rest has not come.
+    /// Returns the bytes to stream; an unfinished character at the end waits for its rest.
     pub fn pass(&mut self, bytes: &[u8]) -> Vec<u8> {
         self.total = self.total.saturating_add(bytes.len() as u64);
         self.kept.extend(bytes);
@@ -42,7 +42,7 @@ impl Capture {
         std::mem::replace(&mut self.kept, rest)
     }
 
-    /// All that is kept. When something was dropped, it ends with a whole character.
+    /// The bytes that are kept. If some were dropped, they end with a whole character.
     pub fn into_bytes(mut self) -> Vec<u8> {
         if !self.is_whole() {
             self.kept.truncate(whole(&self.kept));
