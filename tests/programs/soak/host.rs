@@ -104,7 +104,7 @@ impl Host {
         let patience = Instant::now() + Duration::from_secs(10);
         while Instant::now() < patience {
             let log = fs::read_to_string(self.folder.join("log/log")).unwrap_or_default();
-            let port = log.split_once("127.0.0.1]:").map(|(_, rest)| rest);
+            let port = log.split_once("127.0.0.1:").map(|(_, rest)| rest);
             if let Some(port) = port.and_then(|rest| rest.split('"').next()?.parse().ok()) {
                 return Ok(port);
             }
