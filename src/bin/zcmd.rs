@@ -290,7 +290,8 @@ impl Line {
     }
 
     fn task(self) -> Result<Task, String> {
-        let subcommand = self.subcommand.clone().ok_or("what is to be done? zcmd SUBCOMMAND")?;
+        let subcommand =
+            self.subcommand.clone().ok_or("a subcommand is missing: zcmd SUBCOMMAND")?;
         self.check_format(&subcommand)?;
         let from_stdin = self.given.token_file.as_deref() == Some("-");
         let both = "standard input cannot be both the token and the input";

@@ -1,9 +1,9 @@
-//! `--retry`: to do again what was certainly not done.
+//! `--retry`: sends a request again if it was certainly not executed.
 //!
 //! Promises: a request is sent again only if no daemon took the last one, or the daemon said that
-//! it did nothing of it: `rate_limited`, `busy`, `shutting_down`. The daemon's own delay is kept,
-//! or one of `RETRY_SECONDS`; a try that would be over the time of the whole run is not waited for.
-//! Leaves out: batches, which wait for rate limits by themselves.
+//! it did not execute it: `rate_limited`, `busy`, `shutting_down`. The delay is the daemon's, or
+//! `RETRY_SECONDS`; a retry that would exceed the time of the whole run is not made.
+//! Leaves out: `batch`, `get` and `put`, which wait for rate limits themselves, and `menu`.
 
 use std::time::{Duration, Instant};
 

@@ -59,7 +59,7 @@ impl<'a> Conversation<'a> {
         Self::begin(settings, request, signals, bytes_max)
     }
 
-    /// The same for one who prints nothing of the answers, which are short.
+    /// The same for a caller that does not print the answers, which are short.
     ///
     /// # Errors
     /// As `open`.

@@ -232,7 +232,7 @@ fn replies_to_others_are_passed_over() {
 #[test]
 fn a_wrong_command_line_is_answered_with_one_line_and_125() {
     let cases: &[(&[&str], &str)] = &[
-        (&[], "what is to be done?"),
+        (&[], "a subcommand is missing"),
         (&["dance"], "unknown subcommand \"dance\""),
         (&["--token", "x", "ping"], "--token"),
         (&["compute"], "an expression is missing"),

@@ -1,9 +1,9 @@
 //! `facts`: what a host is and how it is.
 //!
-//! Promises: one line of JSON. Nothing of other processes is told, no environment and no argument
-//! list. Nothing waits: file systems of a network are not asked. What cannot be learnt is null or
-//! left out; every list has a bound.
-//! Leaves out: what changes too fast for one look, such as the use of processors.
+//! Promises: the output is one line of JSON. It has no data of other processes, no environment and
+//! no argument list. The program does not block: it skips network file systems. An unknown value is
+//! null or absent; every list has a bound.
+//! Leaves out: values that need two samples, such as processor usage.
 
 use std::collections::BTreeSet;
 use std::fs;

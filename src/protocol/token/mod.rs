@@ -4,7 +4,7 @@
 //! Promises: the signature is verified before header and payload are decoded, except by
 //! `Claims::unverified`, which the client alone uses, for the token of its user. A token that opens
 //! was read by the strict JSON reader and has claims of the right types. Every refusal has one
-//! exact reason, for the log; it repeats nothing of the token.
+//! exact reason, for the log; the reason has no part of the token.
 //! Leaves out: time, issuer, audience and revocation, which `service::access::authority` checks;
 //! all other algorithms.
 

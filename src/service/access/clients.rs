@@ -84,7 +84,7 @@ mod tests {
         let clients = Clients::parse(&format!("# keys\n\n{a} one\n{b}  two alice bob\n")).unwrap();
         let (one, two) = (clients.find(&a).unwrap(), clients.find(b).unwrap());
         assert_eq!((one.name.as_str(), two.name.as_str()), ("one", "two"));
-        assert!(one.may_speak_for("anybody") && two.may_speak_for("bob"));
+        assert!(one.may_speak_for("carol") && two.may_speak_for("bob"));
         assert!(!two.may_speak_for("carol") && !two.may_speak_for("alice bob"));
         assert_eq!(clients.find(&"1".repeat(40)), None);
 
