@@ -216,6 +216,10 @@ pub const PANICS_MAX: usize = 16;
 /// Commands that are started in one turn: a start takes about 0.7 ms of the loop, and requests for
 /// maths wait for at most four of them.
 pub const STARTS_PER_TURN: usize = 4;
+/// Least time between two signs of life for the supervisor: a shorter one would keep the loop busy.
+pub const WATCHDOG_INTERVAL_MIN: std::time::Duration = std::time::Duration::from_millis(50);
+/// Characters of a status for the supervisor: systemd takes datagrams of 4,096 bytes.
+pub const STATUS_CHARACTERS_MAX: usize = 1000;
 /// Messages received in one turn. With 64, the daemon and a client with 64 requests in flight would
 /// wait for each other in turns; with fewer, replies leave while the next requests arrive.
 pub const MESSAGES_PER_TURN: usize = 16;

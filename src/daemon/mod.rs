@@ -8,12 +8,15 @@
 
 pub mod load;
 mod start;
+mod supervised;
 mod survive;
 
 pub use start::warnings;
 use start::{listen, usual};
+use supervised::Supervised;
 use survive::{attempt, tell_panics_by_place};
 
+use std::io;
 use std::time::Duration;
 
 use rustix::process::DumpableBehavior;
@@ -45,6 +48,7 @@ pub struct Daemon {
     reload: Signals,
     orphans: Signals,
     log: Log,
+    supervised: Supervised,
     /// Consecutive turns whose `tick` or sending panicked: such a panic would repeat for ever.
     panics: usize,
 }
@@ -64,6 +68,8 @@ impl Daemon {
         let to = &settings.log;
         let log = Log::open(to.file.as_deref(), to.text, to.bytes_max, to.keep)
             .map_err(|error| vec![format!("LOG_FILE: {error}")])?;
+        let supervised = Supervised::from_environment()
+            .map_err(|error| vec![format!("NOTIFY_SOCKET: {error}")])?;
         // Signals are caught before the socket starts its threads, so that none of these gets them.
         let catch = |signals: &[i32]| {
             Signals::catch(signals).map_err(|error| vec![format!("cannot catch signals: {error}")])
@@ -85,10 +91,13 @@ impl Daemon {
             reload,
             orphans,
             log,
+            supervised,
             panics: 0,
         };
         daemon.router.set_reply_room(daemon.service.reply_room());
         daemon.announce(&policy);
+        let status = daemon.listens();
+        daemon.tell(|supervisor| supervisor.ready(&status));
         Ok(daemon)
     }
 
@@ -109,9 +118,15 @@ impl Daemon {
                 break;
             }
             self.turn(&mut events);
+            if self.service.is_draining() {
+                self.tell(Supervised::stopping);
+            }
+            let now = self.clock.now().uptime;
+            self.tell(|supervisor| supervisor.give_sign(now));
             self.serve(limits::TURNS_WITHOUT_WAIT, &mut events);
             until = self.clock.now().uptime.saturating_add(limits::LAST_REPLIES);
         }
+        self.tell(Supervised::stopping);
         // Requests still in flight are refused with `shutting_down`, until no more arrive.
         self.serve(limits::LAST_TURNS, &mut events);
         while self.clock.now().uptime < until && self.router.is_ready(limits::LAST_QUIET) {
@@ -181,7 +196,8 @@ impl Daemon {
         ];
         let now = self.clock.now().uptime;
         let deadline = self.service.next_deadline().map(|at| at.saturating_sub(now));
-        let timeout = match deadline.into_iter().chain(self.children.next_look()).min() {
+        let others = [self.children.next_look(), self.supervised.next_sign(now)];
+        let timeout = match deadline.into_iter().chain(others.into_iter().flatten()).min() {
             _ if !events.is_empty() || self.zap.is_unsure() => 0,
             None => -1,
             Some(left) => milliseconds(left),
@@ -250,10 +266,11 @@ impl Daemon {
 
     /// Reloads the files: either all of them take effect or none.
     fn reload_files(&mut self, events: &mut Vec<Event>) {
+        self.tell(|supervisor| supervisor.reloading());
         if let Err(error) = self.log.reopen() {
             self.note(Level::Error, "log_not_reopened", vec![("error", error.to_string().into())]);
         }
-        match load::policy(&self.settings) {
+        let status = match load::policy(&self.settings) {
             Ok(policy) => {
                 let mut fields = policy.counts();
                 fields.extend(changes(self.service.policy(), &policy));
@@ -262,12 +279,31 @@ impl Daemon {
                 self.service.replace(&now, policy, &mut actions);
                 self.router.set_reply_room(self.service.reply_room());
                 self.act(&now, actions, events);
+                self.listens()
             }
             Err(faults) => {
                 self.service.keep();
+                let first = faults.first().map_or("", String::as_str);
+                let status = format!("{}; the last reload was refused: {first}", self.listens());
                 let faults = vec![("faults", Field::List(faults))];
                 self.note(Level::Error, "reload_refused", faults);
+                status
             }
+        };
+        self.tell(|supervisor| supervisor.ready(&status));
+    }
+
+    /// Where the daemon listens, in a few words.
+    fn listens(&self) -> String {
+        let endpoints: Vec<_> = self.router.endpoints().iter().map(|e| usual(e)).collect();
+        format!("listens at {}", endpoints.join(", "))
+    }
+
+    /// Tells the supervisor something, and logs it if that fails.
+    fn tell(&mut self, what: impl FnOnce(&mut Supervised) -> io::Result<()>) {
+        if let Err(error) = what(&mut self.supervised) {
+            let fields = vec![("error", error.to_string().into())];
+            self.note(Level::Warn, "supervisor_not_told", fields);
         }
     }
 

@@ -21,6 +21,7 @@ pub mod rotation;
 pub mod router;
 mod running;
 pub mod signals;
+pub mod supervisor;
 pub mod tree;
 pub mod watch;
 pub mod zap;

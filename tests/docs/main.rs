@@ -4,7 +4,6 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod console;
-mod deploy;
 mod examples;
 #[path = "../house/mod.rs"]
 mod house;

@@ -10,3 +10,4 @@ mod log;
 mod requests;
 mod settings;
 mod signals;
+mod supervisor;

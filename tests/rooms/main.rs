@@ -199,7 +199,7 @@ const LAYERED: &[Layers] = &[
     ),
     ("service/settings", &["reader", "network", "mod"]),
     ("service/jobs", &["output", "job", "mod", "drain", "transitions"]),
-    ("daemon", &["load", "start", "survive", "mod"]),
+    ("daemon", &["load", "start", "supervised", "survive", "mod"]),
 ];
 
 /// The module path of a file: `service/maths/value.rs` is `[service, maths, value]`.
