@@ -5,6 +5,7 @@
 #[path = "../house/mod.rs"]
 mod house;
 mod install;
+mod static_files;
 mod units;
 
 use std::fs;

@@ -25,7 +25,7 @@ const BUDGETS: &[(&str, usize, &str)] = &[
     ("src/service/maths", 1790, "an evaluator with exact integers, messages and a reference"),
     ("src/system", 2400, "sockets, children, cgroups, orphans, files, the log, the supervisor"),
     ("crates/bench", 950, "the benchmark of README and performance"),
-    ("crates/libzmq", 935, "the build of libzmq, with its corrections"),
+    ("crates/libzmq", 990, "the build of libzmq, with its corrections"),
 ];
 /// The budget of a crate without a line above.
 const CRATE_LINES_MAX: usize = 1200;

@@ -69,10 +69,13 @@ impl Build {
             return;
         }
         let sources = sources::corrected();
-        // Optimised in a debug build too: tests depend on the time of a handshake.
+        // Optimised in a debug build too: tests depend on the time of a handshake. For size, if the
+        // profile is.
+        let level = env::var("OPT_LEVEL").unwrap_or_default();
+        let level = if matches!(level.as_str(), "s" | "z") { level } else { "3".to_owned() };
         let compiler = |cpp| {
             let mut build = cc::Build::new();
-            build.cpp(cpp).opt_level(3).warnings(false).include(&sources);
+            build.cpp(cpp).opt_level_str(&level).warnings(false).include(&sources);
             build
         };
         let mut c = compiler(false);

@@ -12,6 +12,7 @@ mod corrected;
 mod failure_address;
 mod freed_memory;
 mod no_descriptor;
+mod no_streams;
 mod pipes_count_bytes;
 mod routing_ids;
 mod small_pipes;
@@ -29,6 +30,7 @@ struct Edit(&'static str, &'static str, &'static str);
 const ALL: &[(&str, &[Edit])] = &[
     ("connections_max", connections_max::EDITS),
     ("no_descriptor", no_descriptor::EDITS),
+    ("no_streams", no_streams::EDITS),
     ("whole_messages", whole_messages::EDITS),
     ("pipes_count_bytes", pipes_count_bytes::EDITS),
     ("whole_replies", whole_replies::EDITS),
