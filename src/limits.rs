@@ -334,6 +334,10 @@ pub const RETRY_SECONDS: u64 = 1;
 pub const PROGRESS_MS: u64 = 200;
 /// Characters of one line on standard error: a few screens; a longer one is cut.
 pub const SHOWN_CHARACTERS_MAX: usize = 8 * 1024;
+/// Lines that the menu remembers of each kind: more than a person recalls with the arrow keys.
+pub const HISTORY_LINES_MAX: usize = 100;
+/// Characters of a question of the menu before the answer: a longer rule has a line of its own.
+pub const PROMPT_CHARACTERS_MAX: usize = 60;
 /// Characters of an expression that are shown on each side of an error.
 pub const CARET_CHARACTERS_MAX: usize = 60;
 

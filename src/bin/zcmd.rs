@@ -321,7 +321,7 @@ impl Line {
             name @ ("facts" | "ls" | "get" | "put") => {
                 Task::Files(Files { command: self.command, job: job(name, operands.by_ref())? })
             }
-            "menu" => Task::Menu,
+            "menu" => Task::Menu(names()),
             "batch" => {
                 let expression = self.columns.as_ref().and_then(|_| operands.next());
                 let file = operands.next().filter(|file| file != "-");
@@ -414,6 +414,13 @@ fn unknown_subcommand(name: &str) -> String {
         Some(meant) => format!("unknown subcommand {name:?}: did you mean {meant}?"),
         None => format!("unknown subcommand {name:?}"),
     }
+}
+
+/// The names of more than one letter that an expression may use.
+fn names() -> Vec<String> {
+    let name = |form: &'static str| form.split(|c: char| !c.is_ascii_alphanumeric()).next();
+    let is_name = |name: &&str| name.len() > 1 && name.starts_with(|c: char| c.is_alphabetic());
+    REFERENCE.iter().filter_map(|e| name(e.form)).filter(is_name).map(str::to_owned).collect()
 }
 
 /// The program for a subcommand that is not of this one, and all arguments but the name.

@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use crate::client::text::one_line;
+use crate::client::values::Values;
 use crate::limits;
 use crate::protocol::json::{Fault, Json, Kind, Object};
 use crate::protocol::request::Ask;
@@ -51,6 +52,10 @@ pub struct Parameter {
     pub example: Option<String>,
     /// How many values it takes at most.
     pub repeat: usize,
+    /// Its values, as far as a client can check them.
+    pub values: Values,
+    /// Whether its values are not to be seen.
+    pub secret: bool,
 }
 
 /// The answer as a person reads it, each line with its end.
@@ -160,6 +165,8 @@ impl Parameter {
             optional: object.get("optional").map_or(Ok(false), Json::boolean)?,
             example: example(&object)?,
             repeat: repeat.clamp(1, limits::PARAMETERS_MAX),
+            values: Values::read(&object)?,
+            secret: object.get("secret").map_or(Ok(false), Json::boolean)?,
         })
     }
 }

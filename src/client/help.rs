@@ -238,8 +238,9 @@ zcmd menu [OPTION]...
 
   zcmd menu                                1 runs a command, 2 computes, 3 quits
 
-Asks for each parameter by its name, with its type and default. Ctrl-C ends a running command,
-leaves a question, or leaves the menu.
+Asks for each parameter by its name, with its type and default; secrets are not shown. Tab
+completes, the arrow keys recall, ? helps, < goes back, r runs the last command again, q or Ctrl-D
+quits. Ctrl-C ends a running command, leaves a question, or leaves the menu.
 ";
 
 const BATCH: &str = "\

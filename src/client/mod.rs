@@ -29,6 +29,7 @@ pub mod sources;
 pub mod status;
 pub mod text;
 pub mod trace;
+pub mod values;
 pub mod variables;
 
 use std::io::Write;
@@ -59,8 +60,8 @@ pub enum Task {
     Files(files::Files),
     /// Show what the command of this name takes.
     Page(String),
-    /// Offer what there is to a person.
-    Menu,
+    /// Offer what there is to a person; these names may be completed in expressions.
+    Menu(Vec<String>),
     /// Ask many hosts.
     Each(each::Each),
     /// Make a pair of CURVE keys in this file.
@@ -94,7 +95,7 @@ fn perform(task: Task, given: &Given) -> Result<u8, Failure> {
         Task::Page(name) => page::show(&settings()?, &name),
         Task::Batch(batch) => batch.run(&settings()?),
         Task::Files(files) => files.run(&settings()?),
-        Task::Menu => menu::run(&settings()?, &catch()?),
+        Task::Menu(names) => menu::run(&settings()?, &catch()?, names),
         Task::Each(each) => each.run(given, &catch()?),
         Task::Keygen(path) => keygen(&path),
         Task::Config(action) => configure::run(&action),

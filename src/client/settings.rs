@@ -75,6 +75,9 @@ pub struct Settings {
     pub id: Option<Id>,
     /// Whether replies are printed as they came.
     pub json: bool,
+    /// Whether control characters of a command's output are shown in place of sent: for a person
+    /// at a terminal.
+    pub visible: bool,
     /// Whether a bad expression is shown even if standard error is no terminal.
     pub explain: bool,
     /// How often to do again what was certainly not done.
@@ -104,6 +107,7 @@ impl Settings {
             timeout: seconds.map_or(Ok(Duration::from_secs(limits::TIMEOUT_SECONDS)), timeout)?,
             id: given.id.as_deref().map(id).transpose()?,
             json: given.json,
+            visible: false,
             explain: given.explain,
             retry: given.retry.as_deref().map_or(Ok(0), retry)?,
             until: None,

@@ -3,7 +3,8 @@
 //! Promises: what a daemon says cannot forge a second line, move the cursor or change the order of
 //! what is read, and one line of it is no longer than `SHOWN_CHARACTERS_MAX`. Nothing is coloured.
 //! A terminal that went away is no error.
-//! Leaves out: answers, but for `one_line`, through which all text of theirs for people goes.
+//! Leaves out: answers, but for `one_line` and `visible`, through which all text of theirs for
+//! people goes.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -83,6 +84,21 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
+/// What a command wrote, as a terminal may show it: lines and tabs as they are, the rest as by
+/// `one_line`, and a byte that is no UTF-8 as `\xff`.
+pub fn visible(bytes: &[u8]) -> String {
+    let mut shown = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for part in chunk.valid().split_inclusive(['\n', '\t']) {
+            let end = part.strip_suffix(['\n', '\t']).unwrap_or(part);
+            shown.push_str(&one_line(end));
+            shown.push_str(part.get(end.len()..).unwrap_or_default());
+        }
+        shown.extend(chunk.invalid().iter().map(|byte| format!("\\x{byte:02x}")));
+    }
+    shown
+}
+
 /// The expression, and under it a caret at the character that begins at byte `position`. Of a
 /// long expression, the part around it.
 pub fn caret(expression: &str, position: usize) -> String {
@@ -136,6 +152,19 @@ mod tests {
         ];
         for (expression, position, shown) in cases {
             assert_eq!(caret(expression, position), shown, "{expression:?}");
+        }
+    }
+
+    #[test]
+    fn output_keeps_its_lines_and_obeys_nothing() {
+        let cases: [(&[u8], &str); 4] = [
+            (b"a\tb\n\nc\n", "a\tb\n\nc\n"),
+            (b"\x1b[2J\r\n\x07", "\\u{1b}[2J\\r\n\\u{7}"),
+            (b"a\xff\xc3", "a\\xff\\xc3"),
+            ("é\u{202e}".as_bytes(), "é\\u{202e}"),
+        ];
+        for (bytes, shown) in cases {
+            assert_eq!(visible(bytes), shown);
         }
     }
 

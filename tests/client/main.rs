@@ -16,8 +16,10 @@ mod hostile;
 #[path = "../house/mod.rs"]
 mod house;
 mod menu;
+mod menu_terminal;
 mod played;
 mod profiles;
 mod scripts;
 mod slips;
 mod streams;
+mod terminal;

@@ -15,10 +15,10 @@ const LINE_CHARACTERS_MAX: usize = 100;
 /// 5 % more.
 const BUDGETS: &[(&str, usize, &str)] = &[
     ("src/bin", 720, "two command lines and the help of the daemon"),
-    ("src/client", 4700, "subcommands, menu, batch, hosts by name, many hosts, files, help"),
+    ("src/client", 5000, "subcommands, menu, batch, hosts by name, many hosts, files, help"),
     ("src/daemon", 580, "the loop, the start, the supervisor, the handling of a panic"),
     ("src/lib.rs", 7, "the names of the rooms"),
-    ("src/limits.rs", 160, "one line a bound"),
+    ("src/limits.rs", 165, "one line a bound"),
     ("src/port.rs", 225, "events, actions and the data between the parts"),
     ("src/protocol", 1220, "requests, replies, tokens and strict JSON, both ways"),
     ("src/service", 4400, "every decision but maths: access, commands, jobs, replies, settings"),

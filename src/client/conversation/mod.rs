@@ -1,26 +1,25 @@
 //! One request, from its first byte to its last reply.
 //!
-//! Promises: what a command writes goes out byte for byte as it comes. No write blocks past the
-//! deadline or past Ctrl-C, which SIGTERM and SIGHUP are to a command as well. A command whose
-//! reader has left, whose caller pressed Ctrl-C or whose time is over is cancelled at the daemon,
-//! never just forgotten. Output that was cut is
-//! announced with its true size. Replies to other requests are passed over; however many come, the
-//! deadline and Ctrl-C are heeded. A reply that contradicts the request, or what came before, is
-//! none.
-//! Leaves out: what is asked, and many requests at a time.
+//! Promises: SIGTERM and SIGHUP are to a command what Ctrl-C is. A command whose reader has left,
+//! whose caller pressed Ctrl-C or whose time is over is cancelled at the daemon. Replies to other
+//! requests are passed over; however many come, the deadline and Ctrl-C are heeded. A reply that
+//! contradicts the request, or what came before, is an error.
+//! Leaves out: what is asked, and many requests at a time; what is printed, which is `print`.
 
-use std::io::{self, IsTerminal};
+mod print;
+
+use std::io;
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
 use crate::client::connecting::Connecting;
-use crate::client::connection::{Connection, NOTHING, Watched, poll};
+use crate::client::connection::{Connection, NOTHING, Watched};
 use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
-use crate::client::{again, catalogue, deadline, fresh_id, own_token, text};
+use crate::client::{deadline, fresh_id};
 use crate::limits;
-use crate::port::{Ended, OutputBytes, Stream};
-use crate::protocol::reply::{Answer, Code, Error, Ran, Reply};
+use crate::port::OutputBytes;
+use crate::protocol::reply::{Answer, Code, Error, Reply};
 use crate::protocol::request::{Ask, Request};
 use crate::system::signals::Signals;
 
@@ -114,28 +113,6 @@ impl<'a> Conversation<'a> {
         self.ending.map_or(Ok(answer), |status| Err(Failure::quiet(status)))
     }
 
-    /// Prints the last reply, and returns the exit status.
-    ///
-    /// # Errors
-    /// It could not be written; or it is an error after which the same may be tried again, if the
-    /// caller would (`again`).
-    pub fn finish(mut self, body: &[u8], answer: &Answer, again: bool) -> Result<u8, Failure> {
-        if let (true, None, Answer::Error(error)) = (again, self.ending, answer) {
-            let words = own_token::words(error, &self.request.token);
-            let failure = Failure::answered(error, self.is_os(), words);
-            if again::is_for_again(&failure, self.until) {
-                return Err(failure);
-            }
-        }
-        if self.settings.json {
-            self.write(Stream::Stdout, body)?;
-            self.write(Stream::Stdout, b"\n")?;
-        } else {
-            self.present(answer)?;
-        }
-        Ok(self.ending.unwrap_or(status::of(answer, self.is_os())))
-    }
-
     /// Takes replies to the last one, printing output on the way.
     ///
     /// # Errors
@@ -157,7 +134,7 @@ impl<'a> Conversation<'a> {
         match answer_to(&self.request, self.streamed, reply)? {
             Some(Answer::Output { stream, bytes }) => {
                 self.streamed = true;
-                self.write(stream, &bytes)?;
+                self.write_output(stream, &bytes)?;
                 self.check_deadline()?;
                 Ok(None)
             }
@@ -263,113 +240,6 @@ impl<'a> Conversation<'a> {
     /// Sends a `cancel`, if there is a command to end; says whether it was sent.
     fn cancel(&mut self) -> bool {
         cancel(&mut self.connection, &self.request)
-    }
-
-    /// Prints the last reply.
-    fn present(&mut self, answer: &Answer) -> Result<(), Failure> {
-        match answer {
-            Answer::Result(json) | Answer::Number(json) => {
-                let shown = catalogue::show(&self.request.ask, json).map_err(|fault| {
-                    Failure::uncertain(format!("the answer makes no sense: {fault}"))
-                })?;
-                self.write(Stream::Stdout, shown.as_bytes())
-            }
-            Answer::Ran(ran) => self.present_run(ran),
-            Answer::Error(error) => {
-                error.ran.as_ref().map_or(Ok(()), |ran| self.present_run(ran))?;
-                // Who pressed Ctrl-C, or closed the pipe, knows that the command was cancelled.
-                if self.ending.is_none() || error.code != Code::Cancelled {
-                    self.complain(error);
-                }
-                Ok(())
-            }
-            Answer::Output { .. } => Ok(()),
-        }
-    }
-
-    fn complain(&self, error: &Error) {
-        let mut words = own_token::words(error, &self.request.token);
-        if let (Ask::Os(os), Code::BadParameter) = (&self.request.ask, error.code)
-            && os.parameters.ordered.iter().any(|value| value == "--help" || value == "-h")
-        {
-            words += &format!("; zcmd help {} shows what it takes", os.name);
-        }
-        text::error(error.code.name(), &words);
-        if let (Ask::Compute { expression, .. }, Some(position)) =
-            (&self.request.ask, error.position)
-            && (self.settings.explain || io::stderr().is_terminal())
-            && !text::is_quiet()
-        {
-            text::show(&text::caret(expression, position));
-        }
-    }
-
-    fn present_run(&mut self, ran: &Ran) -> Result<(), Failure> {
-        self.write(Stream::Stdout, &ran.stdout)?;
-        self.write(Stream::Stderr, &ran.stderr)?;
-        if let Some(OutputBytes { stdout, stderr }) = ran.truncated {
-            if stdout < self.written.stdout || stderr < self.written.stderr {
-                let message = "the daemon counts less output than it sent";
-                return Err(Failure::uncertain(message));
-            }
-            text::diagnose(&format!(
-                "output was cut: {} of {stdout} bytes of standard output, {} of {stderr} bytes \
-                 of standard error came",
-                self.written.stdout, self.written.stderr
-            ));
-        }
-        if let Ended::Signaled(signal) = &ran.end
-            && status::of_signal(signal).is_none()
-        {
-            let what = "the command was ended by a signal that is not known here";
-            text::diagnose(&format!("{what}: {signal:?}"));
-        }
-        Ok(())
-    }
-
-    /// Writes all bytes, in parts that a pipe with room takes without blocking.
-    fn write(&mut self, to: Stream, mut bytes: &[u8]) -> Result<(), Failure> {
-        let (stdout, stderr) = (io::stdout(), io::stderr());
-        while !bytes.is_empty() {
-            if self.unread && to == Stream::Stdout {
-                return Ok(());
-            }
-            let fd = match to {
-                Stream::Stdout => stdout.as_raw_fd(),
-                Stream::Stderr => stderr.as_raw_fd(),
-            };
-            let signal = watch(self.signals);
-            let room = zmq::PollItem::from_fd(fd, zmq::POLLOUT);
-            let mut items = [room, zmq::PollItem::from_fd(signal.0, signal.1)];
-            poll(&mut items, self.until)?;
-            let [room, signal] = items.map(|item| !item.get_revents().is_empty());
-            if signal {
-                self.interrupt()?;
-            }
-            if !room {
-                self.check_deadline()?;
-                continue;
-            }
-            let part = bytes.get(..limits::WRITE_BYTES_MAX).unwrap_or(bytes);
-            let written = match to {
-                Stream::Stdout => rustix::io::write(&stdout, part),
-                Stream::Stderr => rustix::io::write(&stderr, part),
-            };
-            match (written, to) {
-                (Ok(count), Stream::Stdout) => self.written.stdout += count as u64,
-                (Ok(count), Stream::Stderr) => self.written.stderr += count as u64,
-                (Err(rustix::io::Errno::INTR | rustix::io::Errno::AGAIN), _) => {}
-                (Err(rustix::io::Errno::PIPE), Stream::Stdout) => self.unread()?,
-                // Standard error has no reader. Standard output may still have one.
-                (Err(_), Stream::Stderr) => return Ok(()),
-                (Err(error), Stream::Stdout) => {
-                    self.cancel();
-                    return Err(text::unwritten(&error.into()));
-                }
-            }
-            bytes = bytes.get(written.unwrap_or(0)..).unwrap_or_default();
-        }
-        Ok(())
     }
 }
 
