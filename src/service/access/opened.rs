@@ -43,17 +43,16 @@ impl OpenedTokens {
     /// # Errors
     /// The token does not open with these keys.
     pub fn open(&mut self, keys: &Keys, token: &str) -> Result<Rc<Opened>, Unopened> {
-        let end = token.as_bytes().last_chunk().copied();
-        let found = end.and_then(|end: End| self.0.get(&end));
-        if let Some((_, opened)) = found.filter(|(text, _)| **text == *token) {
+        let end: End = token.as_bytes().last_chunk().copied().unwrap_or_default();
+        if let Some((text, opened)) = self.0.get(&end)
+            && **text == *token
+        {
             return Ok(Rc::clone(opened));
         }
         let claims = keys.open(token)?;
         let subject = Subject::new(claims.issuer.clone(), claims.subject.clone());
         let opened = Rc::new(Opened { claims, subject });
-        if let Some(end) = end
-            && token.len() <= limits::OPENED_TOKEN_BYTES_MAX
-        {
+        if token.len() <= limits::OPENED_TOKEN_BYTES_MAX {
             if self.0.len() >= limits::OPENED_TOKENS_MAX {
                 // Tokens in use are cached again with their next request.
                 self.0.clear();
