@@ -51,8 +51,15 @@ type Values = Vec<Vec<String>>;
 /// A part of a finished argument.
 struct Part<'a> {
     text: &'a str,
-    /// The indices of the parameter, and of its value, that the text comes from.
-    value: Option<(usize, usize)>,
+    /// The value that the text comes from.
+    value: Option<ValueIndex>,
+}
+
+/// One of the values of a parameter.
+#[derive(Clone, Copy, PartialEq)]
+struct ValueIndex {
+    parameter: usize,
+    value: usize,
 }
 
 impl Declared {
@@ -172,7 +179,7 @@ impl Declared {
                         let own = values.get(*index).map_or(&[][..], Vec::as_slice);
                         let at = if turn < own.len() { turn } else { 0 };
                         let text = own.get(at).map_or("", String::as_str);
-                        Part { text, value: Some((*index, at)) }
+                        Part { text, value: Some(ValueIndex { parameter: *index, value: at }) }
                     }
                 };
                 arguments.push(template.iter().map(part).collect());
@@ -185,7 +192,7 @@ impl Declared {
     fn check_dashes(&self, parts: &[Part<'_>]) -> Result<(), String> {
         let mut empty = None;
         for Part { text, value } in parts {
-            let own = value.and_then(|(index, _)| self.parameters.get(index));
+            let own = value.and_then(|own| self.parameters.get(own.parameter));
             let blamed = match own {
                 Some(parameter) => Some(parameter).filter(|own| !own.may_begin_with_dash()),
                 // Text of the owner is the beginning only because what precedes it is empty.
@@ -227,7 +234,11 @@ impl Declared {
                 parameter: own.name.clone(),
                 directory: under.clone(),
                 path: path.clone(),
-                places: if *pass_fd { places(arguments, (index, at)) } else { Vec::new() },
+                places: if *pass_fd {
+                    places(arguments, ValueIndex { parameter: index, value: at })
+                } else {
+                    Vec::new()
+                },
             }));
         }
         paths
@@ -239,7 +250,7 @@ fn joined(arguments: &[Vec<Part<'_>>]) -> Vec<String> {
 }
 
 /// Where a value stands: indices of arguments, and the byte of each at which it begins.
-fn places(arguments: &[Vec<Part<'_>>], value: (usize, usize)) -> Vec<Place> {
+fn places(arguments: &[Vec<Part<'_>>], value: ValueIndex) -> Vec<Place> {
     let mut places = Vec::new();
     for (argument, parts) in arguments.iter().enumerate() {
         let mut byte = 0;

@@ -36,8 +36,7 @@ impl Commands {
         let (mut commands, mut places, mut told) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
         for Text { name: file, text, members, mut faults } in files {
             for (name, json) in members.iter().filter(|(name, _)| !name.starts_with('$')) {
-                let (line, column) = place(text, json.position());
-                let own = format!("{file}:{line}:{column}");
+                let own = format!("{file}:{}", place(text, json.position()));
                 let command = faults.inside(name, |faults| {
                     if let Some(first) = places.get(name) {
                         faults.0.push(json.fault(format!("is in {first} already; keep one")));
@@ -113,8 +112,7 @@ fn reserved(name: &str, json: Json<'_>, lists: &mut Lists, faults: &mut Faults) 
 fn tell(Faults(mut faults): Faults, file: &str, text: &str) -> Vec<String> {
     faults.sort_by_key(|fault| fault.position);
     let tell = |Fault { position, message }: &Fault| {
-        let (line, column) = place(text, *position);
-        format!("{file}:{line}:{column}: {message}")
+        format!("{file}:{}: {message}", place(text, *position))
     };
     // One more, so that `bounded` sees that there are more.
     faults.iter().take(limits::COMMANDS_FAULTS_MAX + 1).map(tell).collect()

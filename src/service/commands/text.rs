@@ -51,11 +51,11 @@ fn comment(line: &str) -> Result<usize, usize> {
     Ok(line.len())
 }
 
-/// The line and the column of a byte, both from 1; columns count characters.
-pub(super) fn place(text: &str, position: usize) -> (usize, usize) {
+/// The place of a byte, as `LINE:COLUMN`, both from 1; columns count characters.
+pub(super) fn place(text: &str, position: usize) -> String {
     let before = text.get(..position).unwrap_or(text);
     let line = before.rsplit('\n').next().unwrap_or_default();
-    (before.matches('\n').count() + 1, line.chars().count() + 1)
+    format!("{}:{}", before.matches('\n').count() + 1, line.chars().count() + 1)
 }
 
 #[cfg(test)]
@@ -85,8 +85,7 @@ mod tests {
     #[test]
     fn places_count_lines_and_characters() {
         let text = "a\né\u{1f600}b\n";
-        for (position, wanted) in [(0, (1, 1)), (1, (1, 2)), (2, (2, 1)), (8, (2, 3)), (99, (3, 1))]
-        {
+        for (position, wanted) in [(0, "1:1"), (1, "1:2"), (2, "2:1"), (8, "2:3"), (99, "3:1")] {
             assert_eq!(place(text, position), wanted, "{position}");
         }
     }

@@ -5,6 +5,7 @@
 //! Leaves out: the implementations (functions.rs) and the syntax of calls (parser.rs).
 
 use core::f64::consts::{E, PI, TAU};
+use core::ops::RangeInclusive;
 
 use super::budget::{Budget, CALL};
 use super::error::ErrorKind;
@@ -18,7 +19,7 @@ pub(super) struct Function {
     pub(super) entry: Entry,
     name: &'static str,
     /// The least and the greatest argument count.
-    pub(super) arity: (usize, usize),
+    pub(super) arity: RangeInclusive<usize>,
     body: Body,
 }
 
@@ -156,10 +157,10 @@ const fn row(entry: [&'static str; 4], body: Body) -> Function {
     let [form, about, example, result] = entry;
     let entry = Entry { form, about, example, result };
     let arity = match body {
-        F64(_) | Rounding(_) | Unary(_) => (1, 1),
-        F64Pair(_) | Binary(_) => (2, 2),
-        Ternary(_) => (3, 3),
-        Fold(..) | Mean => (1, usize::MAX),
+        F64(_) | Rounding(_) | Unary(_) => 1..=1,
+        F64Pair(_) | Binary(_) => 2..=2,
+        Ternary(_) => 3..=3,
+        Fold(..) | Mean => 1..=usize::MAX,
     };
     Function { entry, name: entry.name(), arity, body }
 }
@@ -244,8 +245,8 @@ impl Arguments {
     #[inline(always)]
     pub(super) fn apply(&self, budget: &mut Budget) -> Outcome {
         let Arguments { function, values: [x, y, z], given } = self;
-        let (given, (least, most)) = (*given, function.arity);
-        if given < least || given > most {
+        let given = *given;
+        if !function.arity.contains(&given) {
             return Err(match (function.name, given) {
                 ("log", 1) => ErrorKind::LogWithoutBase,
                 _ => ErrorKind::ArgumentCount(given as u16),

@@ -119,11 +119,15 @@ impl fmt::Display for BadExpression {
             (ErrorKind::Domain, Some(Function { entry, .. })) => {
                 write!(f, "domain error in {}: {}", entry.form, entry.about)?;
             }
-            (ErrorKind::ArgumentCount(given), Some(function)) => match function.arity {
-                (1, 1) => write!(f, "{found} takes 1 argument, {given} given")?,
-                (1, usize::MAX) => write!(f, "{found} takes 1 argument or more, {given} given")?,
-                (_, most) => write!(f, "{found} takes {most} arguments, {given} given")?,
-            },
+            (ErrorKind::ArgumentCount(given), Some(function)) => {
+                match (*function.arity.start(), *function.arity.end()) {
+                    (1, 1) => write!(f, "{found} takes 1 argument, {given} given")?,
+                    (1, usize::MAX) => {
+                        write!(f, "{found} takes 1 argument or more, {given} given")?
+                    }
+                    (_, most) => write!(f, "{found} takes {most} arguments, {given} given")?,
+                }
+            }
             (kind, _) => {
                 for (index, part) in template(kind, found.bytes()).split('@').enumerate() {
                     if index > 0 {
