@@ -98,6 +98,16 @@ pub const OPENED_TOKEN_BYTES_MAX: usize = 1024;
 
 /// Subjects whose bucket in the rate limiter is not full: 16 Ki entries of about 100 bytes.
 pub const SUBJECTS_MAX: usize = 16 * 1024;
+/// Requests that are answered at an interval (`watch`): a few screens of the owners of a host.
+pub const WATCHERS_MAX: usize = 8;
+/// The same of one subject, so that there is room for another.
+pub const WATCHERS_PER_SUBJECT_MAX: usize = 4;
+/// Milliseconds from one reply of a `watch` to the next, at least: faster than people read.
+pub const WATCH_MS_MIN: u64 = 1000;
+/// The same, at most: a day.
+pub const WATCH_MS_MAX: u64 = 86_400_000;
+/// Jobs of one answer to `jobs`: 512 KiB at most, of the 8448 that there can be.
+pub const JOBS_LISTED_MAX: usize = 1000;
 /// Addresses whose budget of log lines is not full.
 pub const ADDRESSES_MAX: usize = 4096;
 /// Log lines a minute that the failures of one address may cause.

@@ -15,14 +15,14 @@ use zcmd::client::batch::Batch;
 use zcmd::client::configure::Action;
 use zcmd::client::each::Each;
 use zcmd::client::files::{Files, Job};
-use zcmd::client::settings::{self, Given};
+use zcmd::client::settings::Given;
 use zcmd::client::{Task, external, help, lines, requests, run, status, text, trace, variables};
 use zcmd::limits;
 use zcmd::protocol::request::{Ask, Os};
 use zcmd::service::maths::{REFERENCE, is_typo, similar};
 
 /// The subcommands whose answers are tables for people, and JSON for programs.
-const TABLES: [&str; 4] = ["list", "status", "ping", "whoami"];
+const TABLES: [&str; 5] = ["list", "status", "jobs", "ping", "whoami"];
 
 /// A command line as far as it was read.
 #[derive(Default)]
@@ -39,6 +39,10 @@ struct Line {
     at_most: Option<usize>,
     stop_after: Option<usize>,
     command: Option<String>,
+    /// Numbers of jobs.
+    jobs: Vec<u64>,
+    /// How often, in milliseconds.
+    watch: Option<u64>,
     /// `--output`.
     format: Option<String>,
     yes: bool,
@@ -185,6 +189,15 @@ impl Line {
                 let (name, value) = variables::parameter(&parser.value()?.string()?)?;
                 self.named.entry(name).or_default().push(value);
             }
+            "--job" => {
+                let text = parser.value()?.string()?;
+                let number = text.parse();
+                self.jobs.push(number.map_err(|_| format!("--job {text}: expected a number"))?);
+            }
+            "--watch" => {
+                let seconds = parser.optional_value().map(|text| text.string()).transpose()?;
+                self.watch = Some(requests::interval(seconds.as_deref().unwrap_or("1"))?);
+            }
             "--command" => once(&mut self.command)?,
             "--hosts" => once(&mut self.hosts_file)?,
             "--at-most" => {
@@ -313,11 +326,9 @@ impl Line {
             "list" => operands.next().map_or(Task::Ask(Ask::List), Task::Page),
             "help" => Task::Page(operands.next().ok_or("help: a name is missing")?),
             "ping" => Task::Ask(Ask::Ping),
-            "status" => Task::Ask(Ask::Status),
-            "cancel" => {
-                let target = operands.next().ok_or("cancel: an id is missing")?;
-                Task::Ask(Ask::Cancel { target: settings::id(&target)? })
-            }
+            "status" => Task::Ask(requests::watched("status", Ask::Status, self.watch)),
+            "jobs" => Task::Ask(requests::watched("jobs", Ask::Jobs, self.watch)),
+            "cancel" => Task::Cancel(requests::cancel(operands.by_ref(), self.jobs)?),
             name @ ("facts" | "ls" | "get" | "put") => {
                 Task::Files(Files { command: self.command, job: job(name, operands.by_ref())? })
             }

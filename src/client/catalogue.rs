@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 use std::time::Duration;
 
+use crate::client::frames;
 use crate::client::text::one_line;
 use crate::client::values::Values;
 use crate::limits;
@@ -74,8 +75,9 @@ pub fn show(ask: &Ask, json: &str) -> Result<String, Fault> {
             let uptime = object.get("uptime_ms").map_or(Ok(0), Json::integer)?;
             format!("zcmdd {version}, up {}\n", duration(Duration::from_millis(uptime)))
         }
+        Ask::Jobs => frames::jobs(json)?,
         // Like kill(1): no news is good news.
-        Ask::Cancel { .. } => String::new(),
+        Ask::Cancel { .. } | Ask::Watch { .. } => String::new(),
     })
 }
 
@@ -237,7 +239,11 @@ fn example(object: &Object<'_>) -> Result<Option<String>, Fault> {
     })
 }
 
-fn string(object: &Object<'_>, name: &str) -> Result<Option<String>, Fault> {
+/// The text of a field, if it is there.
+///
+/// # Errors
+/// It is no string.
+pub fn string(object: &Object<'_>, name: &str) -> Result<Option<String>, Fault> {
     Ok(object.get(name).map(Json::string).transpose()?.map(Cow::into_owned))
 }
 
@@ -313,7 +319,7 @@ up        1\\n
 running   0
 ";
         let none = "nothing: this token reaches no command and no maths\n";
-        let target = crate::protocol::request::Id::Number(1);
+        let cancel = Ask::Cancel { target: None, job: Some(1) };
         let compute = Ask::Compute { expression: "1".into(), variables: vec![] };
         let cases = [
             (compute, "1e30", "1e30\n"),
@@ -321,7 +327,7 @@ running   0
             (Ask::List, r#"{"compute":false,"commands":[]}"#, none),
             (Ask::Status, status, status_shown),
             (Ask::Ping, r#"{"version":"0.1.0","uptime_ms":61999}"#, "zcmdd 0.1.0, up 1 min 1 s\n"),
-            (Ask::Cancel { target }, r#"{"cancelled":true}"#, ""),
+            (cancel, r#"{"cancelled":true}"#, ""),
         ];
         for (ask, json, shown) in cases {
             assert_eq!(super::show(&ask, json).unwrap(), shown);

@@ -37,7 +37,8 @@ pub const SUBCOMMANDS: &[Subcommand] = &[
     Subcommand { name: "list", about: "what the token may run, with parameters", help: LIST },
     Subcommand { name: "ping", about: "is the daemon there, and is the token good?", help: PING },
     Subcommand { name: "status", about: "the daemon's counters", help: PING },
-    Subcommand { name: "cancel", about: "end a running or waiting command", help: CANCEL },
+    Subcommand { name: "jobs", about: "the commands that run and wait", help: JOBS },
+    Subcommand { name: "cancel", about: "end running or waiting commands", help: CANCEL },
     Subcommand { name: "menu", about: "a menu for people", help: MENU },
     Subcommand { name: "batch", about: "many expressions, one a line", help: BATCH },
     Subcommand { name: "each", about: "the same on many hosts", help: EACH },
@@ -67,7 +68,12 @@ pub const SETTINGS: &[Setting] = &[
     setting("-q, --quiet", "", "no errors on standard error; the exit status tells", &[]),
     setting("-v, --verbose", "", "tell each setting's source, and each step with its time", &[]),
     setting("--json", "", "print the reply as it came, and no more", &[]),
-    setting("-o, --output FORMAT", "", "table or json, of list, status, ping and whoami", &[]),
+    setting(
+        "-o, --output FORMAT",
+        "",
+        "table or json, of list, status, jobs, ping and whoami",
+        &[],
+    ),
     setting("--id ID", "", "the id of the request, for zcmd cancel", &[]),
     setting("--explain", "", "os: run nothing, print what would run; maths: mark the fault", &[]),
     setting("-p, --parameter NAME=VALUE", "", "a parameter by its name", &["os", "each"]),
@@ -78,6 +84,8 @@ pub const SETTINGS: &[Setting] = &[
     setting("--hosts FILE", "", "hosts, one a line", &["each"]),
     setting("--at-most N", "", "hosts that are asked at the same time (64)", &["each"]),
     setting("--stop-after N", "", "begin no further host after so many failures", &["each"]),
+    setting("--watch[=SECONDS]", "", "again every second, or as often", &["status", "jobs"]),
+    setting("--job N", "", "the job of this number; may be repeated", &["cancel"]),
     setting("--command NAME", "", "run this command", &["facts", "ls", "get", "put"]),
     setting("-h, --help", "", "", &[]),
     setting("-V, --version", "", "", &[]),
@@ -222,15 +230,35 @@ zcmd status [OPTION]...      its counters (the token must reach status)
 
   until zcmd --timeout 1 ping; do sleep 1; done
   zcmd --json status
+  zcmd status --watch                      a line a second, with rates
+  zcmd --json status --watch=60            a line of JSON a minute
+
+A watch ends with the token, with a reload that takes the right, and with Ctrl-C. --timeout is how
+long to wait for a line beyond its time.
+";
+
+const JOBS: &str = "\
+zcmd jobs [OPTION]...
+
+  zcmd jobs                                your commands that run and wait
+  zcmd jobs --watch=5                      the same every 5 seconds
+  zcmd --json jobs                         the same for programs
+
+A token with the word admin in its scope sees the commands of all subjects. STATE is waiting,
+starting, running, ending (it was told to end) or left (its processes outlive it). Parameters are
+never shown.
 ";
 
 const CANCEL: &str = "\
-zcmd cancel [OPTION]... ID
+zcmd cancel [OPTION]... ID...
+zcmd cancel [OPTION]... --job N...
 
   zcmd os --id backup backup &
   zcmd cancel backup                       ends it, running or queued
+  zcmd cancel --job 17                     by the number that zcmd jobs shows
 
-Only commands of the same subject. Digits are a number: --id 7 is the id 7.
+Only commands of the same subject; with the word admin in the scope of the token, --job reaches
+those of all. Digits are a number: --id 7 is the id 7. The exit status is that of the worst.
 ";
 
 const MENU: &str = "\

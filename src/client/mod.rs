@@ -17,6 +17,7 @@ pub mod conversation;
 pub mod each;
 pub mod external;
 pub mod files;
+pub mod frames;
 pub mod handshake;
 pub mod help;
 pub mod lines;
@@ -52,6 +53,8 @@ use crate::system::signals::{SIGHUP, SIGINT, SIGTERM, Signals, is_ignored};
 pub enum Task {
     /// Ask once, and print the answer.
     Ask(Ask),
+    /// Ask for the end of each of these.
+    Cancel(Vec<Ask>),
     /// Ask once for a command that reads this process's standard input.
     AskWithInput(Os),
     /// Evaluate many expressions.
@@ -83,8 +86,15 @@ pub fn run(task: Task, given: &Given) -> u8 {
 fn perform(task: Task, given: &Given) -> Result<u8, Failure> {
     let settings = || Settings::gather(given);
     match task {
-        Task::Ask(ask @ Ask::Os(_)) => ask_once(&settings()?, ask, Some(&catch()?)),
+        Task::Ask(ask @ (Ask::Os(_) | Ask::Watch { .. })) => {
+            ask_once(&settings()?, ask, Some(&catch()?))
+        }
         Task::Ask(ask) => ask_once(&settings()?, ask, None),
+        Task::Cancel(asks) => {
+            let settings = settings()?;
+            asks.into_iter()
+                .try_fold(status::DONE, |worst, ask| Ok(worst.max(ask_once(&settings, ask, None)?)))
+        }
         Task::AskWithInput(os) => {
             let settings = settings()?;
             let bytes_max = limits::STDIN_BYTES_MAX;

@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::client::settings;
+use crate::limits;
 use crate::protocol::request::{Ask, Os, Values};
 
 /// The request for the value of an expression, of which these are the parts.
@@ -54,5 +56,40 @@ pub fn of_each(
             Ok(Ask::Os(Os { stream: !explain, explain, ..os }))
         }
         _ => Err("each: write each os NAME or each compute EXPRESSION".into()),
+    }
+}
+
+/// What is asked once, or at an interval of so many milliseconds.
+pub fn watched(what: &'static str, once: Ask, every_ms: Option<u64>) -> Ask {
+    every_ms.map_or(once, |every_ms| Ask::Watch { what, every_ms })
+}
+
+/// The milliseconds of `--watch=SECONDS`.
+///
+/// # Errors
+/// They are fewer or more than a daemon takes.
+pub fn interval(seconds: &str) -> Result<u64, String> {
+    let [least, most] = [limits::WATCH_MS_MIN, limits::WATCH_MS_MAX];
+    let milliseconds = seconds.parse().map(|seconds: f64| seconds * 1e3);
+    match milliseconds {
+        Ok(count) if (least as f64..=most as f64).contains(&count) => Ok(count as u64),
+        _ => {
+            Err(format!("--watch={seconds}: expected seconds, {} to {}", least / 1000, most / 1000))
+        }
+    }
+}
+
+/// The requests to end what has these ids, and these jobs.
+///
+/// # Errors
+/// There is none, or an id is none.
+pub fn cancel(ids: impl Iterator<Item = String>, jobs: Vec<u64>) -> Result<Vec<Ask>, String> {
+    let by_id = |id: String| Ok(Ask::Cancel { target: Some(settings::id(&id)?), job: None });
+    let by_number = |job| Ok(Ask::Cancel { target: None, job: Some(job) });
+    let all = ids.map(by_id).chain(jobs.into_iter().map(by_number));
+    let all = all.collect::<Result<Vec<_>, String>>()?;
+    match all.is_empty() {
+        true => Err("cancel: an id is missing; zcmd jobs shows them".into()),
+        false => Ok(all),
     }
 }

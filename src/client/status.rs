@@ -104,7 +104,7 @@ impl Failure {
 /// The exit status for an answer; `os` says whether a command was asked for.
 pub fn of(answer: &Answer, os: bool) -> u8 {
     match answer {
-        Answer::Result(_) | Answer::Number(_) | Answer::Output { .. } => DONE,
+        Answer::Result(_) | Answer::Number(_) | Answer::Output { .. } | Answer::Event(_) => DONE,
         Answer::Ran(ran) => ended(ran),
         Answer::Error(error) => refused(error, os),
     }

@@ -22,6 +22,15 @@ pub enum Id {
     Number(i128),
 }
 
+impl std::fmt::Display for Id {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Text(text) => out.write_str(text),
+            Self::Number(number) => write!(out, "{number}"),
+        }
+    }
+}
+
 /// One request.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Request {
@@ -59,7 +68,20 @@ pub enum Ask {
     /// End a command.
     Cancel {
         /// The `id` of its request.
-        target: Id,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target: Option<Id>,
+        /// Its number among the jobs, where there is no `target`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        job: Option<u64>,
+    },
+    /// List the commands that run and wait.
+    Jobs,
+    /// Tell `status` or `jobs` at an interval.
+    Watch {
+        /// Which of them.
+        what: &'static str,
+        /// Milliseconds from one reply to the next.
+        every_ms: u64,
     },
 }
 

@@ -20,10 +20,12 @@ pub mod policy;
 pub mod refusal;
 pub mod send_queue;
 pub mod settings;
+pub mod watchers;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::limits;
 use crate::port::{Action, Event, Handshake, JobId, Level, Moment, Outgoing, Peer};
 use crate::port::{Stream, Unsent, Verdict};
 use crate::protocol::envelope::Envelope;
@@ -36,12 +38,13 @@ use audit::name_of;
 use counters::Counters;
 use jobs::drain::Drain;
 use jobs::{Closed, Jobs, Order};
-use operations::Call;
+use operations::{Call, View};
 use origin::Origin;
 use policy::Policy;
 use refusal::Refusal;
 use send_queue::{Lost, Next, SendQueue};
 use settings::Settings;
+use watchers::Watchers;
 
 /// The daemon without the machine.
 #[derive(Debug)]
@@ -51,6 +54,7 @@ pub struct Service {
     access: Access,
     jobs: Jobs,
     queue: SendQueue,
+    watchers: Watchers,
     counters: Counters,
     /// The request that is being handled and has no answer yet.
     serving: Option<Origin>,
@@ -68,6 +72,7 @@ impl Service {
             access: Access::new(settings.rate),
             jobs: Jobs::new(settings.commands),
             queue: SendQueue::new(send_queue::room_for(&settings.commands, output_bytes_max)),
+            watchers: Watchers::default(),
             counters: Counters::default(),
             serving: None,
             first_job: JobId(0),
@@ -99,6 +104,7 @@ impl Service {
         };
         let closed = self.jobs.expel(now.uptime, why, out);
         self.close_all(closed, out);
+        self.watchers.hurry();
     }
 
     /// Counts a reload that was refused because the files have errors; the policy stays.
@@ -166,6 +172,7 @@ impl Service {
             self.jobs.next_deadline(),
             self.queue.next_deadline(),
             self.access.next_deadline(),
+            self.watchers.next_deadline(),
             self.draining.and_then(|drain| drain.due()),
         ];
         deadlines.into_iter().flatten().min()
@@ -177,6 +184,7 @@ impl Service {
         let closed = self.jobs.tick(now.uptime, out);
         self.close_all(closed, out);
         self.queue.begin_turn(now.uptime);
+        self.tell_watchers(now, out);
         for (event, address, count) in self.access.summaries(now.uptime) {
             let fields = vec![("address", address.into()), ("count", count.into())];
             out.push(audit::line(Level::Warn, event, fields));
@@ -209,6 +217,7 @@ impl Service {
             Unsent::Gone => {
                 let forgotten = self.queue.forget(&reply.peer);
                 let closed = self.jobs.abandon(now.uptime, id, out);
+                self.watchers.abandon(id);
                 self.close_all(closed, out);
                 forgotten + 1
             }
@@ -278,19 +287,22 @@ impl Service {
             policy: &self.policy,
             settings: &self.settings,
             jobs: &mut self.jobs,
+            watchers: &mut self.watchers,
             counters: &self.counters,
             callers: &mut self.access.callers,
             draining: self.draining.is_some(),
             closed: Vec::new(),
+            unwatched: Vec::new(),
             out,
         };
         let done = call.run(operation, &envelope.fields);
-        let (closed, origin) = (call.closed, self.serving.take());
+        let (closed, unwatched, origin) = (call.closed, call.unwatched, self.serving.take());
         self.close_all(closed, out);
+        self.unwatch(unwatched, || Refusal::Unwatched, out);
         self.serving = origin;
         match done {
             Ok(Some(answer)) => self.reply(Some(&caller), answer, out),
-            Ok(None) => self.serving = None, // The job that was opened will answer.
+            Ok(None) => self.serving = None, // The job or the watcher will answer.
             Err(refusal) => self.refuse(now, Some(&caller), refusal, out),
         }
     }
@@ -319,12 +331,59 @@ impl Service {
         }
     }
 
+    /// Tells the watchers that are due. One whose peer does not read is passed over.
+    fn tell_watchers(&mut self, now: &Moment, out: &mut Vec<Action>) {
+        for _ in 0..limits::WATCHERS_MAX {
+            let Some(watcher) = self.watchers.take_due(now.uptime) else { return };
+            if self.queue.waits_for(&watcher.origin.peer) {
+                self.watchers.put_back(now.uptime, watcher);
+                continue;
+            }
+            self.serving = Some(watcher.origin.clone());
+            let (authority, key) = (&self.policy.authority, watcher.origin.peer.key.as_deref());
+            let known = &mut self.access.tokens;
+            let caller = match authority.identify(known, key, &watcher.token, now) {
+                Ok(caller) => caller,
+                Err(why) => {
+                    self.refuse(now, None, Refusal::Unauthorized(why), out);
+                    continue;
+                }
+            };
+            let view = View {
+                now,
+                caller: &caller,
+                policy: &self.policy,
+                settings: &self.settings,
+                jobs: &self.jobs,
+                counters: &self.counters,
+            };
+            match operations::shown(&view, watcher.what) {
+                Ok(answer) => {
+                    // A lost reply is counted; the next one tells the same and more.
+                    let _ = self.serving.take().map(|origin| self.send(origin, answer));
+                    self.watchers.put_back(now.uptime, watcher);
+                }
+                Err(refusal) => self.refuse(now, Some(&caller), refusal, out),
+            }
+        }
+    }
+
+    /// Sends the last reply to watchers that were taken out.
+    fn unwatch(&mut self, origins: Vec<Origin>, why: impl Fn() -> Refusal, out: &mut Vec<Action>) {
+        for origin in origins {
+            self.serving = Some(origin);
+            self.reply(None, Answer::Error(why().into_error(false)), out);
+        }
+    }
+
     fn shut_down(&mut self, now: &Moment, out: &mut Vec<Action>) {
         if self.draining.is_none() {
             out.push(audit::counts(Level::Info, "draining", self.jobs.counts()));
             self.draining = Some(Drain::begin(now.uptime, self.settings.shutdown_grace));
             let closed = self.jobs.close_waiting(now.uptime, |_| Some(Refusal::ShuttingDown));
             self.close_all(closed, out);
+            let unwatched = self.watchers.close();
+            self.unwatch(unwatched, || Refusal::ShuttingDown, out);
         }
     }
 
@@ -377,7 +436,7 @@ impl Service {
     }
 
     fn send(&mut self, origin: Origin, answer: Answer) -> Result<(), Lost> {
-        let piece = matches!(answer, Answer::Output { .. });
+        let piece = matches!(answer, Answer::Output { .. } | Answer::Event(_));
         let Origin { peer, id, subject, .. } = origin;
         let body = Reply { id, answer }.encode();
         self.counters.bytes_sent += body.len() as u64;

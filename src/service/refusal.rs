@@ -48,6 +48,10 @@ pub enum Refusal {
     /// The command did not start within its time limit; the earliest time at which a place must be
     /// free.
     NoTurn(Duration),
+    /// No more requests can be answered at an interval.
+    TooManyWatchers,
+    /// The watch was cancelled.
+    Unwatched,
     /// The caller has no command with this id.
     NotFound,
     /// The daemon is shutting down.
@@ -88,12 +92,12 @@ impl Refusal {
             Self::BadParameter(_) => Code::BadParameter,
             Self::Unconfirmed(_) => Code::Unconfirmed,
             Self::BadExpression(_) | Self::BadVariable(_) => Code::BadExpression,
-            Self::Busy(_) | Self::NoTurn(_) => Code::Busy,
+            Self::Busy(_) | Self::NoTurn(_) | Self::TooManyWatchers => Code::Busy,
             Self::NotFound => Code::NotFound,
             Self::ShuttingDown => Code::ShuttingDown,
             Self::NotStarted(..) => Code::NotStarted,
             Self::TimedOut(_) => Code::TimedOut,
-            Self::Cancelled(_) => Code::Cancelled,
+            Self::Cancelled(_) | Self::Unwatched => Code::Cancelled,
             Self::Internal(_) => Code::Internal,
         }
     }
@@ -123,7 +127,9 @@ impl Refusal {
             Self::BadExpression(why) => why.to_string(),
             Self::Busy(_) => "too many commands wait already".to_owned(),
             Self::NoTurn(_) => "the command did not get its turn within its time limit".to_owned(),
-            Self::NotFound => "no running or waiting command of yours has this id".to_owned(),
+            Self::TooManyWatchers => "too many watch already; end another watch first".to_owned(),
+            Self::Unwatched => "the watch was cancelled".to_owned(),
+            Self::NotFound => "no command or watch that you may end has this id".to_owned(),
             Self::ShuttingDown => "the daemon is shutting down; try another host".to_owned(),
             Self::NotStarted(..) => {
                 "the program could not be started; the daemon's log says why".to_owned()

@@ -203,7 +203,7 @@ fn the_plain_questions_are_answered_for_people() {
     played.run(&["list"]).is(0, "a\n", "");
     for (text, id) in [("7", Id::Number(7)), ("07", Id::Text("07".into()))] {
         played.run(&["cancel", text]).is(0, "", "");
-        assert_eq!(played.seen().pop().unwrap().ask, Ask::Cancel { target: id });
+        assert_eq!(played.seen().pop().unwrap().ask, Ask::Cancel { target: Some(id), job: None });
     }
 }
 

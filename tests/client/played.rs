@@ -340,7 +340,10 @@ pub(crate) fn decode(body: &[u8]) -> Request {
         "list" => Ask::List,
         "status" => Ask::Status,
         "ping" => Ask::Ping,
-        "cancel" => Ask::Cancel { target: envelope::id(fields.get("target").unwrap()).unwrap() },
+        "cancel" => {
+            let target = fields.get("target").map(|json| envelope::id(json).unwrap());
+            Ask::Cancel { target, job: fields.get("job").map(|json| json.integer().unwrap()) }
+        }
         other => panic!("the client asks for {other}"),
     };
     Request { id, token: token.into_owned(), ask }
@@ -360,7 +363,7 @@ fn values(json: Json<'_>) -> Values {
 /// The id that a `cancel` is about.
 pub(crate) fn target(request: &Request) -> Option<&Id> {
     match &request.ask {
-        Ask::Cancel { target } => Some(target),
+        Ask::Cancel { target, .. } => target.as_ref(),
         _ => None,
     }
 }

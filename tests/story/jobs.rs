@@ -68,7 +68,7 @@ fn a_command_is_cancelled_by_its_own_subject_alone() {
     assert_eq!(
         story.trace(),
         r#"0 start 0 /bin/run ["x"]
-0 b <- {"status":"error","error":{"code":"not_found","message":"no running or waiting command of yours has this id"}}
+0 b <- {"status":"error","error":{"code":"not_found","message":"no command or watch that you may end has this id"}}
 0 a <- {"id":2,"status":"error","error":{"code":"cancelled","message":"the command was cancelled before it started","executed":false}}
 0 a <- {"id":"c","status":"ok","result":{"cancelled":true}}
 0 terminate 0

@@ -10,3 +10,4 @@ mod queue;
 mod requests;
 mod shutdown;
 mod streams;
+mod watch;

@@ -32,7 +32,7 @@ fn each_kind_of_request_gets_its_reply() {
 0 a <- {{"id":2,"status":"error","error":{{"code":"unknown_command","message":"there is no command two; `list` shows the commands","executed":false}}}}
 0 a <- {{"status":"error","error":{{"code":"bad_parameter","message":"parameter a: must not make an argument begin with -, unless its entry says \"dash\": true; it is 1 to 64 letters, digits, _ . or -, such as eth0","executed":false}}}}
 0 a <- {{"status":"error","error":{{"code":"forbidden","message":"the token's scope does not include status; ask the owner to add it"}}}}
-0 a <- {{"status":"error","error":{{"code":"not_found","message":"no running or waiting command of yours has this id"}}}}
+0 a <- {{"status":"error","error":{{"code":"not_found","message":"no command or watch that you may end has this id"}}}}
 "#,
             env!("CARGO_PKG_VERSION")
         )

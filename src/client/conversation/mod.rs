@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::client::connecting::Connecting;
 use crate::client::connection::{Connection, NOTHING, Watched};
+use crate::client::frames::Frames;
 use crate::client::settings::Settings;
 use crate::client::status::{self, Failure};
 use crate::client::{deadline, fresh_id};
@@ -39,6 +40,8 @@ pub struct Conversation<'a> {
     unread: bool,
     /// Whether the command wrote something.
     streamed: bool,
+    /// What a watch has shown.
+    frames: Frames,
 }
 
 impl<'a> Conversation<'a> {
@@ -91,6 +94,7 @@ impl<'a> Conversation<'a> {
             written: OutputBytes::default(),
             unread: false,
             streamed: false,
+            frames: Frames::default(),
         })
     }
 
@@ -121,7 +125,7 @@ impl<'a> Conversation<'a> {
         loop {
             for _ in 0..limits::MESSAGES_PER_TURN {
                 let Some((body, reply)) = self.connection.receive()? else { break };
-                if let Some(answer) = self.take(reply)? {
+                if let Some(answer) = self.take(&body, reply)? {
                     return Ok((body, answer));
                 }
             }
@@ -130,12 +134,16 @@ impl<'a> Conversation<'a> {
     }
 
     /// Takes one reply; gives the last one.
-    fn take(&mut self, reply: Reply) -> Result<Option<Answer>, Failure> {
+    fn take(&mut self, body: &[u8], reply: Reply) -> Result<Option<Answer>, Failure> {
         match answer_to(&self.request, self.streamed, reply)? {
             Some(Answer::Output { stream, bytes }) => {
                 self.streamed = true;
                 self.write_output(stream, &bytes)?;
                 self.check_deadline()?;
+                Ok(None)
+            }
+            Some(Answer::Event(json)) => {
+                self.present_frame(body, &json)?;
                 Ok(None)
             }
             Some(Answer::Error(error)) if self.elsewhere(&error)? => Ok(None),
@@ -145,6 +153,11 @@ impl<'a> Conversation<'a> {
 
     fn is_os(&self) -> bool {
         matches!(self.request.ask, Ask::Os(_))
+    }
+
+    /// Whether the daemon goes on until it is told to end.
+    fn lasts(&self) -> bool {
+        matches!(self.request.ask, Ask::Os(_) | Ask::Watch { .. })
     }
 
     /// Asks the next server, if this one drains and did nothing.
@@ -169,7 +182,7 @@ impl<'a> Conversation<'a> {
 
     /// Waits for a reply; heeds Ctrl-C, the deadline, and a reader that leaves.
     fn wait(&mut self) -> Result<(), Failure> {
-        let stdout = match self.is_os() && !self.unread {
+        let stdout = match self.lasts() && !self.unread {
             true => (io::stdout().as_raw_fd(), zmq::POLLERR),
             false => NOTHING,
         };
@@ -192,7 +205,8 @@ impl<'a> Conversation<'a> {
             return Err(Failure { status, ..Failure::uncertain(message) });
         }
         let cancelled = match self.cancel() {
-            true => "; the daemon was told to end the command",
+            true if self.is_os() => "; the daemon was told to end the command",
+            true => "; the daemon was told to end the watch",
             false => "",
         };
         Err(Failure::uncertain(format!(
@@ -222,6 +236,7 @@ impl<'a> Conversation<'a> {
     fn unread(&mut self) -> Result<(), Failure> {
         self.unread = true;
         if !self.is_os() {
+            self.cancel();
             return Err(Failure::quiet(status::UNREAD));
         }
         if self.ending.is_none() {
@@ -273,13 +288,17 @@ pub fn sends_on(error: &Error) -> bool {
     error.code == Code::ShuttingDown && error.executed != Some(true)
 }
 
-/// Sends a `cancel`, if the request is one for a command; says whether it was sent.
+/// Sends a `cancel`, if the request is one for a command or a watch; says whether it was sent.
 pub fn cancel(connection: &mut Connection, request: &Request) -> bool {
-    let (Ask::Os(_), Some(target)) = (&request.ask, request.id.clone()) else {
+    let (Ask::Os(_) | Ask::Watch { .. }, Some(target)) = (&request.ask, request.id.clone()) else {
         return false;
     };
     let token = request.token.clone();
-    let cancel = Request { id: Some(fresh_id()), token, ask: Ask::Cancel { target } };
+    let cancel = Request {
+        id: Some(fresh_id()),
+        token,
+        ask: Ask::Cancel { target: Some(target), job: None },
+    };
     connection.send(&cancel.encode(), Instant::now()).is_ok()
 }
 

@@ -7,6 +7,7 @@
 
 use std::io::{self, IsTerminal};
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 
 use super::{Conversation, watch};
 use crate::client::connection::poll;
@@ -58,8 +59,22 @@ impl Conversation<'_> {
                 }
                 Ok(())
             }
-            Answer::Output { .. } => Ok(()),
+            Answer::Output { .. } | Answer::Event(_) => Ok(()),
         }
+    }
+
+    /// Prints a frame of a watch; the time for the next one begins.
+    pub(super) fn present_frame(&mut self, body: &[u8], json: &str) -> Result<(), Failure> {
+        let Ask::Watch { what, every_ms } = self.request.ask else { return Ok(()) };
+        self.until = Instant::now() + self.settings.timeout + Duration::from_millis(every_ms);
+        if self.settings.json {
+            self.write(Stream::Stdout, body)?;
+            return self.write(Stream::Stdout, b"\n");
+        }
+        let shown = self.frames.show(what, json, io::stdout().is_terminal());
+        let shown = shown
+            .map_err(|fault| Failure::uncertain(format!("the answer makes no sense: {fault}")))?;
+        self.write(Stream::Stdout, shown.as_bytes())
     }
 
     fn complain(&self, error: &Error) {
@@ -68,6 +83,12 @@ impl Conversation<'_> {
             && os.parameters.ordered.iter().any(|value| value == "--help" || value == "-h")
         {
             words += &format!("; zcmd help {} shows what it takes", os.name);
+        }
+        if let (Ask::Cancel { target, job }, Code::NotFound) = (&self.request.ask, error.code) {
+            words += &match (target, job) {
+                (Some(id), _) => format!(": {}", text::one_line(&id.to_string())),
+                (None, job) => format!(": --job {}", job.unwrap_or_default()),
+            };
         }
         text::error(error.code.name(), &words);
         if let (Ask::Compute { expression, .. }, Some(position)) =

@@ -222,7 +222,7 @@ impl One {
                 self.output.complete(ran);
                 (if status == 0 { Outcome::Ok } else { Outcome::Failed }, String::new())
             }
-            Answer::Result(_) | Answer::Number(_) | Answer::Output { .. } => {
+            Answer::Result(_) | Answer::Number(_) | Answer::Output { .. } | Answer::Event(_) => {
                 (Outcome::Ok, String::new())
             }
             Answer::Error(error) => {

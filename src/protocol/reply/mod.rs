@@ -42,6 +42,8 @@ pub enum Answer {
         /// The bytes.
         bytes: Vec<u8>,
     },
+    /// The state of what is watched, in JSON. More replies follow.
+    Event(String),
     /// The request failed or was ended.
     Error(Error),
 }
@@ -89,6 +91,8 @@ impl Answer {
             (Self::Ran(_), Ask::Os(os)) => !os.explain,
             (Self::Output { .. }, Ask::Os(os)) => os.stream && !os.explain,
             (Self::Result(_), Ask::Os(os)) => os.explain,
+            (Self::Event(_), ask) => matches!(ask, Ask::Watch { .. }),
+            (Self::Result(_), Ask::Watch { .. }) => false,
             (Self::Result(_), _) => true,
             (Self::Number(_) | Self::Ran(_) | Self::Output { .. }, _) => false,
         }
@@ -101,7 +105,7 @@ impl Answer {
             Self::Result(json) | Self::Number(json) => {
                 Json::parse(json.as_bytes()).is_ok_and(|json| json.real().is_ok())
             }
-            Self::Ran(_) | Self::Output { .. } => false,
+            Self::Ran(_) | Self::Output { .. } | Self::Event(_) => false,
         }
     }
 }

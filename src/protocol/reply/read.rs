@@ -25,7 +25,7 @@ impl Reply {
         let status = field(&object, "status")?;
         let kind = status.string()?;
         let stray = match kind.as_ref() {
-            "ok" => ["error", "data", "data_base64"].as_slice(),
+            "ok" | "event" => ["error", "data", "data_base64"].as_slice(),
             "output" => &["error", "result"],
             _ => &["data", "data_base64"],
         };
@@ -40,6 +40,7 @@ impl Reply {
                 },
                 json => Answer::Result(json.text().to_owned()),
             },
+            "event" => Answer::Event(field(&object, "result")?.text().to_owned()),
             "output" => Answer::Output {
                 stream: match field(&object, "stream")?.string()?.as_ref() {
                     "stdout" => Stream::Stdout,
@@ -49,7 +50,7 @@ impl Reply {
                 bytes: bytes(&object, "data")?,
             },
             "error" => Answer::Error(error(&object)?),
-            _ => return Err(status.fault("status: neither ok, output nor error")),
+            _ => return Err(status.fault("status: neither ok, output, event nor error")),
         };
         Ok(Reply { id, answer })
     }

@@ -44,6 +44,10 @@ impl Reply {
                 let (name, text) = super::super::spelled(["data", "data_base64"], bytes);
                 body.member(name, text.as_ref());
             }
+            Answer::Event(text) => {
+                body.member("status", "event");
+                body.raw_member("result", text.as_bytes());
+            }
             Answer::Error(error) => {
                 body.member("status", "error");
                 body.member("error", error);

@@ -7,7 +7,7 @@ use crate::limits;
 use crate::service::maths::similar;
 
 /// The words of operations. `service::operations` holds its own against them.
-pub const OPERATIONS: [&str; 2] = ["compute", "status"];
+pub const OPERATIONS: [&str; 3] = ["compute", "status", "admin"];
 
 /// Whether a word may name a command, a parameter, a group, a lock or a role.
 pub fn is_name(word: &str) -> bool {
@@ -53,7 +53,9 @@ mod tests {
 
     #[test]
     fn a_word_that_cannot_be_is_told_with_those_that_can() {
-        for word in ["compute", "status", "os:*", "os:a", "os:a.b-c_1", "os:a.b.*", "role:ops"] {
+        for word in
+            ["compute", "status", "admin", "os:*", "os:a", "os:a.b-c_1", "os:a.b.*", "role:ops"]
+        {
             assert_eq!(check_word(word), Ok(()));
         }
         let bad = [
@@ -74,7 +76,7 @@ mod tests {
         ];
         for word in bad {
             let why = check_word(word).expect_err(word);
-            assert!(why.contains("known are compute, status, os:NAME"), "{why}");
+            assert!(why.contains("known are compute, status, admin, os:NAME"), "{why}");
         }
         assert!(check_word("comptue").unwrap_err().contains("did you mean compute?"));
     }

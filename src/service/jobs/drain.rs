@@ -57,7 +57,7 @@ impl Drain {
         match self.stage {
             Stage::Grace if is_due => {
                 *self = Self { stage: Stage::End, due: None };
-                jobs.stop_running(now, |_| true, out);
+                jobs.stop_running(now, |_, _| true, out);
             }
             Stage::Killed if is_due => {
                 let (closed, names) = jobs.give_up(now);

@@ -41,6 +41,12 @@ impl Order {
     pub(super) fn lock(&self) -> Option<&str> {
         self.permit.execution.lock.as_deref()
     }
+
+    /// Its entry in a list of jobs.
+    pub(super) fn entry(&self, job: JobId, state: &'static str, written: OutputBytes) -> Entry<'_> {
+        let Self { origin, subject, command, accepted, .. } = self;
+        Entry { job, state, subject, command, origin, since: accepted.uptime, written }
+    }
 }
 
 /// A job that has ended.
@@ -91,6 +97,26 @@ impl Closed {
         };
         (fields, answer)
     }
+}
+
+/// A job, for those who list them.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// Its number, unique in a run of the daemon.
+    pub job: JobId,
+    /// `running`, `ending` after it was told to end, `left` if processes of it outlive it,
+    /// `starting`, or `waiting`.
+    pub state: &'static str,
+    /// The subject that it counts for.
+    pub subject: &'a Subject,
+    /// The name of the command.
+    pub command: &'a str,
+    /// Its request.
+    pub origin: &'a Origin,
+    /// When it was accepted.
+    pub since: Duration,
+    /// Bytes that it has written so far.
+    pub written: OutputBytes,
 }
 
 /// A command that has not started.
@@ -157,9 +183,14 @@ impl Running {
         }
     }
 
+    /// Bytes that it has written so far.
+    pub(super) fn written(&self) -> OutputBytes {
+        OutputBytes { stdout: self.stdout.total(), stderr: self.stderr.total() }
+    }
+
     /// Ends.
     pub(super) fn close(self, now: Duration, ending: Ending) -> Closed {
-        let written = OutputBytes { stdout: self.stdout.total(), stderr: self.stderr.total() };
+        let written = self.written();
         let whole = self.stdout.is_whole() && self.stderr.is_whole() && !self.lost;
         let end = match ending {
             Ending::Exited(code) => Ok(Ended::Exited(code)),

@@ -19,11 +19,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::limits;
-use crate::port::{Action, Ending, JobId, Stream, Subject};
-use crate::protocol::request::Id;
+use crate::port::{Action, Ending, JobId, OutputBytes, Stream, Subject};
 use crate::protocol::token::Unopened;
 use crate::service::counters::CommandCounts;
-pub use crate::service::jobs::job::{Closed, Order};
+pub use crate::service::jobs::job::{Closed, Entry, Order};
 use crate::service::jobs::job::{Running, Stop, Waiting};
 use crate::service::origin::Origin;
 use crate::service::refusal::Refusal;
@@ -32,9 +31,13 @@ use crate::service::settings::CommandLimits;
 /// A command that has ended and has its reply, but left processes running.
 #[derive(Debug)]
 struct Lingering {
+    origin: Origin,
     subject: Subject,
     command: String,
     lock: Option<String>,
+    /// When it was accepted.
+    accepted: Duration,
+    written: OutputBytes,
     /// When it gets SIGKILL; none once it has.
     due: Option<Duration>,
 }
@@ -67,6 +70,30 @@ impl Jobs {
     /// Whether no command runs or waits, and none has left processes.
     pub fn is_empty(&self) -> bool {
         self.counts() == CommandCounts::default()
+    }
+
+    /// All jobs: those that have started, then those that will, in the order of their arrival.
+    pub fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let left = self.lingering.iter().map(|(job, left)| Entry {
+            job: *job,
+            state: "left",
+            subject: &left.subject,
+            command: &left.command,
+            origin: &left.origin,
+            since: left.accepted,
+            written: left.written,
+        });
+        let running =
+            self.running.iter().map(|(job, Running { order, stop, stdout, stderr, .. })| {
+                let written = OutputBytes { stdout: stdout.total(), stderr: stderr.total() };
+                order.entry(*job, if stop.is_some() { "ending" } else { "running" }, written)
+            });
+        let unstarted = [("starting", &self.starting), ("waiting", &self.waiting)];
+        let unstarted = unstarted.into_iter().flat_map(|(state, jobs)| {
+            jobs.iter()
+                .map(move |(job, Waiting(order))| order.entry(*job, state, OutputBytes::default()))
+        });
+        left.chain(running).chain(unstarted)
     }
 
     /// Opens a job: it gets a place, or waits for one. It starts in a `tick`, after the log line of
@@ -126,7 +153,7 @@ impl Jobs {
     ) -> Option<Closed> {
         let job = self.running.remove(&id)?;
         if leftover {
-            let Order { subject, command, permit, .. } = &job.order;
+            let Order { origin, subject, command, permit, accepted, .. } = &job.order;
             let due = match job.stop {
                 Some(_) => job.due,
                 None => {
@@ -134,9 +161,16 @@ impl Jobs {
                     Some(now.saturating_add(permit.execution.grace))
                 }
             };
-            let (subject, command) = (subject.clone(), command.clone());
-            let lock = permit.execution.lock.clone();
-            self.lingering.insert(id, Lingering { subject, command, lock, due });
+            let left = Lingering {
+                origin: origin.clone(),
+                subject: subject.clone(),
+                command: command.clone(),
+                lock: permit.execution.lock.clone(),
+                accepted: accepted.uptime,
+                written: job.written(),
+                due,
+            };
+            self.lingering.insert(id, left);
         }
         Some(job.close(now, ending))
     }
@@ -146,20 +180,17 @@ impl Jobs {
         self.lingering.remove(&id);
     }
 
-    /// Stops the jobs of one subject with this `id`. Those that wait are closed at once; none if
-    /// there was nothing to stop.
+    /// Stops the jobs that are meant. Those that wait are closed at once; none if there was nothing
+    /// to stop.
     pub fn cancel(
         &mut self,
         now: Duration,
-        subject: &Subject,
-        id: &Id,
+        meant: impl Fn(JobId, &Order) -> bool,
         out: &mut Vec<Action>,
     ) -> Option<Vec<Closed>> {
-        let mine =
-            |order: &Order| order.subject == *subject && order.origin.id.as_ref() == Some(id);
-        let closed =
-            self.close_waiting(now, |order| mine(order).then_some(Refusal::Cancelled(None)));
-        let stopped = self.stop_running(now, mine, out);
+        let closed = self
+            .close_unstarted(now, |id, job| meant(id, &job.0).then_some(Refusal::Cancelled(None)));
+        let stopped = self.stop_running(now, meant, out);
         (stopped > 0 || !closed.is_empty()).then_some(closed)
     }
 
@@ -171,7 +202,7 @@ impl Jobs {
         out: &mut Vec<Action>,
     ) -> Vec<Closed> {
         let theirs = |order: &Order| order.origin.peer.envelope.first() == routing_id;
-        self.stop_running(now, |order| order.stream && theirs(order), out);
+        self.stop_running(now, |_, order| order.stream && theirs(order), out);
         self.close_waiting(now, |order| theirs(order).then_some(Refusal::Cancelled(None)))
     }
 
@@ -230,10 +261,10 @@ impl Jobs {
     pub fn stop_running(
         &mut self,
         now: Duration,
-        which: impl Fn(&Order) -> bool,
+        which: impl Fn(JobId, &Order) -> bool,
         out: &mut Vec<Action>,
     ) -> usize {
-        let meant = self.running.iter_mut().filter(|(_, job)| which(&job.order));
+        let meant = self.running.iter_mut().filter(|(id, job)| which(**id, &job.order));
         meant.map(|(id, job)| job.stop(now, *id, Stop::Cancelled, out)).count()
     }
 

@@ -156,7 +156,9 @@ impl Bench {
             }
             Cancel => {
                 let id = Id::Number(1);
-                self.jobs.cancel(now, &subject(), &id, out).unwrap_or_default()
+                self.jobs
+                    .cancel(now, |_, order| order.origin.id.as_ref() == Some(&id), out)
+                    .unwrap_or_default()
             }
             Expel => {
                 let mine = |order: &Order| order.origin.id == Some(Id::Number(1));

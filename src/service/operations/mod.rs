@@ -8,11 +8,13 @@
 
 mod cancel;
 mod compute;
+mod jobs;
 mod list;
 mod os;
 mod ping;
 mod status;
 mod version;
+mod watch;
 
 use crate::port::{Action, Moment, Subject};
 use crate::protocol::encode;
@@ -27,6 +29,8 @@ use crate::service::origin::Origin;
 use crate::service::policy::Policy;
 use crate::service::refusal::Refusal;
 use crate::service::settings::Settings;
+use crate::service::watchers::Watchers;
+pub(super) use watch::shown;
 
 /// All operations, in the order in which help and documents show them.
 pub const ALL: &[&Operation] = &[
@@ -35,7 +39,9 @@ pub const ALL: &[&Operation] = &[
     &list::OPERATION,
     &status::OPERATION,
     &ping::OPERATION,
+    &jobs::OPERATION,
     &cancel::OPERATION,
+    &watch::OPERATION,
     &version::OPERATION,
 ];
 
@@ -77,6 +83,8 @@ pub struct Call<'a> {
     pub settings: &'a Settings,
     /// The commands that run or wait.
     pub jobs: &'a mut Jobs,
+    /// The requests that are answered at an interval.
+    pub watchers: &'a mut Watchers,
     /// Counts since the start.
     pub counters: &'a Counters,
     /// Requests of each subject.
@@ -85,11 +93,48 @@ pub struct Call<'a> {
     pub draining: bool,
     /// Jobs that the handler has closed; they are answered before this request.
     pub closed: Vec<Closed>,
+    /// Watchers that the handler has taken out; they are answered before this request.
+    pub unwatched: Vec<Origin>,
     /// The actions that follow.
     pub out: &'a mut Vec<Action>,
 }
 
+/// What `status` and `jobs` show.
+#[derive(Clone, Copy, Debug)]
+pub struct View<'a> {
+    /// The time.
+    pub now: &'a Moment,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// What the files say.
+    pub policy: &'a Policy,
+    /// What the variables say.
+    pub settings: &'a Settings,
+    /// The commands that run or wait.
+    pub jobs: &'a Jobs,
+    /// Counts since the start.
+    pub counters: &'a Counters,
+}
+
+impl Operation {
+    /// Checks the scope of a caller.
+    ///
+    /// # Errors
+    /// It does not include the word of this operation.
+    fn permit(&self, caller: &Caller) -> Result<(), Refusal> {
+        match self.scope {
+            Some(word) if !caller.may(word) => Err(caller.forbidden(word.to_owned())),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Call<'_> {
+    fn view(&self) -> View<'_> {
+        let Self { now, caller, policy, settings, jobs, counters, .. } = self;
+        View { now, caller, policy, settings, jobs, counters }
+    }
+
     /// Charges the caller for a request.
     ///
     /// # Errors
@@ -112,10 +157,8 @@ impl Call<'_> {
         if operation.limited {
             self.charge()?;
         }
-        match operation.scope {
-            Some(word) if !self.caller.may(word) => Err(self.caller.forbidden(word.to_owned())),
-            _ => (operation.run)(self, fields),
-        }
+        operation.permit(self.caller)?;
+        (operation.run)(self, fields)
     }
 }
 
@@ -188,10 +231,12 @@ mod tests {
             policy: &policy,
             settings: &settings,
             jobs: &mut Jobs::new(settings.commands),
+            watchers: &mut Watchers::default(),
             counters: &Counters::default(),
             callers: &mut Throttle::new(settings.rate, 1),
             draining: false,
             closed: Vec::new(),
+            unwatched: Vec::new(),
             out: &mut out,
         };
         let operation = named(name).unwrap();
@@ -254,7 +299,7 @@ mod tests {
             (Ask::List, r#"ok {"compute":true"#),
             (Ask::Status, r#"ok {"version":"#),
             (Ask::Ping, r#"ok {"version":"#),
-            (Ask::Cancel { target: Id::Text("7".into()) }, "not_found "),
+            (Ask::Cancel { target: Some(Id::Text("7".into())), job: None }, "not_found "),
         ];
         for (ask, wanted) in cases {
             for id in [None, Some(Id::Number(-7)), Some(Id::Text("é".into()))] {
@@ -275,7 +320,7 @@ mod tests {
             (
                 r#"{"command_type":"nope"}"#,
                 "command_type: unknown \"nope\"; use one of compute, os, list, status, ping, \
-                 cancel, version (at byte 16)",
+                 jobs, cancel, watch, version (at byte 16)",
             ),
             (
                 r#"{"command_type":"list","x":1}"#,

@@ -3,7 +3,7 @@
 //! Promises: counts since the start, and what runs and waits now.
 //! Leaves out: who runs what.
 
-use super::{Call, Operation, result};
+use super::{Call, Operation, View, result};
 use crate::protocol::json::Object;
 use crate::protocol::reply::Answer;
 use crate::service::counters::Status;
@@ -19,10 +19,15 @@ pub(super) const OPERATION: Operation = Operation {
 };
 
 fn run(call: &mut Call<'_>, _: &Object<'_>) -> Result<Option<Answer>, Refusal> {
-    Ok(Some(result(&Status {
-        uptime: call.now.uptime,
-        cleartext: call.settings.cleartext,
-        commands: call.jobs.counts(),
-        totals: call.counters,
-    })))
+    Ok(Some(shown(&call.view())))
+}
+
+/// The answer to `status`.
+pub(super) fn shown(view: &View<'_>) -> Answer {
+    result(&Status {
+        uptime: view.now.uptime,
+        cleartext: view.settings.cleartext,
+        commands: view.jobs.counts(),
+        totals: view.counters,
+    })
 }
