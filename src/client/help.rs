@@ -103,7 +103,7 @@ const fn setting(
 impl Setting {
     /// The option without its value: `-h` and `--help`.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
-        self.option.split([',', ' ']).filter(|word| word.starts_with('-'))
+        self.option.split([',', ' ', '[']).filter(|word| word.starts_with('-'))
     }
 }
 

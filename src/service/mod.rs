@@ -334,36 +334,24 @@ impl Service {
     /// Tells the watchers that are due. One whose peer does not read is passed over.
     fn tell_watchers(&mut self, now: &Moment, out: &mut Vec<Action>) {
         for _ in 0..limits::WATCHERS_MAX {
-            let Some(watcher) = self.watchers.take_due(now.uptime) else { return };
-            if self.queue.waits_for(&watcher.origin.peer) {
-                self.watchers.put_back(now.uptime, watcher);
-                continue;
-            }
-            self.serving = Some(watcher.origin.clone());
-            let (authority, key) = (&self.policy.authority, watcher.origin.peer.key.as_deref());
-            let known = &mut self.access.tokens;
-            let caller = match authority.identify(known, key, &watcher.token, now) {
-                Ok(caller) => caller,
-                Err(why) => {
-                    self.refuse(now, None, Refusal::Unauthorized(why), out);
-                    continue;
-                }
-            };
             let view = View {
                 now,
-                caller: &caller,
                 policy: &self.policy,
                 settings: &self.settings,
                 jobs: &self.jobs,
                 counters: &self.counters,
             };
-            match operations::shown(&view, watcher.what) {
-                Ok(answer) => {
-                    // A lost reply is counted; the next one tells the same and more.
-                    let _ = self.serving.take().map(|origin| self.send(origin, answer));
-                    self.watchers.put_back(now.uptime, watcher);
+            let (watchers, known) = (&mut self.watchers, &mut self.access.tokens);
+            let reads = |peer: &Peer| !self.queue.waits_for(peer);
+            let frame = operations::next_frame(&view, watchers, known, reads);
+            let Some((origin, frame)) = frame else { return };
+            match frame {
+                // A lost frame is counted; the next one tells the same and more.
+                Ok(answer) => drop(self.send(origin, answer)),
+                Err(refusal) => {
+                    self.serving = Some(origin);
+                    self.refuse(now, None, refusal, out);
                 }
-                Err(refusal) => self.refuse(now, Some(&caller), refusal, out),
             }
         }
     }

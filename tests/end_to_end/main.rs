@@ -11,3 +11,4 @@ mod requests;
 mod settings;
 mod signals;
 mod supervisor;
+mod watch;

@@ -164,6 +164,7 @@ const LAYERED: &[Layers] = &[
             "policy",
             "jobs",
             "send_queue",
+            "watchers",
             "operations",
             "mod",
         ],

@@ -11,6 +11,7 @@ use crate::limits;
 use crate::protocol::json::Object;
 use crate::protocol::reply::Answer;
 use crate::protocol::request::Id;
+use crate::service::access::caller::Caller;
 use crate::service::jobs::Entry;
 use crate::service::refusal::Refusal;
 
@@ -59,13 +60,13 @@ struct Whose<'a> {
 }
 
 fn run(call: &mut Call<'_>, _: &Object<'_>) -> Result<Option<Answer>, Refusal> {
-    Ok(Some(shown(&call.view())))
+    Ok(Some(shown(&call.view(), call.caller)))
 }
 
 /// The answer to `jobs`.
-pub(super) fn shown(view: &View<'_>) -> Answer {
-    let all = view.caller.may(ADMIN);
-    let subject = view.caller.subject();
+pub(super) fn shown(view: &View<'_>, caller: &Caller) -> Answer {
+    let all = caller.may(ADMIN);
+    let subject = caller.subject();
     let mut entries = view.jobs.entries().filter(|entry| all || entry.subject == subject);
     let jobs: Vec<_> = entries.by_ref().take(limits::JOBS_LISTED_MAX).collect();
     let more = entries.count();

@@ -14,6 +14,7 @@ mod os;
 mod ping;
 mod status;
 mod version;
+mod view;
 mod watch;
 
 use crate::port::{Action, Moment, Subject};
@@ -30,7 +31,8 @@ use crate::service::policy::Policy;
 use crate::service::refusal::Refusal;
 use crate::service::settings::Settings;
 use crate::service::watchers::Watchers;
-pub(super) use watch::shown;
+pub use view::View;
+pub use watch::next_frame;
 
 /// All operations, in the order in which help and documents show them.
 pub const ALL: &[&Operation] = &[
@@ -99,42 +101,7 @@ pub struct Call<'a> {
     pub out: &'a mut Vec<Action>,
 }
 
-/// What `status` and `jobs` show.
-#[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
-    /// The time.
-    pub now: &'a Moment,
-    /// Who asks.
-    pub caller: &'a Caller,
-    /// What the files say.
-    pub policy: &'a Policy,
-    /// What the variables say.
-    pub settings: &'a Settings,
-    /// The commands that run or wait.
-    pub jobs: &'a Jobs,
-    /// Counts since the start.
-    pub counters: &'a Counters,
-}
-
-impl Operation {
-    /// Checks the scope of a caller.
-    ///
-    /// # Errors
-    /// It does not include the word of this operation.
-    fn permit(&self, caller: &Caller) -> Result<(), Refusal> {
-        match self.scope {
-            Some(word) if !caller.may(word) => Err(caller.forbidden(word.to_owned())),
-            _ => Ok(()),
-        }
-    }
-}
-
 impl Call<'_> {
-    fn view(&self) -> View<'_> {
-        let Self { now, caller, policy, settings, jobs, counters, .. } = self;
-        View { now, caller, policy, settings, jobs, counters }
-    }
-
     /// Charges the caller for a request.
     ///
     /// # Errors

@@ -8,11 +8,15 @@ use std::time::Duration;
 
 use super::{Call, Operation, View, jobs, status};
 use crate::limits;
+use crate::port::Peer;
 use crate::protocol::envelope::{field, named};
 use crate::protocol::json::Object;
 use crate::protocol::reply::Answer;
+use crate::service::access::caller::Caller;
+use crate::service::access::opened::OpenedTokens;
+use crate::service::origin::Origin;
 use crate::service::refusal::Refusal;
-use crate::service::watchers::{Watcher, What};
+use crate::service::watchers::{Watcher, Watchers, What};
 
 pub(super) const OPERATION: Operation = Operation {
     name: "watch",
@@ -58,15 +62,38 @@ fn watched(what: What) -> &'static Operation {
     }
 }
 
-/// One reply to a watcher.
-///
-/// # Errors
-/// The caller's scope does not include what is watched.
-pub(in crate::service) fn shown(view: &View<'_>, what: What) -> Result<Answer, Refusal> {
-    watched(what).permit(view.caller)?;
+/// The next watcher that is due and whose peer reads: its request, and what it is told. One that is
+/// told nothing more is taken out.
+pub fn next_frame(
+    view: &View<'_>,
+    watchers: &mut Watchers,
+    known: &mut OpenedTokens,
+    reads: impl Fn(&Peer) -> bool,
+) -> Option<(Origin, Result<Answer, Refusal>)> {
+    let now = view.now.uptime;
+    loop {
+        let watcher = watchers.take_due(now)?;
+        let origin = watcher.origin.clone();
+        if !reads(&origin.peer) {
+            watchers.put_back(now, watcher);
+            continue;
+        }
+        let key = origin.peer.key.as_deref();
+        let caller = view.policy.authority.identify(known, key, &watcher.token, view.now);
+        let frame = caller.map_err(Refusal::Unauthorized);
+        let frame = frame.and_then(|caller| frame_for(view, &caller, watcher.what));
+        if frame.is_ok() {
+            watchers.put_back(now, watcher);
+        }
+        return Some((origin, frame));
+    }
+}
+
+fn frame_for(view: &View<'_>, caller: &Caller, what: What) -> Result<Answer, Refusal> {
+    watched(what).permit(caller)?;
     let answer = match what {
         What::Status => status::shown(view),
-        What::Jobs => jobs::shown(view),
+        What::Jobs => jobs::shown(view, caller),
     };
     Ok(match answer {
         Answer::Result(text) => Answer::Event(text),
