@@ -4,9 +4,10 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use zcmd::client::frames::Frames;
 use zcmd::client::{catalogue, status, text};
 use zcmd::protocol::reply::{Answer, Reply};
-use zcmd::protocol::request::{Ask, Id, Os};
+use zcmd::protocol::request::{Ask, Os};
 use zcmd_fuzz::{lenient, printable};
 
 fuzz_target!(|body: &[u8]| {
@@ -21,6 +22,7 @@ fuzz_target!(|body: &[u8]| {
         let wanted = match reply.answer {
             Answer::Result(_) | Answer::Number(_) | Answer::Ran(_) => "ok",
             Answer::Output { .. } => "output",
+            Answer::Event(_) => "event",
             Answer::Error(_) => "error",
         };
         assert_eq!(theirs["status"], wanted);
@@ -35,14 +37,24 @@ fuzz_target!(|body: &[u8]| {
             assert!(printable(&line), "{line:?}");
             text::caret("1+2", error.position.unwrap_or_default());
         }
+        Answer::Event(json) => {
+            let mut frames = Frames::default();
+            for what in ["status", "jobs"] {
+                if let Ok(shown) = frames.show(what, json, false) {
+                    assert!(shown.lines().all(printable), "{what}: {shown:?}");
+                }
+            }
+        }
         Answer::Ran(_) | Answer::Output { .. } => {}
     }
 });
 
 fn show(json: &str) {
     let compute = Ask::Compute { expression: String::new(), variables: Vec::new() };
-    let cancel = Ask::Cancel { target: Id::Number(1) };
-    for ask in [compute, Ask::Os(Os::default()), Ask::List, Ask::Status, Ask::Ping, cancel] {
+    let cancel = Ask::Cancel { target: None, job: Some(1) };
+    for ask in
+        [compute, Ask::Os(Os::default()), Ask::List, Ask::Status, Ask::Jobs, Ask::Ping, cancel]
+    {
         if let Ok(shown) = catalogue::show(&ask, json) {
             assert!(shown.lines().all(printable), "{ask:?}: {shown:?}");
         }

@@ -85,10 +85,16 @@ fn code(service: &mut Service, body: &[u8]) -> String {
         let (job, ending) = (JobId(job), Ending::Exited(0));
         service.handle(&NOW, Event::Ended { job, ending, leftover: false }, &mut out);
     }
-    let mut answers = std::iter::from_fn(|| Some(service.next_reply(&mut out)?.body));
-    let answer: Value = serde_json::from_slice(&answers.next().expect("an answer")).expect("JSON");
-    assert_eq!(answers.next(), None, "one answer");
-    answer["error"]["code"].as_str().unwrap_or("ok").to_owned()
+    let answers = std::iter::from_fn(|| Some(service.next_reply(&mut out)?.body));
+    let codes = answers.map(|answer| {
+        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
+        answer["error"]["code"].as_str().unwrap_or("ok").to_owned()
+    });
+    let mut codes: Vec<String> = codes.collect();
+    let answer = codes.pop().expect("an answer");
+    // A cancel is answered after the watches of earlier inputs that it ends.
+    assert!(codes.iter().all(|code| code == "cancelled"), "one answer: {codes:?} {answer}");
+    answer
 }
 
 fn short(id: &Id) -> bool {
@@ -126,7 +132,7 @@ fn lawful(fields: &Map<String, Value>) -> bool {
         |value: &Value| value.as_u64().is_some_and(|ms| (1..=u64::from(u32::MAX)).contains(&ms));
     let (needed, known): (&[&str], &[&str]) =
         match fields.get("command_type").and_then(Value::as_str) {
-            Some("compute") => (&["expression"], &["expression", "variables"]),
+            Some("compute") => (&["expression"], &["expression", "variables", "text"]),
             Some("os") => (
                 &["command_name"],
                 &[
@@ -140,8 +146,10 @@ fn lawful(fields: &Map<String, Value>) -> bool {
                     "confirmed",
                 ],
             ),
+            Some("cancel") if fields.contains_key("job") => (&["job"], &["job"]),
             Some("cancel") => (&["target"], &["target"]),
-            Some("list" | "ping" | "status" | "version") => (&[], &[]),
+            Some("watch") => (&["what"], &["what", "every_ms"]),
+            Some("jobs" | "list" | "ping" | "status" | "version") => (&[], &[]),
             _ => return false,
         };
     needed.iter().all(|name| fields.contains_key(*name))
@@ -160,7 +168,13 @@ fn lawful(fields: &Map<String, Value>) -> bool {
                     && !fields.contains_key("stdin")
             }
             "timeout_ms" => timeout(value),
-            "stream" | "explain" | "confirmed" => flag(value),
+            "stream" | "explain" | "confirmed" | "text" => flag(value),
+            "job" => value.is_u64(),
+            "what" => ["status", "jobs"].map(Some).contains(&value.as_str()),
+            "every_ms" => {
+                let bounds = limits::WATCH_MS_MIN..=limits::WATCH_MS_MAX;
+                value.as_u64().is_some_and(|ms| bounds.contains(&ms))
+            }
             _ => id(value),
         })
 }
