@@ -98,7 +98,8 @@ fn a_watch_is_answered_at_once_and_at_its_interval_until_its_token_ends() {
 
 #[test]
 fn a_watch_ends_with_a_cancel_a_drain_a_reload_that_takes_its_right_and_its_peer() {
-    let ends: [(&str, fn(&mut Story), &str); 3] = [
+    type Case<'a> = (&'a str, fn(&mut Story), &'a str);
+    let ends: [Case<'_>; 3] = [
         (
             "cancel",
             |story| story.ask("a", "", r#"{"command_type":"cancel","target":9}"#),
