@@ -204,6 +204,9 @@ pub const LISTS_PER_LOOK: usize = 4;
 /// Scans of all processes for those that an earlier run of the daemon left: the next scan finds
 /// what they start while they are killed.
 pub const SWEEPS_MAX: usize = 8;
+/// Parameters of a command that are passed in variables: 64 KiB of values at most, so that the mark
+/// of the command is found.
+pub const PASSED_VARIABLES_MAX: usize = 16;
 /// Bytes of a process's environment that are searched for its mark. A mark beyond them is not
 /// found.
 pub const ENVIRONMENT_BYTES_MAX: usize = 128 * 1024;

@@ -254,6 +254,8 @@ pub struct Invocation {
     pub entries: Vec<Entry>,
     /// What it reads from standard input.
     pub stdin: Vec<u8>,
+    /// Variables beside those of its `execution`.
+    pub variables: Vec<(String, String)>,
     /// Whether its output is streamed in small pieces.
     pub stream: bool,
     /// Its user, environment and limits.

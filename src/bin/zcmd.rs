@@ -4,7 +4,6 @@
 //! looks like a slip of the pen is told with the word that was meant; nothing is taken for it.
 //! Leaves out: everything else; see `zcmd::client`.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,6 +14,7 @@ use zcmd::client::batch::Batch;
 use zcmd::client::configure::Action;
 use zcmd::client::each::Each;
 use zcmd::client::files::{Files, Job};
+use zcmd::client::named::Named;
 use zcmd::client::settings::Given;
 use zcmd::client::{Task, external, help, lines, requests, run, status, text, trace, variables};
 use zcmd::limits;
@@ -33,7 +33,7 @@ struct Line {
     lets: Vec<(String, String)>,
     columns: Option<Vec<String>>,
     /// Parameters of a command, by name.
-    named: BTreeMap<String, Vec<String>>,
+    named: Named,
     stdin: bool,
     hosts_file: Option<String>,
     at_most: Option<usize>,
@@ -186,8 +186,7 @@ impl Line {
             "--stdin" => self.stdin = true,
             "--yes" => self.yes = true,
             "-p" | "--parameter" => {
-                let (name, value) = variables::parameter(&parser.value()?.string()?)?;
-                self.named.entry(name).or_default().push(value);
+                self.named.add(&parser.value()?.string()?)?;
             }
             "--job" => {
                 let text = parser.value()?.string()?;
@@ -308,17 +307,21 @@ impl Line {
         self.check_format(&subcommand)?;
         let from_stdin = self.given.token_file.as_deref() == Some("-");
         let both = "standard input cannot be both the token and the input";
+        let value_is_stdin = self.named.reads_stdin();
         if from_stdin && (self.stdin || self.is("menu")) {
             return Err(both.into());
+        }
+        if value_is_stdin && (from_stdin || self.stdin) {
+            return Err("-p NAME@-: standard input has another use already".into());
         }
         let mut operands = self.operands.into_iter();
         let task = match subcommand.as_str() {
             "compute" => Task::Ask(requests::compute(operands.by_ref(), self.lets)?),
             "os" => {
-                let os = requests::os(operands.by_ref(), self.named, self.yes)?;
+                let os = requests::os(operands.by_ref(), self.named.read()?, self.yes)?;
                 let Given { json, explain, .. } = self.given;
                 let os = Os { stream: !json && !explain, explain, ..os };
-                if !self.stdin && !from_stdin && lines::is_offered() {
+                if !self.stdin && !from_stdin && !value_is_stdin && lines::is_offered() {
                     text::diagnose("standard input is not sent; os --stdin NAME sends it");
                 }
                 if self.stdin { Task::AskWithInput(os) } else { Task::Ask(Ask::Os(os)) }
@@ -348,7 +351,7 @@ impl Line {
                         "each: takes neither --server, --retry nor a token of standard input";
                     return Err(what.into());
                 }
-                let (given, lets, named) = (self.given, self.lets, self.named);
+                let (given, lets, named) = (self.given, self.lets, self.named.read()?);
                 let ask =
                     requests::of_each(operands.by_ref(), lets, named, self.yes, given.explain)?;
                 Task::Each(Each {

@@ -76,7 +76,12 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("--id ID", "", "the id of the request, for zcmd cancel", &[]),
     setting("--explain", "", "os: run nothing, print what would run; maths: mark the fault", &[]),
-    setting("-p, --parameter NAME=VALUE", "", "a parameter by its name", &["os", "each"]),
+    setting(
+        "-p, --parameter NAME=VALUE",
+        "",
+        "a parameter by its name; NAME@FILE: in a file",
+        &["os", "each"],
+    ),
     setting("--yes", "", "confirm a command that asks for it", &["os", "each"]),
     setting("--stdin", "", "the command reads standard input", &["os"]),
     setting("--let NAME=NUMBER", "", "a variable; may be repeated", &["compute", "batch", "each"]),
@@ -201,6 +206,7 @@ zcmd os [OPTION]... NAME [PARAMETER]...
   zcmd os uptime                           its output, and its exit status
   zcmd os ping example.org 3               parameters, in the order of zcmd list
   zcmd os -p count=3 ping example.org      one of them by its name; -p may be repeated
+  zcmd os -p pin@FILE unlock               ... out of a file, or of standard input (-)
   zcmd os --yes reboot                     a command that asks for a confirmation, without asking
   zcmd os logs | grep error                output as it comes; grep's end is its end
   zcmd os --stdin wc < file                its standard input is yours, up to 128 KiB

@@ -22,6 +22,7 @@ pub mod handshake;
 pub mod help;
 pub mod lines;
 pub mod menu;
+pub mod named;
 pub mod own_token;
 pub mod page;
 pub mod requests;

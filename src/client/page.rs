@@ -76,14 +76,25 @@ fn page(command: &Command) -> String {
     let mut page = format!("zcmd os [OPTION]... {command}");
     let name = word(&command.name);
     let needed = command.parameters.iter().filter(|own| own.default.is_none() && !own.optional);
-    let needed: String = needed.map(|own| format!(" {}", word(&example(own)))).collect();
-    let _ = writeln!(page, "\n  zcmd os {name}{needed}");
+    let (secret, open): (Vec<_>, Vec<_>) = needed.partition(|own| own.secret);
+    // An argument is seen by all users of this host; a file need not be.
+    let secret: String = secret.iter().map(|own| format!(" -p {}", from_file(own))).collect();
+    let needed: String = open.iter().map(|own| format!(" {}", word(&example(own)))).collect();
+    let _ = writeln!(page, "\n  zcmd os{secret} {name}{needed}");
     if let Some(own) = command.parameters.iter().find(|own| own.default.is_some() || own.optional) {
         let value = own.default.clone().unwrap_or_else(|| example(own));
-        let given = word(&format!("{}={value}", own.name));
-        let _ = writeln!(page, "  zcmd os -p {given} {name}{needed}");
+        let given = match own.secret {
+            true => from_file(own),
+            false => word(&format!("{}={value}", own.name)),
+        };
+        let _ = writeln!(page, "  zcmd os{secret} -p {given} {name}{needed}");
     }
     page
+}
+
+/// What gives the parameter the text of a file.
+fn from_file(parameter: &Parameter) -> String {
+    word(&format!("{}@FILE", parameter.name))
 }
 
 /// A value that the parameter takes, or its name in place of one.
@@ -93,7 +104,7 @@ fn example(parameter: &Parameter) -> String {
 
 /// A text as one word of a shell that shows nothing else than it says.
 fn word(text: &str) -> String {
-    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:,=+-".contains(&byte);
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./:,=+-@".contains(&byte);
     match !text.is_empty() && text.bytes().all(is_plain) {
         true => text.to_owned(),
         false => format!("'{}'", one_line(text).replace('\'', "'\\''")),
@@ -111,7 +122,8 @@ mod tests {
             {"name":"unit","type":"choice","of":["a b","c"]},
             {"name":"code","type":"new"},
             {"name":"lines","type":"integer","min":1,"max":100,"optional":true}]},
-            {"name":"up","parameters":[]}]}"#;
+            {"name":"up","parameters":[]},{"name":"unlock","parameters":[
+            {"name":"disk","type":"word"},{"name":"pin","type":"text","secret":true}]}]}"#;
         let catalogue = Json::parse(list.as_bytes()).and_then(Catalogue::read).unwrap();
         let wanted = "\
 zcmd os [OPTION]... tail FILE UNIT CODE [LINES]
@@ -126,6 +138,8 @@ zcmd os [OPTION]... tail FILE UNIT CODE [LINES]
 ";
         assert_eq!(page(&catalogue.commands[0]), wanted);
         assert_eq!(page(&catalogue.commands[1]), "zcmd os [OPTION]... up\n\n  zcmd os up\n");
+        let unlock = page(&catalogue.commands[2]);
+        assert!(unlock.ends_with("\n  zcmd os -p pin@FILE unlock eth0\n"), "{unlock}");
         assert_eq!(entry(list, "up").unwrap(), r#"{"name":"up","parameters":[]}"#);
         assert_eq!(word("it's"), r"'it'\''s'");
     }

@@ -1,9 +1,8 @@
-//! Variables of an expression, from the command line and from rows of numbers, and parameters of a
-//! command by name.
+//! Variables of an expression, from the command line and from rows of numbers.
 //!
 //! Promises: for a variable, what is accepted is a number of JSON with the same value, digit for
 //! digit. Leading zeros, a plus sign, `.5` and `5.` are accepted, as data files have them.
-//! Leaves out: which names an expression or a command takes; the daemon says that.
+//! Leaves out: which names an expression takes; the daemon says that.
 
 use crate::limits;
 use crate::protocol::json::Json;
@@ -34,18 +33,6 @@ pub fn assignment(text: &str) -> Result<(String, String), String> {
     match parts {
         Some((name, Some(value))) if !name.is_empty() => Ok((name.to_owned(), value)),
         _ => Err(format!("--let {text}: write NAME=NUMBER, as in --let x=3")),
-    }
-}
-
-/// Reads `NAME=VALUE`, a parameter of a command.
-///
-/// # Errors
-/// It is not that.
-pub fn parameter(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        // The text may be a secret.
-        _ => Err("-p: write NAME=VALUE, as in -p lines=3".to_owned()),
     }
 }
 

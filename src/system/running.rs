@@ -146,10 +146,10 @@ pub(super) fn spawn(
 
 /// Writes the environment of a command to a file for its launcher, each variable ended by NUL.
 fn hand_over(invocation: &Invocation, mark: (&str, &str)) -> io::Result<File> {
-    let variables =
-        invocation.execution.environment.iter().map(|(name, value)| (&**name, &**value));
-    let text: String =
-        variables.chain([mark]).map(|(name, value)| format!("{name}={value}\0")).collect();
+    let own = invocation.execution.environment.iter().map(|(name, value)| (&**name, &**value));
+    let passed = invocation.variables.iter().map(|(name, value)| (&**name, &**value));
+    let all = own.chain(passed).chain([mark]);
+    let text: String = all.map(|(name, value)| format!("{name}={value}\0")).collect();
     let mut file = File::from(rustix::fs::memfd_create("environment", MemfdFlags::empty())?);
     file.write_all(text.as_bytes())?;
     Ok(file)

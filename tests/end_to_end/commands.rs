@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::process::Stdio;
 
 use serde_json::json;
 
@@ -135,4 +136,57 @@ fn a_path_parameter_stays_beneath_its_directory_whatever_the_links() {
         }
     }
     fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn old_wound_a_secret_stood_in_the_argument_list_of_its_command() {
+    let secret = |name: &str, pass: &str| json!({"name": name, "type": "text", "secret": true, "pass": pass});
+    let show = "read -r line; read -r second; echo \"$line|$second|$PIN|$0|$1\"; \
+                tr '\\0' ' ' < /proc/$$/cmdline";
+    let house = House::new(json!({
+        "show": {"run": ["/bin/sh", "-c", show, "name", "{open}"], "parameters": [
+            {"name": "open", "type": "word"}, secret("first", "stdin"), secret("PIN", "env"),
+            secret("second", "stdin")]},
+        "wait": {"run": ["/bin/sleep", "60"], "parameters": [secret("PIN", "env")]},
+    }));
+    let values = ["shown", "$(id) 'a", "p;q", "b\"c"];
+    let reply = house.os("show", &values);
+    let stdout = reply["result"]["stdout"].as_str().unwrap();
+    let (said, arguments) = stdout.split_once('\n').unwrap();
+    assert_eq!(said, "$(id) 'a|b\"c|p;q|name|shown");
+    let is_clean =
+        |text: &str| ["$(id)", "p;q", "b\"c", "c3cret"].iter().all(|s| !text.contains(s));
+    assert!(is_clean(arguments) && arguments.ends_with("name shown "), "{arguments}");
+
+    let explain = json!({"command_type": "os", "command_name": "show", "parameters": values,
+                         "explain": true});
+    let explained = house.ask(explain)["result"].clone();
+    assert_eq!(explained["pass_stdin"], json!(["first", "second"]));
+    assert_eq!(explained["pass_env"], json!(["PIN"]));
+    let with_stdin = json!({"command_type": "os", "command_name": "show", "parameters": values,
+                            "stdin": "mine"});
+    let refused = house.ask(with_stdin);
+    assert_eq!(code(&refused), "bad_parameter", "{refused}");
+
+    // From the client's side: out of a file and out of a pipe, and in no argument list either.
+    fs::write(house.path("pin"), "c3cret\n").unwrap();
+    let from_file = format!("PIN@{}", house.path("pin"));
+    let mut client = house.zcmd(&["--id", "w", "os", "-p", &from_file, "wait"]).spawn().unwrap();
+    let jobs = until("the command", || {
+        let reply = house.ask(json!({"command_type": "jobs"}));
+        (reply["result"]["jobs"][0]["state"] == "running").then_some(reply)
+    });
+    let cmdline = fs::read_to_string(format!("/proc/{}/cmdline", client.id())).unwrap();
+    assert!(is_clean(&cmdline) && is_clean(&jobs.to_string()), "{cmdline} {jobs}");
+    assert!(house.run(&["cancel", "w"]).status.success());
+    assert_eq!(client.wait().unwrap().code(), Some(143));
+    let mut piped = house.zcmd(&["os", "-p", "PIN@-", "-p", "first=x", "show", "y", "z"]);
+    let mut piped = piped.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    piped.stdin.take().unwrap().write_all(b"c3cret\n").unwrap();
+    let output = piped.wait_with_output().unwrap();
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(stdout.starts_with("x|z|c3cret|name|y\n"), "{stdout}");
+    let both = house.run(&["os", "--stdin", "-p", "PIN@-", "show", "y"]);
+    assert_eq!(both.status.code(), Some(125));
+    assert!(is_clean(&explained.to_string()) && is_clean(&house.log()), "{}", house.log());
 }

@@ -12,7 +12,7 @@ use crate::port::{Beneath, Entry, Place};
 use crate::protocol::json::echo;
 use crate::protocol::request;
 use crate::service::commands::keys::did_you_mean;
-use crate::service::commands::parameter::{Kind, Parameter};
+use crate::service::commands::parameter::{Kind, Parameter, Pass};
 
 /// What the owner declared: the elements of `run` after the program, and the parameters.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -43,6 +43,12 @@ pub(super) struct Filled {
     pub(super) beneath: Vec<Beneath>,
     /// The names in directories among the values.
     pub(super) entries: Vec<Entry>,
+    /// The parameters whose values the program does not get as they are in its arguments.
+    pub(super) passed: Vec<(Pass, String)>,
+    /// Values that the command reads from standard input, each as a line.
+    pub(super) stdin: String,
+    /// Values that the command finds in its environment, with the names of the variables.
+    pub(super) variables: Vec<(String, String)>,
 }
 
 /// The values of each parameter, in order.
@@ -74,6 +80,9 @@ impl Declared {
         Ok(Filled {
             beneath: self.beneath(&values, &arguments),
             entries: self.entries(&values),
+            passed: self.ways(&values),
+            stdin: self.passed(Pass::Stdin, &values).map(|(_, value)| value + "\n").collect(),
+            variables: self.passed(Pass::Env, &values).collect(),
             arguments: joined(&arguments),
             shown: joined(&self.parts(&self.templates, &self.masked(&values))),
         })
@@ -211,6 +220,19 @@ impl Declared {
         Ok(())
     }
 
+    /// How the values are passed of parameters that are given, but for those in arguments.
+    fn ways(&self, values: &Values) -> Vec<(Pass, String)> {
+        let given = self.parameters.iter().zip(values).filter(|(_, values)| !values.is_empty());
+        let passed = given.filter(|(own, _)| own.pass != Pass::Argument);
+        passed.map(|(own, _)| (own.pass, own.name.clone())).collect()
+    }
+
+    /// The names and values of parameters that are passed in this way.
+    fn passed(&self, pass: Pass, values: &Values) -> impl Iterator<Item = (String, String)> {
+        let own = self.parameters.iter().zip(values).filter(move |(own, _)| own.pass == pass);
+        own.flat_map(|(own, values)| values.iter().map(|value| (own.name.clone(), value.clone())))
+    }
+
     /// The names in directories among the values.
     fn entries(&self, values: &Values) -> Vec<Entry> {
         let mut entries = Vec::new();
@@ -229,12 +251,12 @@ impl Declared {
     fn beneath(&self, values: &Values, arguments: &[Vec<Part<'_>>]) -> Vec<Beneath> {
         let mut paths = Vec::new();
         for (index, (own, values)) in self.parameters.iter().zip(values).enumerate() {
-            let Kind::Path { under, pass_fd } = &own.kind else { continue };
+            let Kind::Path { under } = &own.kind else { continue };
             paths.extend(values.iter().enumerate().map(|(at, path)| Beneath {
                 parameter: own.name.clone(),
                 directory: under.clone(),
                 path: path.clone(),
-                places: if *pass_fd {
+                places: if own.pass == Pass::Fd {
                     places(arguments, ValueIndex { parameter: index, value: at })
                 } else {
                     Vec::new()

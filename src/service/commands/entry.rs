@@ -15,7 +15,7 @@ use crate::service::commands::arguments::{Declared, Piece, Template};
 use crate::service::commands::keys::{
     Faults, Lists, absolute, count, did_you_mean, identifier, seconds, text, within,
 };
-use crate::service::commands::parameter::Parameter;
+use crate::service::commands::parameter::{Parameter, Pass};
 use crate::service::commands::parameters_file::parameters;
 
 /// Keys of an entry that say what runs, its environment, and who may ask for it.
@@ -75,6 +75,17 @@ pub(super) fn command(
         }
     }
     .unwrap_or_default();
+    let execution = execution(&object, faults);
+    let passed = declared.parameters.iter().filter(|own| own.pass == Pass::Env);
+    for (index, Parameter { name, .. }) in passed.enumerate() {
+        if index == limits::PASSED_VARIABLES_MAX {
+            faults.0.push(json.fault(format!("more than {index} parameters with pass env")));
+        }
+        if execution.environment.contains_key(name) {
+            let message = format!("parameter {name} is passed in a variable that is set already");
+            faults.0.push(json.fault(message));
+        }
+    }
     let enabled = faults.member(&object, "enabled", Json::boolean).unwrap_or(true);
     let command = Command {
         place: String::new(),
@@ -83,7 +94,7 @@ pub(super) fn command(
         confirm: faults.member(&object, "confirm", Json::boolean).unwrap_or(false),
         program,
         declared,
-        execution: execution(&object, faults).into(),
+        execution: execution.into(),
     };
     (faults.0.len() == before).then_some((command, enabled))
 }
@@ -163,12 +174,16 @@ fn run(
         return None;
     }
     let declared = Declared { templates, parameters: parameters? };
-    for (index, parameter) in declared.parameters.iter().enumerate() {
-        if !declared.templates.iter().flatten().any(|piece| *piece == Piece::Value(index)) {
-            let name = &parameter.name;
-            let message = format!("parameter {name} is never used; put {{{name}}} into run");
-            faults.0.push(json.fault(message));
-        }
+    for (index, Parameter { name, pass, .. }) in declared.parameters.iter().enumerate() {
+        let stands = declared.templates.iter().flatten().any(|piece| *piece == Piece::Value(index));
+        let message = match (stands, pass.is_argument()) {
+            (false, true) => format!("parameter {name} is never used; put {{{name}}} into run"),
+            (true, false) => {
+                format!("parameter {name} says how it is passed; take {{{name}}} out of run")
+            }
+            _ => continue,
+        };
+        faults.0.push(json.fault(message));
     }
     for (index, (template, json)) in declared.templates.iter().zip(arguments).enumerate() {
         let checked = declared.check_element(template).map_err(|why| json.fault(why));

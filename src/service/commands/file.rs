@@ -189,7 +189,31 @@ mod tests {
             ),
             (
                 r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"path","under":"/x","pass":"path"}]}}"#,
-                "a.parameters[0].pass: must be \"fd\"",
+                "a.parameters[0].pass: must be one of stdin, env, fd",
+            ),
+            (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"ip","pass":"fd"}]}}"#,
+                "a.parameters[0].pass: must be one of stdin, env",
+            ),
+            (
+                r#"{"a": {"run": ["/x"], "parameters": [{"name":"p","type":"ip","pass":"env"}]}}"#,
+                "a.parameters[0]: pass: a value that the log does not show is secret",
+            ),
+            (
+                r#"{"a": {"run": ["/x"], "parameters": [{"name":"p-q","type":"ip","pass":"env","secret":true}]}}"#,
+                "a.parameters[0]: pass: the name is that of the variable: letters, digits and _, not p-q",
+            ),
+            (
+                r#"{"a": {"run": ["/x"], "parameters": [{"name":"p","type":"ip","pass":"env","secret":true,"repeat":2}]}}"#,
+                "a.parameters[0]: pass: a variable holds one value",
+            ),
+            (
+                r#"{"a": {"run": ["/x","{p}"], "parameters": [{"name":"p","type":"ip","pass":"stdin","secret":true}]}}"#,
+                "a.run: parameter p says how it is passed; take {p} out of run",
+            ),
+            (
+                r#"{"a": {"run": ["/x"], "parameters": [{"name":"LANG","type":"ip","pass":"env","secret":true}]}}"#,
+                "a: parameter LANG is passed in a variable that is set already",
             ),
             (
                 r#"{"a": {"run": ["/x","{p}{q}"], "parameters": [{"name":"p","type":"ip","repeat":2},{"name":"q","type":"ip"}]}}"#,

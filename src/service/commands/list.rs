@@ -84,18 +84,16 @@ impl Serialize for Parameter {
             Kind::Word { bytes_max } | Kind::Text { bytes_max } => {
                 out.serialize_entry("max_bytes", bytes_max)?;
             }
-            Kind::Path { under, pass_fd } => {
-                out.serialize_entry("under", under)?;
-                if *pass_fd {
-                    out.serialize_entry("pass", "fd")?;
-                }
-            }
+            Kind::Path { under } => out.serialize_entry("under", under)?,
             Kind::Entry { directory } => out.serialize_entry("of_directory", directory)?,
             Kind::Pattern { pattern, bytes_max } => {
                 out.serialize_entry("pattern", pattern.text())?;
                 out.serialize_entry("max_bytes", bytes_max)?;
             }
             Kind::Host | Kind::Hostname | Kind::Ip => {}
+        }
+        if let Some(pass) = self.pass.name() {
+            out.serialize_entry("pass", pass)?;
         }
         if let (Some(default), false) = (&self.default, self.secret) {
             out.serialize_entry("default", default)?;

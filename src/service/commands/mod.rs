@@ -14,7 +14,7 @@ mod parameters_file;
 pub mod pattern;
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,6 +24,7 @@ use crate::port::{Execution, Invocation, RESOURCES};
 use crate::protocol::request::Os;
 use crate::service::access::caller::Caller;
 use crate::service::commands::arguments::{Declared, Filled};
+use crate::service::commands::parameter::Pass;
 use crate::service::refusal::Refusal;
 use crate::service::settings::CommandLimits;
 
@@ -76,6 +77,8 @@ pub struct Permit {
     pub invocation: Invocation,
     /// Its argument list as the log may show it: secrets masked.
     pub shown: Vec<String>,
+    /// The parameters whose values the program does not get as they are in its arguments.
+    pub passed: Vec<(Pass, String)>,
     /// How long it may run.
     pub timeout: Duration,
     /// Bytes that are kept of each of its streams.
@@ -115,10 +118,13 @@ impl Serialize for Permit {
         if self.execution.leave_children {
             out.serialize_entry("leave_children", &true)?;
         }
-        let opened = self.invocation.beneath.iter().filter(|path| !path.places.is_empty());
-        let opened: BTreeSet<&str> = opened.map(|path| path.parameter.as_str()).collect();
-        if !opened.is_empty() {
-            out.serialize_entry("pass_fd", &opened)?;
+        let ways = [("pass_fd", Pass::Fd), ("pass_stdin", Pass::Stdin), ("pass_env", Pass::Env)];
+        for (key, way) in ways {
+            let passed = self.passed.iter().filter(|(pass, _)| *pass == way);
+            let names: Vec<&str> = passed.map(|(_, name)| name.as_str()).collect();
+            if !names.is_empty() {
+                out.serialize_entry(key, &names)?;
+            }
         }
         out.end()
     }
@@ -140,8 +146,12 @@ impl Commands {
             return Err(caller.forbidden(format!("os:{}", os.name)));
         };
         let command = found.ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
-        let Filled { arguments, shown, beneath, entries } =
+        let Filled { arguments, shown, beneath, entries, passed, stdin, variables } =
             command.declared.fill(&os.parameters).map_err(Refusal::BadParameter)?;
+        if !stdin.is_empty() && !os.stdin.is_empty() {
+            let why = "standard input is for a secret parameter of this command; send no other";
+            return Err(Refusal::BadParameter(why.to_owned()));
+        }
         let execution = &command.execution;
         let own = execution.timeout.unwrap_or(limits.timeout);
         Ok(Permit {
@@ -151,10 +161,12 @@ impl Commands {
                 arguments,
                 beneath,
                 entries,
-                stdin: os.stdin.clone(),
+                stdin: if stdin.is_empty() { os.stdin.clone() } else { stdin.into_bytes() },
+                variables,
                 stream: os.stream,
                 execution: execution.clone(),
             },
+            passed,
             timeout: os.timeout.map_or(own, |asked| asked.min(own)),
             output_bytes_max: execution.output_bytes_max.unwrap_or(limits.output_bytes_max),
             confirm: command.confirm,

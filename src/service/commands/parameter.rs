@@ -29,6 +29,39 @@ pub struct Parameter {
     pub repeat: usize,
     /// Whether it is kept out of the log.
     pub secret: bool,
+    /// How the command gets its values.
+    pub pass: Pass,
+}
+
+/// How a command gets the values of a parameter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pass {
+    /// In its arguments.
+    #[default]
+    Argument,
+    /// In its arguments, as a path to a descriptor of the file.
+    Fd,
+    /// On its standard input, each as a line.
+    Stdin,
+    /// In the variable with the name of the parameter.
+    Env,
+}
+
+impl Pass {
+    /// The value of the key `pass`; none for an argument.
+    pub(super) fn name(self) -> Option<&'static str> {
+        match self {
+            Self::Argument => None,
+            Self::Fd => Some("fd"),
+            Self::Stdin => Some("stdin"),
+            Self::Env => Some("env"),
+        }
+    }
+
+    /// Whether values stand in the arguments.
+    pub(super) fn is_argument(self) -> bool {
+        matches!(self, Self::Argument | Self::Fd)
+    }
 }
 
 /// What the values of a parameter are.
@@ -77,8 +110,6 @@ pub enum Kind {
     Path {
         /// Absolute, without a slash at its end.
         under: String,
-        /// Whether the file is opened for the command, which gets a path to the descriptor.
-        pass_fd: bool,
     },
     /// Anything but control characters.
     Text {
@@ -298,7 +329,7 @@ mod tests {
     fn of(kind: Kind) -> Parameter {
         let name = "p".to_owned();
         let (default, optional, dash, secret) = Default::default();
-        Parameter { name, kind, default, optional, dash, repeat: 1, secret }
+        Parameter { name, kind, default, optional, dash, repeat: 1, secret, pass: Pass::Argument }
     }
 
     #[test]
@@ -413,7 +444,7 @@ mod tests {
 
     #[test]
     fn a_path_stays_beneath_its_directory() {
-        let parameter = of(Kind::Path { under: "/var/log".into(), pass_fd: false });
+        let parameter = of(Kind::Path { under: "/var/log".into() });
         let good = [("a", "/var/log/a"), ("a/b.c", "/var/log/a/b.c"), ("/var/log/x", "/var/log/x")];
         for (value, path) in good {
             assert_eq!(parameter.accept(value).as_deref(), Ok(path));
@@ -439,7 +470,7 @@ mod tests {
         for value in bad {
             assert!(parameter.accept(value).is_err(), "{value:?}");
         }
-        let root = of(Kind::Path { under: "/".into(), pass_fd: false });
+        let root = of(Kind::Path { under: "/".into() });
         assert_eq!(root.accept("etc/passwd").as_deref(), Ok("/etc/passwd"));
         assert_eq!(root.accept("/etc/passwd").as_deref(), Ok("/etc/passwd"));
     }

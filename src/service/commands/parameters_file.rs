@@ -9,7 +9,7 @@ use crate::protocol::json::{Fault, Json, Object, echo};
 use crate::service::commands::keys::{
     Faults, Lists, absolute, count, did_you_mean, identifier, text, texts,
 };
-use crate::service::commands::parameter::{Kind, Parameter};
+use crate::service::commands::parameter::{Kind, Parameter, Pass};
 use crate::service::commands::pattern::Pattern;
 
 /// Reads `parameters`; nothing if one of them is wrong.
@@ -80,8 +80,12 @@ fn parameter(json: Json<'_>, lists: &Lists, faults: &mut Faults) -> Option<Param
     if optional && default.is_some() {
         faults.0.push(json.fault("has a default and is optional; keep one of the two"));
     }
+    let is_path = matches!(kind, Some(Kind::Path { .. }));
+    let read = |json: Json<'_>| pass(json, is_path);
+    let pass = faults.member(&object, "pass", read).unwrap_or_default();
     let (name, kind) = (name?, kind?);
-    let parameter = Parameter { name, kind, default, optional, dash, repeat, secret };
+    let parameter = Parameter { name, kind, default, optional, dash, repeat, secret, pass };
+    faults.keep(check_pass(&parameter).map_err(|why| json.fault(why)));
     if let Some(default) = &parameter.default {
         let accepted = parameter.accept(default);
         faults.keep(accepted.map_err(|why| json.fault(format!("default: {why}"))));
@@ -89,8 +93,39 @@ fn parameter(json: Json<'_>, lists: &Lists, faults: &mut Faults) -> Option<Param
     Some(parameter)
 }
 
+/// Reads how the command gets the values.
+fn pass(json: Json<'_>, is_path: bool) -> Result<Pass, Fault> {
+    let all = [Pass::Stdin, Pass::Env, Pass::Fd];
+    let known = if is_path { &all[..] } else { &all[..2] };
+    let named = text(json)?;
+    let found = known.iter().find(|pass| pass.name() == Some(&named));
+    found.copied().ok_or_else(|| {
+        let names: Vec<_> = known.iter().filter_map(|pass| pass.name()).collect();
+        json.fault(format!("must be one of {}", names.join(", ")))
+    })
+}
+
+/// Whether a parameter can be passed as it says.
+fn check_pass(parameter: &Parameter) -> Result<(), String> {
+    let Parameter { name, secret, repeat, pass, .. } = parameter;
+    let is_variable = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && !name.starts_with(|first: char| first.is_ascii_digit());
+    match pass {
+        Pass::Argument | Pass::Fd => Ok(()),
+        _ if !secret => Err("pass: a value that the log does not show is secret; say \"secret\": \
+                             true as well, or put it into run"
+            .to_owned()),
+        Pass::Env if *repeat > 1 => Err("pass: a variable holds one value, without repeat".into()),
+        Pass::Env if !is_variable => Err(format!(
+            "pass: the name is that of the variable: letters, digits and _, not {name}"
+        )),
+        Pass::Stdin | Pass::Env => Ok(()),
+    }
+}
+
 /// The keys that every parameter may have.
-const SHARED: [&str; 7] = ["name", "type", "default", "optional", "dash", "repeat", "secret"];
+const SHARED: [&str; 8] =
+    ["name", "type", "default", "optional", "dash", "repeat", "secret", "pass"];
 
 /// The types, each with the keys that are its own.
 const TYPES: [(&str, &[&str]); 10] = [
@@ -102,7 +137,7 @@ const TYPES: [(&str, &[&str]); 10] = [
     ("host", &[]),
     ("hostname", &[]),
     ("ip", &[]),
-    ("path", &["under", "pass"]),
+    ("path", &["under"]),
     ("text", &["max_bytes"]),
 ];
 
@@ -143,15 +178,11 @@ fn kind(entry: &Reading<'_>, name: &str, faults: &mut Faults) -> Option<Kind> {
         "hostname" => Kind::Hostname,
         "ip" => Kind::Ip,
         "path" => {
-            let pass = faults.member(object, "pass", |json| match text(json)?.as_str() {
-                "fd" => Ok(()),
-                _ => Err(json.fault("must be \"fd\"")),
-            });
             if object.get("under").is_none() {
                 faults.0.push(json.fault("type path needs under, the directory"));
             }
             let under = faults.member(object, "under", directory)?;
-            Kind::Path { under, pass_fd: pass.is_some() }
+            Kind::Path { under }
         }
         _ => return None,
     };
