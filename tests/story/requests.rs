@@ -111,3 +111,25 @@ fn old_wound_internal_was_never_sent() {
     story.ask("a", "os:*", &os("run", 3));
     assert!(story.trace().contains("start 1"), "what comes after it is served");
 }
+
+#[test]
+fn old_wound_messages_lacked_their_subject_or_counted_to_zero() {
+    let mut story = Story::new(&[]);
+    let compute = |name: &str| {
+        format!(r#"{{"command_type":"compute","expression":"1","variables":{{"{name}":3}}}}"#)
+    };
+    let os = |name: &str, values: &str| {
+        format!(r#"{{"command_type":"os","command_name":"{name}","parameters":{values}}}"#)
+    };
+    let cases = [
+        (compute("pi"), r#""message":"variable \"pi\" is a constant; choose another name""#),
+        (compute("sin"), r#""message":"variable \"sin\" is a function; choose another name""#),
+        (os("one", r#"["x"]"#), "this command takes no parameters; leave them out"),
+        (os("run", r#"["x","y","z"]"#), "too many values, by 2: this command takes 1 at most"),
+    ];
+    for (request, wanted) in cases {
+        story.ask("a", "compute os:*", &request);
+        let trace = story.trace();
+        assert!(trace.contains(wanted), "{trace}");
+    }
+}

@@ -161,7 +161,7 @@ impl Declared {
     fn surplus(&self, count: usize) -> String {
         match self.parameters.iter().map(|parameter| parameter.repeat).sum::<usize>() {
             0 => "this command takes no parameters; leave them out".to_owned(),
-            takes => format!("{count} too many: at most {takes} parameters are taken"),
+            takes => format!("too many values, by {count}: this command takes {takes} at most"),
         }
     }
 
@@ -338,7 +338,11 @@ mod tests {
             (&[], &[], Err("parameter a is missing")),
             (&["1"], &[("b", &["2", "3"])], Err("parameter b: takes one value, and 2 are given")),
             (&["1"], &[("c", &["2"; 3])], Err("parameter c: takes 2 values at most, and 3 are")),
-            (&["1", "2", "3", "4"], &[("c", &["5"])], Err("2 too many: at most 4 parameters")),
+            (
+                &["1", "2", "3", "4"],
+                &[("c", &["5"])],
+                Err("too many values, by 2: this command takes 4"),
+            ),
             (&["1"], &[("c", &["-x"])], Err("parameter c: must not make an argument")),
             (&["1"], &[("d", &["2"])], Err("there is no parameter \"d\"; known here: a, b, c")),
         ];

@@ -342,7 +342,12 @@ mod tests {
             ("os:*", "none", &[], "none"),
             ("os:*", "tail", &[], "parameter n is missing"),
             ("os:*", "tail", &["1"], "parameter file is missing"),
-            ("os:*", "tail", &["1", "a", "b", "c", "d"], "1 too many: at most 4 parameters"),
+            (
+                "os:*",
+                "tail",
+                &["1", "a", "b", "c", "d"],
+                "too many values, by 1: this command takes 4 at most",
+            ),
             ("os:*", "tail", &["5 --evil", "a"], "parameter n: must be an integer from 1 to 10"),
             ("os:*", "tail", &["1", "../../etc/shadow"], "parameter file: must be a path beneath"),
             (

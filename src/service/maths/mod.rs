@@ -92,9 +92,9 @@ pub fn check_variable_name(name: &str) -> Result<(), &'static str> {
     {
         Err("is not a name: write letters, digits and _, and no digit first")
     } else if builtins::constant(bytes).is_some() {
-        Err("is a constant")
+        Err("is a constant; choose another name")
     } else if builtins::find(bytes).is_some() {
-        Err("is a function")
+        Err("is a function; choose another name")
     } else {
         Ok(())
     }

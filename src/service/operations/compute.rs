@@ -27,7 +27,8 @@ fn run(_: &mut Call<'_>, fields: &Object<'_>) -> Result<Option<Answer>, Refusal>
     let variables = json.map(numbers).transpose()?;
     let mut values: Vec<(&str, Value)> = Vec::new();
     for (name, number) in variables.iter().flat_map(Object::members) {
-        maths::check_variable_name(name).map_err(|why| Refusal::BadVariable(why.to_string()))?;
+        maths::check_variable_name(name)
+            .map_err(|why| Refusal::BadVariable(format!("variable {} {why}", echo(name))))?;
         let value = maths::parse_number(number.text()).ok_or_else(|| {
             Refusal::BadVariable(format!("variable {name}: its number is out of range"))
         })?;
