@@ -2,8 +2,9 @@
 //!
 //! Promises: an option goes before a variable, and a variable before the file. What `--host` names
 //! was named by an option, and goes before variables. The default host is for those who name
-//! neither host nor server: its keys belong to its server. The file is read only then, or when a
-//! host is named. Leaves out: what the values mean.
+//! neither host nor server, and that of `ZCMD_HOST` for those without `--server`: its keys belong to
+//! its server. The file is read only then, or when a host is named.
+//! Leaves out: what the values mean.
 
 use crate::client::config::{self, Env, Host};
 use crate::client::settings::Given;
@@ -35,7 +36,9 @@ impl<'a> Sources<'a> {
     pub fn find(given: &Given, env: Env<'a>) -> Result<Self, String> {
         let variable = |name: &str| env(name).filter(|value| !value.is_empty());
         let named = given.host.clone().map(|name| (name, "--host"));
-        let named = named.or_else(|| variable("ZCMD_HOST").map(|name| (name, "ZCMD_HOST")));
+        // A variable is no reason to show the token of its host to the server of an option.
+        let of_variable = || variable("ZCMD_HOST").filter(|_| given.server.is_none());
+        let named = named.or_else(|| of_variable().map(|name| (name, "ZCMD_HOST")));
         let is_first = given.host.is_some();
         let has_server = given.server.is_some() || variable("ZCMD_SERVER").is_some();
         if named.is_none() && has_server {

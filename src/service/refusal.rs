@@ -33,8 +33,8 @@ pub enum Refusal {
     Forbidden(String),
     /// The token does not reach this scope, and this host has not this role of its.
     UnknownRole(String, String),
-    /// There is no command of this name.
-    UnknownCommand(String),
+    /// There is no command of this name; the permitted one that was perhaps meant.
+    UnknownCommand(String, Option<String>),
     /// A parameter breaks its rule.
     BadParameter(String),
     /// The command of this name asks for a confirmation, and the request has none.
@@ -88,7 +88,7 @@ impl Refusal {
             Self::Unauthorized(_) | Self::Expelled(..) => Code::Unauthorized,
             Self::RateLimited(_) => Code::RateLimited,
             Self::Forbidden(_) | Self::UnknownRole(..) => Code::Forbidden,
-            Self::UnknownCommand(_) => Code::UnknownCommand,
+            Self::UnknownCommand(..) => Code::UnknownCommand,
             Self::BadParameter(_) => Code::BadParameter,
             Self::Unconfirmed(_) => Code::Unconfirmed,
             Self::BadExpression(_) | Self::BadVariable(_) => Code::BadExpression,
@@ -117,7 +117,10 @@ impl Refusal {
             Self::Forbidden(scope) | Self::UnknownRole(scope, _) => {
                 format!("the token's scope does not include {scope}; ask the owner to add it")
             }
-            Self::UnknownCommand(name) => {
+            Self::UnknownCommand(name, Some(meant)) => {
+                format!("there is no command {name}; did you mean {meant}?")
+            }
+            Self::UnknownCommand(name, None) => {
                 format!("there is no command {name}; `list` shows the commands")
             }
             Self::Unconfirmed(name) => {

@@ -79,7 +79,7 @@ fn an_option_goes_before_a_variable_and_that_before_the_file() {
         // Who names a server does not mean the default host.
         (&[("ZCMD_SERVER", three), token], &[], "3"),
         (&[("ZCMD_SERVER", three), ("ZCMD_HOST", "b")], &[], "3"),
-        (&[("ZCMD_SERVER", three), ("ZCMD_HOST", "b")], &["--server", four], "4"),
+        (&[("ZCMD_SERVER", three), ("ZCMD_HOST", "b"), token], &["--server", four], "4"),
         // What --host names was named by an option.
         (&[("ZCMD_SERVER", three)], &["-H", "b"], "2"),
         (&[("ZCMD_SERVER", three)], &["-H", "b", "--server", four], "4"),
@@ -90,6 +90,21 @@ fn an_option_goes_before_a_variable_and_that_before_the_file() {
     }
     let none = home.run(&[("ZCMD_SERVER", three)], &["compute", "1"]);
     none.is(125, "", "no token");
+}
+
+#[test]
+fn old_wound_the_token_of_a_variables_host_went_to_the_server_of_an_option() {
+    let played = Played::always(value("1"));
+    let home = Home::new(&host("b", &played.address));
+    let other = Played::always(value("2"));
+    let named = [("ZCMD_HOST", "b")];
+    for arguments in [
+        ["--server", &other.address, "compute", "1"].as_slice(),
+        &["each", "-H", &other.address, "compute", "1"],
+    ] {
+        home.run(&named, arguments).is(125, "", "no token");
+    }
+    assert_eq!(other.seen().len(), 0);
 }
 
 #[test]

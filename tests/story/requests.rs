@@ -124,6 +124,8 @@ fn old_wound_messages_lacked_their_subject_or_counted_to_zero() {
     let cases = [
         (compute("pi"), r#""message":"variable \"pi\" is a constant; choose another name""#),
         (compute("sin"), r#""message":"variable \"sin\" is a function; choose another name""#),
+        (os("hsuh", "[]"), "there is no command hsuh; did you mean hush?"),
+        (os("reboot", "[]"), "there is no command reboot; `list` shows the commands"),
         (os("one", r#"["x"]"#), "this command takes no parameters; leave them out"),
         (os("run", r#"["x","y","z"]"#), "too many values, by 2: this command takes 1 at most"),
     ];

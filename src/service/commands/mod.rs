@@ -25,6 +25,7 @@ use crate::protocol::request::Os;
 use crate::service::access::caller::Caller;
 use crate::service::commands::arguments::{Declared, Filled};
 use crate::service::commands::parameter::Pass;
+use crate::service::maths::similar;
 use crate::service::refusal::Refusal;
 use crate::service::settings::CommandLimits;
 
@@ -142,10 +143,14 @@ impl Commands {
         os: &Os,
     ) -> Result<Permit, Refusal> {
         let found = self.0.get(&os.name);
-        let Some(rule) = rule(caller, &os.name, found) else {
+        let Some(word) = rule(caller, &os.name, found) else {
             return Err(caller.forbidden(format!("os:{}", os.name)));
         };
-        let command = found.ok_or_else(|| Refusal::UnknownCommand(os.name.clone()))?;
+        let command = found.ok_or_else(|| {
+            let own = self.0.iter().filter(|(name, own)| rule(caller, name, Some(own)).is_some());
+            let meant = similar(os.name.as_bytes(), own.map(|(name, _)| name.as_str()));
+            Refusal::UnknownCommand(os.name.clone(), meant.map(str::to_owned))
+        })?;
         let Filled { arguments, shown, beneath, entries, passed, stdin, variables } =
             command.declared.fill(&os.parameters).map_err(Refusal::BadParameter)?;
         if !stdin.is_empty() && !os.stdin.is_empty() {
@@ -171,7 +176,7 @@ impl Commands {
             output_bytes_max: execution.output_bytes_max.unwrap_or(limits.output_bytes_max),
             confirm: command.confirm,
             execution: execution.clone(),
-            rule: rule.to_owned(),
+            rule: word.to_owned(),
         })
     }
 
@@ -364,7 +369,7 @@ mod tests {
                 .unwrap_err();
             let text = match refusal {
                 Refusal::Forbidden(text) => text,
-                Refusal::UnknownCommand(text) => text,
+                Refusal::UnknownCommand(text, _) => text,
                 Refusal::BadParameter(text) => text,
                 other => format!("{other:?}"),
             };
