@@ -2,8 +2,8 @@
 //!
 //! Promises: an option goes before a variable, and a variable before the file. What `--host` names
 //! was named by an option, and goes before variables. The default host is for those who name
-//! neither host nor server, and that of `ZCMD_HOST` for those without `--server`: its keys belong to
-//! its server. The file is read only then, or when a host is named.
+//! neither host nor server, and that of `ZCMD_HOST` for those without `--server`: the keys of a
+//! host belong to its server. The file is read only then, or when a host is named.
 //! Leaves out: what the values mean.
 
 use crate::client::config::{self, Env, Host};

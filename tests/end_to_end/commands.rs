@@ -147,7 +147,7 @@ fn old_wound_a_secret_stood_in_the_argument_list_of_its_command() {
         "show": {"run": ["/bin/sh", "-c", show, "name", "{open}"], "parameters": [
             {"name": "open", "type": "word"}, secret("first", "stdin"), secret("PIN", "env"),
             secret("second", "stdin")]},
-        "wait": {"run": ["/bin/sleep", "60"], "parameters": [secret("PIN", "env")]},
+        "wait": {"run": ["/bin/sh", "-c", "echo begun; exec sleep 60"], "parameters": [secret("PIN", "env")]},
     }));
     let values = ["shown", "$(id) 'a", "p;q", "b\"c"];
     let reply = house.os("show", &values);
@@ -174,7 +174,7 @@ fn old_wound_a_secret_stood_in_the_argument_list_of_its_command() {
     let mut client = house.zcmd(&["--id", "w", "os", "-p", &from_file, "wait"]).spawn().unwrap();
     let jobs = until("the command", || {
         let reply = house.ask(json!({"command_type": "jobs"}));
-        (reply["result"]["jobs"][0]["state"] == "running").then_some(reply)
+        (reply["result"]["jobs"][0]["stdout_bytes"] == 6).then_some(reply)
     });
     let cmdline = fs::read_to_string(format!("/proc/{}/cmdline", client.id())).unwrap();
     assert!(is_clean(&cmdline) && is_clean(&jobs.to_string()), "{cmdline} {jobs}");

@@ -30,7 +30,7 @@ fn jobs(house: &House) -> Vec<Value> {
 fn jobs_are_shown_and_cancelled_by_id_and_by_number_and_by_an_admin() {
     let house = House::new(json!({
         "sleep": sh("echo begun; exec sleep 60"),
-        "hush": {"run": ["/bin/sh", "-c", "exec sleep 60", "{pin}"],
+        "hush": {"run": ["/bin/sh", "-c", "echo begun; exec sleep 60", "{pin}"],
                  "parameters": [{"name": "pin", "type": "word", "secret": true}]},
     }));
     let none = text(&house.run(&["jobs"]));
@@ -42,7 +42,9 @@ fn jobs_are_shown_and_cancelled_by_id_and_by_number_and_by_an_admin() {
     let all = |count| {
         until("the commands", || {
             let jobs = jobs(&house);
-            (jobs.len() == count).then_some(jobs)
+            // One that has not begun is cancelled before it runs, and says so.
+            let begun = jobs.iter().filter(|job| job["stdout_bytes"] == 6);
+            (begun.count() == count && jobs.len() == count).then_some(jobs)
         })
     };
     let running = all(4);
