@@ -17,7 +17,11 @@ fn old_wound_zcmdd_token_signed_any_word_and_any_lifetime() {
     let cases: &[(&[&str], i32, &str)] = &[
         (&["--scope", "comptue os:*"], 64, "no scope word \"comptue\": did you mean compute?"),
         (&["--scope", "os:a,os:b"], 64, "there is no scope word \"os:a,os:b\""),
-        (&["--scope", "x y"], 64, "\"y\"; known are compute, status, os:NAME, os:GROUP.*, os:*"),
+        (
+            &["--scope", "x y"],
+            64,
+            "\"y\"; known are compute, status, admin, os:NAME, os:GROUP.*, os:*",
+        ),
         (
             &["--minutes", "525601"],
             64,

@@ -2,9 +2,10 @@
 //!
 //! Promises: lines are written whole and in order. Writing never blocks the loop and never fails
 //! it: lines that cannot be written, because of a full disk, a stuck reader, or a full file that
-//! cannot be rotated, wait up to a bound; those beyond it are counted, and the count is logged. A
-//! failed rotation is reported once, in the log and on standard error; the file exceeds its bound
-//! by that line alone.
+//! cannot be rotated, wait up to a bound; those beyond it are counted, and the count is logged.
+//! That the file takes no lines is reported once on standard error, and so is that it takes them
+//! again; a failed rotation also in the log: the file exceeds its bound by that line alone.
+//! Standard error is appended to, whoever else writes there.
 //! Leaves out: which events are logged.
 
 use std::fs::File;
@@ -23,8 +24,8 @@ use crate::system::rotation::{Rotating, append, append_own};
 pub struct Log {
     target: Option<Rotating>,
     out: File,
-    /// Where a failed rotation is also reported: opened at the start, since the failure may be a
-    /// lack of descriptors.
+    /// Where it is reported that the file takes no lines: opened at the start, since the failure
+    /// may be a lack of descriptors.
     errors: Option<File>,
     text: bool,
     /// Whole lines that are not written yet; of the first, the unwritten rest.
@@ -33,6 +34,8 @@ pub struct Log {
     begun: bool,
     /// The file is full and cannot be rotated, and that was reported.
     stuck: bool,
+    /// The last write failed, and that was reported.
+    failing: bool,
     lost: u64,
 }
 
@@ -53,9 +56,18 @@ impl Log {
             }
             None => (standard_error()?, None),
         };
-        let errors = target.as_ref().and_then(|_| standard_error().ok());
-        let (begun, stuck) = (false, false);
-        Ok(Self { target, out, errors, text, waiting: Vec::new(), begun, stuck, lost: 0 })
+        let errors = file.and_then(|_| standard_error().ok());
+        Ok(Self {
+            target,
+            out,
+            errors,
+            text,
+            waiting: Vec::new(),
+            begun: false,
+            stuck: false,
+            failing: false,
+            lost: 0,
+        })
     }
 
     /// Opens the file again, since it may have been moved away.
@@ -122,9 +134,19 @@ impl Log {
                     written += count;
                     self.begun = count < line.len();
                     self.target.iter_mut().for_each(|target| target.grow(count));
+                    if std::mem::take(&mut self.failing) {
+                        self.complain("is written again");
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => break,
+                Err(error) => {
+                    // A reader that is slow is no fault.
+                    let is_fault = error.kind() != io::ErrorKind::WouldBlock;
+                    if is_fault && !std::mem::replace(&mut self.failing, true) {
+                        self.complain(&format!("cannot be written: {error}; {}", waits()));
+                    }
+                    break;
+                }
             }
         }
         self.waiting.drain(..written.min(self.waiting.len()));
@@ -149,18 +171,16 @@ impl Log {
         self.begun
     }
 
+    /// Tells standard error what is the matter with the file; it may have no room either.
+    fn complain(&mut self, what: &str) {
+        if let Some(errors) = &mut self.errors {
+            let _ = errors.write_all(format!("zcmdd: LOG_FILE {what}\n").as_bytes());
+        }
+    }
+
     fn tell_stuck(&mut self, unix: Duration, error: &io::Error, first: usize) {
         self.stuck = true;
-        if let Some(errors) = &mut self.errors {
-            let bytes_max = limits::LOG_WAITING_BYTES_MAX;
-            let _ = errors.write_all(
-                format!(
-                    "zcmdd: LOG_FILE cannot be rotated: {error}; until it can be, lines wait, and \
-                     what is beyond {bytes_max} bytes is lost\n"
-                )
-                .as_bytes(),
-            );
-        }
+        self.complain(&format!("cannot be rotated: {error}; {}", waits()));
         let fields = vec![("error", error.to_string().into())];
         let line =
             self.line(unix, &Record { level: Level::Error, event: "log_not_rotated", fields });
@@ -171,18 +191,27 @@ impl Log {
     }
 }
 
+/// What becomes of lines meanwhile.
+fn waits() -> String {
+    let bytes_max = limits::LOG_WAITING_BYTES_MAX;
+    format!("until it can be, lines wait, and what is beyond {bytes_max} bytes is lost")
+}
+
 /// The first line from this offset on.
 fn first_line(waiting: &[u8], from: usize) -> Option<&[u8]> {
     waiting.get(from..)?.split_inclusive(|byte| *byte == b'\n').next()
 }
 
 /// Opens standard error without blocking. A new open file description is made, since the old one is
-/// shared with the parent process. One that cannot be reopened is a socket, such as that of a
-/// journal, and is set to non-blocking.
+/// shared with the parent process. All who share it append from now on: another's line would
+/// overwrite those of the log, since a shell opens `2> FILE` at its beginning. One that cannot be
+/// reopened is a socket, such as that of a journal, and is set to non-blocking.
 ///
 /// # Errors
 /// It is closed, or no descriptor is left.
 pub fn standard_error() -> io::Result<File> {
+    let flags = rustix::fs::fcntl_getfl(io::stderr())?;
+    rustix::fs::fcntl_setfl(io::stderr(), flags | OFlags::APPEND)?;
     append("/proc/self/fd/2").or_else(|_| {
         let shared = rustix::io::fcntl_dupfd_cloexec(io::stderr(), 3)?;
         let flags = rustix::fs::fcntl_getfl(&shared)?;
@@ -285,6 +314,24 @@ mod tests {
         }
         assert!(log.waiting.len() <= limits::LOG_WAITING_BYTES_MAX);
         assert!(log.lost > 0);
+    }
+
+    #[test]
+    fn old_wound_a_full_disk_was_told_to_nobody() {
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let mut log = Log::open(Some("/dev/full"), false, 1 << 40, 0).unwrap();
+        log.errors = Some(File::from(writer));
+        let write = |log: &mut Log| log.write(Duration::ZERO, &record(vec![]));
+        (0..3).for_each(|_| write(&mut log));
+        log.out = File::options().write(true).open("/dev/null").unwrap();
+        (0..3).for_each(|_| write(&mut log));
+        drop(log);
+        let told = io::read_to_string(File::from(reader)).unwrap();
+        let lines: Vec<_> = told.lines().collect();
+        assert_eq!(lines.len(), 2, "{told}");
+        let full = "zcmdd: LOG_FILE cannot be written: No space left on device";
+        assert!(lines[0].starts_with(full), "{told}");
+        assert_eq!(lines[1], "zcmdd: LOG_FILE is written again");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The file of the log, and what is in it.
 
 use std::fs;
+use std::io::Write;
 
 use serde_json::{Value, json};
 
@@ -58,6 +59,32 @@ fn a_log_that_nobody_reads_stops_nothing() {
     house::kill(i32::try_from(daemon.id()).unwrap(), SIGTERM);
     assert_eq!(until("the end", || daemon.try_wait().unwrap()).code(), Some(0));
     drop(ours);
+    fs::remove_dir_all(place).unwrap();
+}
+
+#[test]
+fn old_wound_another_writer_of_standard_error_overwrote_the_first_line() {
+    let place = folder();
+    write_secret(&place.join("key"), "0123456789abcdefghijklmnopqrstuvwxyz");
+    let key = place.join("key").display().to_string();
+    let ipc = format!("ipc://{}/s", place.display());
+    // As a shell does with 2> log: no O_APPEND, and one offset for all who share it.
+    let log = place.join("log");
+    let mut shared = fs::File::create(&log).unwrap();
+    let mut daemon = zcmdd(&[("JWT_SECRET_KEY_FILE", &*key), ("SERVER_ADDRESS", &*ipc)])
+        .stdin(std::process::Stdio::null())
+        .stderr(shared.try_clone().unwrap())
+        .spawn()
+        .unwrap();
+    let text = || fs::read_to_string(&log).unwrap();
+    until("the start", || text().contains("\"started\"").then_some(()));
+    shared.write_all(b"another's line\n").unwrap();
+    house::kill(i32::try_from(daemon.id()).unwrap(), SIGTERM);
+    until("the end", || daemon.try_wait().unwrap());
+    let text = text();
+    let first = text.lines().next().unwrap_or_default();
+    assert!(first.starts_with('{') && first.ends_with('}'), "{text}");
+    assert_eq!(text.matches("another's line\n").count(), 1, "{text}");
     fs::remove_dir_all(place).unwrap();
 }
 
