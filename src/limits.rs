@@ -106,8 +106,9 @@ pub const WATCHERS_PER_SUBJECT_MAX: usize = 4;
 pub const WATCH_MS_MIN: u64 = 1000;
 /// The same, at most: a day.
 pub const WATCH_MS_MAX: u64 = 86_400_000;
-/// Jobs of one answer to `jobs`: 512 KiB at most, of the 8448 that there can be.
-pub const JOBS_LISTED_MAX: usize = 1000;
+/// Jobs of one answer to `jobs`: with the longest names that a token holds, 7 KiB each, they are
+/// within `SHORT_REPLY_BYTES_MAX`.
+pub const JOBS_LISTED_MAX: usize = 512;
 /// Addresses whose budget of log lines is not full.
 pub const ADDRESSES_MAX: usize = 4096;
 /// Log lines a minute that the failures of one address may cause.
@@ -356,6 +357,7 @@ pub const CARET_CHARACTERS_MAX: usize = 60;
 
 const _: () = {
     assert!((MESSAGE_BYTES_MAX + 64 * MESSAGE_FRAMES_MAX) < FRAME_BYTES_MAX as usize);
+    assert!(JOBS_LISTED_MAX * 7 * 1024 < SHORT_REPLY_BYTES_MAX);
     assert!(BATCH_REQUESTS_MAX < PEER_MESSAGES_MAX as usize);
     assert!(RECEIVED_BYTES_MAX / VALUE_REPLY_BYTES_MAX >= PEER_MESSAGES_MAX as usize);
     assert!(LINE_BYTES_MAX <= READ_BYTES_MAX);

@@ -196,3 +196,19 @@ fn watchers_are_few_and_their_interval_is_bounded_and_their_scope_is_checked() {
         assert!(trace.contains(why), "{fields}: {trace}");
     }
 }
+
+#[test]
+fn a_list_of_jobs_is_bounded_and_tells_how_many_are_left_out() {
+    let limits = [
+        ("MAX_CONCURRENT_COMMANDS", "1"),
+        ("MAX_QUEUED_COMMANDS", "600"),
+        ("MAX_REQUESTS_PER_MINUTE", "0"),
+    ];
+    let mut story = Story::new(&limits);
+    (0..520).for_each(|id| story.ask(&format!("s{}", id / 40), "os:*", &os("run", id)));
+    story.trace();
+    story.ask("a", "admin", r#"{"command_type":"jobs"}"#);
+    let trace = story.trace();
+    assert_eq!(trace.matches(r#""command":"run""#).count(), 512);
+    assert!(trace.ends_with("],\"more\":8}}\n"), "{trace}");
+}
