@@ -5,7 +5,7 @@
 //! cannot be rotated, wait up to a bound; those beyond it are counted, and the count is logged.
 //! That the file takes no lines is reported once on standard error, and so is that it takes them
 //! again; a failed rotation also in the log: the file exceeds its bound by that line alone.
-//! Standard error is appended to, whoever else writes there.
+//! Standard error is appended to, also by other programs that share it.
 //! Leaves out: which events are logged.
 
 use std::fs::File;

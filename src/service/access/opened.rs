@@ -4,8 +4,8 @@
 //! Promises: only tokens with a valid signature are cached, byte for byte, so strangers cannot fill
 //! the cache. Time, revocations and the connection are checked with each request. The cache is
 //! bounded in entries and bytes. A token is found by the end of its signature, under a hash with a
-//! random key, so the time of a look-up reveals nothing of a token. A reload, which may change the
-//! keys, empties it.
+//! random key, so the time of a look-up does not depend on the bytes of a token. A reload empties
+//! the cache, since it may change the keys.
 //! Leaves out: whether a token is valid now, which is `Authority::identify`.
 
 use std::collections::HashMap;
