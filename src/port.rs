@@ -361,6 +361,26 @@ pub struct Record {
     pub fields: Vec<(&'static str, Field)>,
 }
 
+/// The state of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogState {
+    /// Whether every line so far was written, or is counted in a line that was.
+    pub whole: bool,
+    /// Bytes of lines that wait to be written.
+    pub backlog: usize,
+    /// Lines that were lost since the start.
+    pub lost: u64,
+    /// The last error since the start.
+    pub last_error: Option<Rc<str>>,
+}
+
+/// The state before the first line.
+impl Default for LogState {
+    fn default() -> Self {
+        Self { whole: true, backlog: 0, lost: 0, last_error: None }
+    }
+}
+
 /// One value in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Field {

@@ -78,6 +78,7 @@ Environment (zcmdd --check shows what is in effect):
   SHUTDOWN_GRACE_SECONDS    10                     for running commands
   LOG_FILE, LOG_FORMAT, LOG_LEVEL                  standard error, json, info
   LOG_MAX_BYTES, LOG_KEEP                          10485760, 5
+  LOG_REQUIRED              no                     yes: no command starts without its line
 ";
 
 /// What the arguments ask for.

@@ -159,6 +159,7 @@ impl Daemon {
         }
         // Log lines are written before the replies that they are about; commands start after them.
         self.act(&now, std::mem::take(&mut actions), events);
+        self.service.see_log(self.log.state());
         let due = attempt(|| self.service.tick(&now, &mut actions));
         let sent = attempt(|| send_replies(&mut self.service, &self.router, &now, &mut actions));
         self.panics = if due.is_err() || sent.is_err() { self.panics + 1 } else { 0 };

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
 
+use crate::port::LogState;
 use crate::protocol::Members;
 
 /// Upper bounds of the bins of the histogram of durations, in milliseconds; the last bin has none.
@@ -90,6 +91,8 @@ pub struct Status<'a> {
     pub commands: CommandCounts,
     /// Counts since the start.
     pub totals: &'a Counters,
+    /// The state of the log.
+    pub log: &'a LogState,
 }
 
 impl Serialize for Status<'_> {
@@ -102,6 +105,20 @@ impl Serialize for Status<'_> {
         let commands = [("running", running), ("waiting", waiting)];
         out.serialize_entry("commands", &Members(&commands))?;
         out.serialize_entry("totals", self.totals)?;
+        out.serialize_entry("log", &Log(self.log))?;
+        out.end()
+    }
+}
+
+struct Log<'a>(&'a LogState);
+
+impl Serialize for Log<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let LogState { backlog, lost, last_error, .. } = self.0;
+        let mut out = out.serialize_map(None)?;
+        out.serialize_entry("backlog", backlog)?;
+        out.serialize_entry("lost", lost)?;
+        out.serialize_entry("last_error", &last_error.as_deref())?;
         out.end()
     }
 }

@@ -26,7 +26,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::limits;
-use crate::port::{Action, Event, Handshake, JobId, Level, Moment, Outgoing, Peer};
+use crate::port::{Action, Event, Handshake, JobId, Level, LogState, Moment, Outgoing, Peer};
 use crate::port::{Stream, Unsent, Verdict};
 use crate::protocol::envelope::Envelope;
 use crate::protocol::reply::{Answer, Reply};
@@ -56,6 +56,7 @@ pub struct Service {
     queue: SendQueue,
     watchers: Watchers,
     counters: Counters,
+    log: LogState,
     /// The request that is being handled and has no answer yet.
     serving: Option<Origin>,
     /// The identifier that the first command opened by this event gets.
@@ -74,6 +75,7 @@ impl Service {
             queue: SendQueue::new(send_queue::room_for(&settings.commands, output_bytes_max)),
             watchers: Watchers::default(),
             counters: Counters::default(),
+            log: LogState::default(),
             serving: None,
             first_job: JobId(0),
             draining: None,
@@ -110,6 +112,12 @@ impl Service {
     /// Counts a reload that was refused because the files have errors; the policy stays.
     pub fn keep(&mut self) {
         self.counters.reloads_refused += 1;
+    }
+
+    /// Takes the state of the log, after the lines of a turn and before the `tick` that starts
+    /// commands.
+    pub fn see_log(&mut self, log: LogState) {
+        self.log = log;
     }
 
     /// Bytes of replies that may wait in the socket.
@@ -181,6 +189,10 @@ impl Service {
     /// Runs everything that is due.
     pub fn tick(&mut self, now: &Moment, out: &mut Vec<Action>) {
         (self.serving, self.first_job) = (None, self.jobs.next_id());
+        if self.settings.log.required && !self.log.whole {
+            let closed = self.jobs.close_waiting(now.uptime, |_| Some(Refusal::Unlogged));
+            self.close_all(closed, out);
+        }
         let closed = self.jobs.tick(now.uptime, out);
         self.close_all(closed, out);
         self.queue.begin_turn(now.uptime);
@@ -289,6 +301,7 @@ impl Service {
             jobs: &mut self.jobs,
             watchers: &mut self.watchers,
             counters: &self.counters,
+            log: &self.log,
             callers: &mut self.access.callers,
             draining: self.draining.is_some(),
             closed: Vec::new(),
@@ -340,6 +353,7 @@ impl Service {
                 settings: &self.settings,
                 jobs: &self.jobs,
                 counters: &self.counters,
+                log: &self.log,
             };
             let (watchers, known) = (&mut self.watchers, &mut self.access.tokens);
             let reads = |peer: &Peer| !self.queue.waits_for(peer);

@@ -63,6 +63,8 @@ pub enum Refusal {
     /// The command was cancelled, or ended because the daemon stopped; `None` if it had not
     /// started.
     Cancelled(Option<Ran>),
+    /// The log cannot take the line about the command, and the owner requires that line.
+    Unlogged,
     /// An internal error, at this place of the source.
     Internal(String),
 }
@@ -98,7 +100,7 @@ impl Refusal {
             Self::NotStarted(..) => Code::NotStarted,
             Self::TimedOut(_) => Code::TimedOut,
             Self::Cancelled(_) | Self::Unwatched => Code::Cancelled,
-            Self::Internal(_) => Code::Internal,
+            Self::Unlogged | Self::Internal(_) => Code::Internal,
         }
     }
 
@@ -140,6 +142,10 @@ impl Refusal {
             Self::TimedOut(_) => "the command was ended at its time limit".to_owned(),
             Self::Cancelled(Some(_)) => "the command was cancelled while it ran".to_owned(),
             Self::Cancelled(None) => "the command was cancelled before it started".to_owned(),
+            Self::Unlogged => {
+                "the log of this host cannot be written, and without a line in it no command starts"
+                    .to_owned()
+            }
             Self::Internal(_) => "a fault of the daemon; its log says where".to_owned(),
         }
     }

@@ -6,16 +6,18 @@
 //! That the file takes no lines is reported once on standard error, and so is that it takes them
 //! again; a failed rotation also in the log: the file exceeds its bound by that line alone.
 //! Standard error is appended to, also by other programs that share it.
+//! Its state says how far it is behind.
 //! Leaves out: which events are logged.
 
 use std::fs::File;
 use std::io::{self, Write};
+use std::rc::Rc;
 use std::time::Duration;
 
 use rustix::fs::OFlags;
 
 use crate::limits;
-use crate::port::{Field, Level, Record};
+use crate::port::{Field, Level, LogState, Record};
 use crate::system::line::{json, text};
 use crate::system::rotation::{Rotating, append, append_own};
 
@@ -36,7 +38,11 @@ pub struct Log {
     stuck: bool,
     /// The last write failed, and that was reported.
     failing: bool,
+    /// Lines that were lost and that no line has counted yet.
     lost: u64,
+    /// All that were lost.
+    lost_ever: u64,
+    last_error: Option<Rc<str>>,
 }
 
 impl Log {
@@ -67,6 +73,8 @@ impl Log {
             stuck: false,
             failing: false,
             lost: 0,
+            lost_ever: 0,
+            last_error: None,
         })
     }
 
@@ -81,11 +89,26 @@ impl Log {
             if std::mem::take(&mut self.begun) {
                 let rest = first_line(&self.waiting, 0).map_or(0, <[u8]>::len);
                 self.waiting.drain(..rest);
-                self.lost += u64::from(rest > 0);
+                self.lose(u64::from(rest > 0));
             }
             self.stuck = false;
         }
         Ok(())
+    }
+
+    /// How far it is behind, and why.
+    pub fn state(&self) -> LogState {
+        LogState {
+            whole: self.waiting.is_empty() && self.lost == 0,
+            backlog: self.waiting.len(),
+            lost: self.lost_ever,
+            last_error: self.last_error.clone(),
+        }
+    }
+
+    fn lose(&mut self, lines: u64) {
+        self.lost = self.lost.saturating_add(lines);
+        self.lost_ever = self.lost_ever.saturating_add(lines);
     }
 
     /// Checks that the file can be rotated.
@@ -111,8 +134,7 @@ impl Log {
     fn push(&mut self, unix: Duration, record: &Record) {
         let line = self.line(unix, record);
         if self.waiting.len() + line.len() > limits::LOG_WAITING_BYTES_MAX {
-            self.lost = self.lost.saturating_add(1);
-            return;
+            return self.lose(1);
         }
         self.waiting.extend(line.bytes());
     }
@@ -143,6 +165,7 @@ impl Log {
                     // A reader that is slow is no fault.
                     let is_fault = error.kind() != io::ErrorKind::WouldBlock;
                     if is_fault && !std::mem::replace(&mut self.failing, true) {
+                        self.last_error = Some(error.to_string().into());
                         self.complain(&format!("cannot be written: {error}; {}", waits()));
                     }
                     break;
@@ -180,6 +203,7 @@ impl Log {
 
     fn tell_stuck(&mut self, unix: Duration, error: &io::Error, first: usize) {
         self.stuck = true;
+        self.last_error = Some(error.to_string().into());
         self.complain(&format!("cannot be rotated: {error}; {}", waits()));
         let fields = vec![("error", error.to_string().into())];
         let line =

@@ -103,3 +103,56 @@ fn a_log_that_was_moved_away_is_opened_anew_on_sighup() {
     let old = fs::read_to_string(moved).unwrap();
     assert!(old.contains("\"refused\"") && !old.contains("\"reloaded\""), "{old}");
 }
+
+/// A file system in memory, which is gone at the end of the test.
+struct Disk(String);
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").args(["-l", &self.0]).status();
+    }
+}
+
+/// Whether commands run while the log cannot be written.
+#[test]
+fn old_wound_a_command_ran_without_its_line_while_the_disk_of_the_log_was_full() {
+    if !house::is_root("a file system of 64 KiB") {
+        return;
+    }
+    for (required, runs) in [("no", true), ("yes", false)] {
+        let script = format!(
+            "mkdir $FOLDER/disk && mount -t tmpfs -o size=64k zcmd-test $FOLDER/disk && \
+             ln -s disk/log $FOLDER/log && export LOG_REQUIRED={required} && exec \"$@\""
+        );
+        let house = House::begun_by(&script, json!({"hello": {"run": ["/bin/echo", "hello"]}}));
+        let disk = Disk(house.path("disk"));
+        let stuck = || house.ask(json!({"command_type": "status"}))["result"]["log"].clone();
+        assert_eq!(stuck(), json!({"backlog": 0, "lost": 0, "last_error": null}));
+        let filler = house.path("disk/filler");
+        let full = fs::File::create(&filler).unwrap().write_all(&[0; 1 << 17]);
+        assert_eq!(full.unwrap_err().kind(), std::io::ErrorKind::StorageFull);
+        // The last page of the log has some room.
+        let log = until("a log that is stuck", || {
+            house.os("hello", &[]);
+            Some(stuck()).filter(|log| log["backlog"] != 0)
+        });
+        assert!(log["last_error"].as_str().unwrap().starts_with("No space left"), "{log}");
+        let reply = house.os("hello", &[]);
+        assert_eq!(reply["status"] == "ok", runs, "{required} {reply}");
+        if !runs {
+            let error = &reply["error"];
+            assert_eq!((&error["code"], &error["executed"]), (&json!("internal"), &json!(false)));
+            let output = house.run(&["os", "hello"]);
+            assert_eq!(output.status.code(), Some(125), "{output:?}");
+        }
+        let maths = house.ask(json!({"command_type": "compute", "expression": "1+1"}));
+        assert_eq!(maths["result"], 2);
+        fs::remove_file(filler).unwrap();
+        until("a command that runs", || (house.os("hello", &[])["status"] == "ok").then_some(()));
+        let log = stuck();
+        assert_eq!((&log["backlog"], &log["lost"]), (&json!(0), &json!(0)));
+        let (accepted, ended) = (house.logged("command_accepted"), house.logged("command_ended"));
+        assert_eq!(accepted.len(), ended.len(), "{required}");
+        drop(disk);
+    }
+}

@@ -1,6 +1,6 @@
 //! What has a line in the log, and what has none.
 
-use zcmd::port::{Action, Ending, Event, JobId, Misframing};
+use zcmd::port::{Action, Ending, Event, JobId, LogState, Misframing};
 use zcmd::protocol::token::{Claims, Keys};
 
 use super::harness::{KEY, NOW, Story, os, peer};
@@ -99,6 +99,28 @@ fn old_wound_a_command_started_before_its_line_was_in_the_log() {
         "start 1",
     ];
     assert_eq!(trace, wanted);
+}
+
+/// Which commands are answered with `internal` while a required log is behind: those that have not
+/// started, with and without a place.
+#[test]
+fn while_a_required_log_is_behind_no_command_starts_and_each_is_answered() {
+    for required in ["no", "yes"] {
+        let places = [("LOG_REQUIRED", required), ("MAX_CONCURRENT_COMMANDS", "1")];
+        let mut story = Story::new(&places);
+        story.ask("runs", "os:*", &os("run", 1));
+        story.ask("waits", "os:*", &os("run", 2));
+        story.service.see_log(LogState { whole: false, ..LogState::default() });
+        story.ask("new", "os:*", &os("run", 3));
+        story.ended(0, Ending::Exited(0));
+        let refused = story.trace.matches(r#""code":"internal""#).count();
+        let started = story.trace.matches("start ").count();
+        let wanted = if required == "yes" { (2, 1) } else { (0, 2) };
+        assert_eq!((refused, started), wanted, "{required}: {}", story.trace);
+        story.service.see_log(LogState::default());
+        story.ask("later", "os:*", &os("run", 4));
+        assert_eq!(story.trace.matches(r#""code":"internal""#).count(), refused);
+    }
 }
 
 #[test]

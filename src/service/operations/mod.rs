@@ -17,7 +17,7 @@ mod version;
 mod view;
 mod watch;
 
-use crate::port::{Action, Moment, Subject};
+use crate::port::{Action, LogState, Moment, Subject};
 use crate::protocol::encode;
 use crate::protocol::envelope::Envelope;
 use crate::protocol::json::{Fault, Object, echo};
@@ -89,6 +89,8 @@ pub struct Call<'a> {
     pub watchers: &'a mut Watchers,
     /// Counts since the start.
     pub counters: &'a Counters,
+    /// The state of the log.
+    pub log: &'a LogState,
     /// Requests of each subject.
     pub callers: &'a mut Throttle<Subject>,
     /// Whether the daemon was asked to stop.
@@ -200,6 +202,7 @@ mod tests {
             jobs: &mut Jobs::new(settings.commands),
             watchers: &mut Watchers::default(),
             counters: &Counters::default(),
+            log: &LogState::default(),
             callers: &mut Throttle::new(settings.rate, 1),
             draining: false,
             closed: Vec::new(),

@@ -1,6 +1,6 @@
 //! `status`: the counters.
 //!
-//! Promises: counts since the start, and what runs and waits now.
+//! Promises: counts since the start, what runs and waits now, and whether the log takes its lines.
 //! Leaves out: who runs what.
 
 use super::{Call, Operation, View, result};
@@ -29,5 +29,6 @@ pub(super) fn shown(view: &View<'_>) -> Answer {
         cleartext: view.settings.cleartext,
         commands: view.jobs.counts(),
         totals: view.counters,
+        log: view.log,
     })
 }

@@ -4,7 +4,7 @@
 //! Leaves out: what is shown of it, and to whom.
 
 use super::{Call, Operation};
-use crate::port::Moment;
+use crate::port::{LogState, Moment};
 use crate::service::access::caller::Caller;
 use crate::service::counters::Counters;
 use crate::service::jobs::Jobs;
@@ -25,13 +25,15 @@ pub struct View<'a> {
     pub jobs: &'a Jobs,
     /// Counts since the start.
     pub counters: &'a Counters,
+    /// The state of the log.
+    pub log: &'a LogState,
 }
 
 impl Call<'_> {
     /// The state at this call.
     pub(super) fn view(&self) -> View<'_> {
-        let Self { now, policy, settings, jobs, counters, .. } = self;
-        View { now, policy, settings, jobs, counters }
+        let Self { now, policy, settings, jobs, counters, log, .. } = self;
+        View { now, policy, settings, jobs, counters, log }
     }
 }
 

@@ -128,6 +128,8 @@ pub struct LogSettings {
     pub file: Option<String>,
     /// The least important level that is written.
     pub level: Level,
+    /// Whether a command starts only if the line about it was written.
+    pub required: bool,
     /// Whether lines are text for people rather than JSON.
     pub text: bool,
     /// The size in bytes at which the file is rotated.
@@ -198,13 +200,7 @@ impl Settings {
                 10,
                 0..=limits::GRACE_SECONDS_MAX,
             ),
-            log: LogSettings {
-                file: read.text("LOG_FILE"),
-                level: read.level(),
-                text: read.choice("LOG_FORMAT", &["json", "text"]) == "text",
-                bytes_max: read.number("LOG_MAX_BYTES", 10_485_760, 65_536..=1 << 40),
-                keep: read.number("LOG_KEEP", 5, 0..=100),
-            },
+            log: read.log(),
             shown: Vec::new(),
         };
         read.choice("JWT_ALGORITHM", &["HS256"]);
@@ -238,6 +234,23 @@ impl Reader<'_> {
             "debug" => Level::Debug,
             _ => Level::Info,
         }
+    }
+
+    fn log(&mut self) -> LogSettings {
+        let log = LogSettings {
+            file: self.text("LOG_FILE"),
+            level: self.level(),
+            required: self.choice("LOG_REQUIRED", &["no", "yes"]) == "yes",
+            text: self.choice("LOG_FORMAT", &["json", "text"]) == "text",
+            bytes_max: self.number("LOG_MAX_BYTES", 10_485_760, 65_536..=1 << 40),
+            keep: self.number("LOG_KEEP", 5, 0..=100),
+        };
+        if log.required && log.level < Level::Info {
+            let why = "LOG_REQUIRED=yes: LOG_LEVEL must be info or debug, since a command has no \
+                       line at warn or error";
+            self.faults.push(why.to_owned());
+        }
+        log
     }
 
     fn keys(&mut self) -> KeySource {
@@ -310,6 +323,16 @@ mod tests {
         assert_eq!(faults.len(), wanted.len(), "{faults:#?}");
         for (fault, wanted) in faults.iter().zip(wanted) {
             assert!(fault.starts_with(wanted), "{fault}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_the_level_leaves_out_cannot_be_required() {
+        for (level, refused) in [("error", true), ("warn", true), ("info", false), ("debug", false)]
+        {
+            let read =
+                read(&[("JWT_SECRET_KEY", "x"), ("LOG_REQUIRED", "yes"), ("LOG_LEVEL", level)]);
+            assert_eq!(read.is_err(), refused, "{level}");
         }
     }
 
