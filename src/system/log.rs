@@ -164,8 +164,10 @@ impl Log {
                 Err(error) => {
                     // A reader that is slow is no fault.
                     let is_fault = error.kind() != io::ErrorKind::WouldBlock;
-                    if is_fault && !std::mem::replace(&mut self.failing, true) {
+                    if is_fault {
                         self.last_error = Some(error.to_string().into());
+                    }
+                    if is_fault && !std::mem::replace(&mut self.failing, true) {
                         self.complain(&format!("cannot be written: {error}; {}", waits()));
                     }
                     break;
@@ -356,6 +358,30 @@ mod tests {
         let full = "zcmdd: LOG_FILE cannot be written: No space left on device";
         assert!(lines[0].starts_with(full), "{told}");
         assert_eq!(lines[1], "zcmdd: LOG_FILE is written again");
+    }
+
+    #[test]
+    fn the_state_tells_what_waits_what_was_lost_and_the_last_of_several_errors() {
+        let mut log = Log::open(Some("/dev/full"), false, 1 << 40, 0).unwrap();
+        assert_eq!(log.state(), LogState::default());
+        let write = |log: &mut Log| log.write(Duration::ZERO, &record(vec![]));
+        let error = |log: &Log| log.state().last_error.unwrap_or_default().to_string();
+        write(&mut log);
+        assert_eq!((log.state().whole, log.state().backlog), (false, log.waiting.len()));
+        assert!(error(&log).starts_with("No space left"), "{}", error(&log));
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        drop(reader);
+        log.out = File::from(writer);
+        while log.state().lost == 0 {
+            write(&mut log);
+        }
+        assert!(error(&log).starts_with("Broken pipe"), "{}", error(&log));
+        log.out = File::options().write(true).open("/dev/null").unwrap();
+        // The lost line has no line that counts it yet.
+        log.flush(Duration::ZERO);
+        assert_eq!((log.state().whole, log.state().backlog, log.state().lost), (false, 0, 1));
+        write(&mut log);
+        assert_eq!((log.state().whole, log.state().backlog, log.state().lost), (true, 0, 1));
     }
 
     #[test]
